@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <concepts>
+
+#include <unmask/attention/checks.hpp>
+#include <unmask/attention/tensors.hpp>
+#include <unmask/config.hpp>
+#include <unmask/cpu/attention_backward.hpp>
+#include <unmask/cpu/attention_forward.hpp>
+#include <unmask/cpu/attention_received.hpp>
+#include <unmask/cpu/executor.hpp>
+#include <unmask/mask/mask_policy.hpp>
+#include <unmask/sink/no_sink.hpp>
+#include <unmask/sink/sink_policy.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// The GPU. Defined in unmask.cuh, which needs nvcc.
+struct cuda_executor;
+
+namespace detail {
+
+template <class Executor>
+constexpr void check_executor() {
+    if constexpr (std::same_as<Executor, cuda_executor>) {
+        static_assert(requires { sizeof(Executor); },
+                      "unmask: cuda_executor needs nvcc: include <unmask/unmask.cuh> in a .cu file");
+    } else {
+        static_assert(std::same_as<Executor, cpu_executor>, "unmask: the first argument must be an executor");
+    }
+}
+
+template <class T>
+attention_problem<T> resolve(const attention_tensors<T>& tensors, const attention_options& options) {
+    const auto& [batch, query_length, heads, head_dim] = tensors.query.extents;
+    return {.query = tensors.query,
+            .key = tensors.key,
+            .value = tensors.value,
+            .output = tensors.output,
+            .log_sum_exp = tensors.log_sum_exp,
+            .batch = batch,
+            .query_length = query_length,
+            .key_length = tensors.key.extents[1],
+            .heads = heads,
+            .kv_heads = tensors.key.extents[2],
+            .head_dim = head_dim,
+            .scale = resolved_scale(options, head_dim),
+            .soft_cap = options.soft_cap,
+            .query_offset = options.query_offset,
+            .query_lengths = options.query_lengths.empty() ? nullptr : options.query_lengths.data(),
+            .key_lengths = options.key_lengths.empty() ? nullptr : options.key_lengths.data()};
+}
+
+} // namespace detail
+
+/// Attention: output = softmax(scale · query · keyᵀ, masked) · value, and the log-sum-exp of every row.
+///
+/// Exact: float scores, softmax and sums, rounded to T once. A row with no visible key and no sink gets output 0 and
+/// LSE −∞. The mask decides which tiles are visited: what it hides costs nothing.
+///
+/// `exec` says where it runs; the call returns when it is done. Results don't depend on the number of threads.
+/// Work: 4 · head_dim operations a visible (query, key, head). Memory: a copy of the keys and values as floats.
+/// Throws invalid_argument, before anything is written: for shapes that don't fit each other, heads that are not a
+/// multiple of kv_heads, missing data, an innermost stride other than 1, an output that overlaps anything else, or
+/// lengths, offset, scale or soft cap out of range.
+/// Source: FlashAttention-2 (arXiv 2307.08691); the sink is folded as in Eq. 6 of arXiv 2601.19657.
+template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
+void attention_forward(const Executor& exec, const attention_tensors<T>& tensors, const Mask& mask,
+                       const Sink& sink = {}, const attention_options& options = {}) {
+    detail::check_executor<Executor>();
+    detail::check_forward(tensors, mask, sink, options);
+    detail::attention_forward(exec, detail::resolve(tensors, options), mask, sink);
+}
+
+/// The gradients of attention_forward.
+///
+/// Takes the tensors as forward left them, output and log_sum_exp included, with the same mask, sink and options, and
+/// gradients.output. Every other gradient is overwritten; empty ones are left out. A sink's gradients are summed over
+/// the batch, the queries and the heads of a group. Rows and keys past a sequence's length get gradient 0.
+///
+/// Errors, threads and determinism as in attention_forward; parts of one interleaved buffer (a fused projection) may be
+/// given as separate gradients. Work: 14 · head_dim operations a visible (query, key, head).
+/// Memory: float copies of the keys and values, twice.
+template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
+void attention_backward(const Executor& exec, const attention_tensors<T>& tensors,
+                        const attention_gradients<T>& gradients, const Mask& mask, const Sink& sink = {},
+                        const attention_options& options = {}) {
+    detail::check_executor<Executor>();
+    detail::check_backward(tensors, gradients, mask, sink, options);
+    const detail::gradient_views<T> views{gradients.output,      gradients.query,     gradients.key,        gradients.value,
+                                          gradients.sink_logits, gradients.sink_keys, gradients.sink_values};
+    detail::attention_backward(exec, detail::resolve(tensors, options), views, mask, sink);
+}
+
+/// What every key receives: the column sums of the probability matrix, cⱼ = Σᵢ exp(sᵢⱼ − LSEᵢ), never stored as one.
+///
+/// received is [batch, heads, key_length]. Needs query, key and the log_sum_exp that attention_forward wrote with the
+/// same mask, sink and options; value and output may be empty. What the sink receives is the number of rows that see
+/// anything minus the sum of the keys'. Keys past a sequence's length receive 0.
+///
+/// Errors, threads and determinism as in attention_forward. Work: 2 · head_dim operations a visible (query, key, head).
+template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
+void attention_received(const Executor& exec, const attention_tensors<T>& tensors, tensor_view<float, 3> received,
+                        const Mask& mask, const Sink& sink = {}, const attention_options& options = {}) {
+    detail::check_executor<Executor>();
+    detail::check_received(tensors, received, mask, sink, options);
+    detail::attention_received(exec, detail::resolve(tensors, options), received, mask);
+}
+
+UNMASK_NAMESPACE_END

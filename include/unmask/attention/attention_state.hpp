@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <span>
+
+#include <unmask/config.hpp>
+#include <unmask/error.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// What attention over some keys knows of one row: enough to be merged with the state of the other keys, in any
+/// grouping, as split keys, sinks and sharded sequences need.
+///
+/// largest is the largest score, sum = Σ exp(score − largest), output = Σ exp(score − largest) · value, not divided.
+/// A state that has seen nothing (largest −∞, sum 0, output 0) is the identity of merge.
+struct attention_state {
+    float largest = -std::numeric_limits<float>::infinity();
+    float sum = 0.0F;
+    std::span<float> output{}; ///< [head_dim], somebody else's memory
+
+    /// log Σ exp(score), −∞ if nothing was seen.
+    [[nodiscard]] float log_sum_exp() const {
+        return sum > 0.0F ? largest + std::log(sum) : -std::numeric_limits<float>::infinity();
+    }
+
+    /// Divides output by sum: the row's attention. 0 if nothing was seen.
+    void finish() const {
+        for (float& each : output) {
+            each = sum > 0.0F ? each / sum : 0.0F;
+        }
+    }
+};
+
+/// The state of a finished row of attention_forward: its output (which becomes the state's memory) and log-sum-exp.
+inline attention_state state_of(std::span<float> output, float log_sum_exp) {
+    const bool seen = log_sum_exp > -std::numeric_limits<float>::infinity();
+    return {log_sum_exp, seen ? 1.0F : 0.0F, output};
+}
+
+/// The state of a's keys and b's together, in a's memory. Associative and commutative up to rounding.
+/// Throws invalid_argument if the outputs differ in length.
+inline attention_state merge(const attention_state& a, const attention_state& b) {
+    if (a.output.size() != b.output.size()) {
+        throw invalid_argument("merge", "b.output.size()", std::to_string(b.output.size()),
+                               "that of a (" + std::to_string(a.output.size()) + ")");
+    }
+    const float largest = std::max(a.largest, b.largest);
+    const auto weight = [&](const attention_state& state) {
+        return state.sum > 0.0F ? std::exp(state.largest - largest) : 0.0F;
+    };
+    const float weight_a = weight(a);
+    const float weight_b = weight(b);
+    for (std::size_t d = 0; d < a.output.size(); ++d) {
+        a.output[d] = a.output[d] * weight_a + b.output[d] * weight_b;
+    }
+    return {largest, a.sum * weight_a + b.sum * weight_b, a.output};
+}
+
+UNMASK_NAMESPACE_END

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <concepts>
+#include <optional>
+#include <span>
+#include <type_traits>
+
+#include <unmask/config.hpp>
+#include <unmask/tensor/float_types.hpp>
+#include <unmask/tensor/tensor_view.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// What sums over a row are stored as: float, and double where the reference works on doubles.
+template <class T>
+using sum_type = std::conditional_t<std::same_as<T, double>, double, float>;
+
+/// The tensors of one attention call. T is float, bfloat16 or float16, in the reference also double. Innermost strides
+/// are 1; heads is a multiple of kv_heads (grouped queries: head h reads key and value head h / (heads / kv_heads)).
+template <class T>
+struct attention_tensors {
+    tensor_view<const T, 4> query;             ///< [batch, query_length, heads, head_dim]
+    tensor_view<const T, 4> key;               ///< [batch, key_length, kv_heads, head_dim]
+    tensor_view<const T, 4> value;             ///< [batch, key_length, kv_heads, head_dim]
+    tensor_view<T, 4> output;                  ///< [batch, query_length, heads, head_dim]
+    tensor_view<sum_type<T>, 3> log_sum_exp{}; ///< [batch, heads, query_length], natural log, sink included; may be empty
+};
+
+/// The gradients of one attention call. `output` is read, the others are overwritten; one that is empty is left out.
+template <class T>
+struct attention_gradients {
+    tensor_view<const T, 4> output;            ///< [batch, query_length, heads, head_dim], given
+    tensor_view<T, 4> query{};                 ///< [batch, query_length, heads, head_dim]
+    tensor_view<T, 4> key{};                   ///< [batch, key_length, kv_heads, head_dim]
+    tensor_view<T, 4> value{};                 ///< [batch, key_length, kv_heads, head_dim]
+    tensor_view<sum_type<T>, 1> sink_logits{}; ///< [heads], for logit_sink; summed over the batch, as the next two
+    tensor_view<sum_type<T>, 2> sink_keys{};   ///< [kv_heads, head_dim], for key_sink and key_value_sink
+    tensor_view<sum_type<T>, 2> sink_values{}; ///< [kv_heads, head_dim], for key_value_sink
+};
+
+/// What an attention call can be told besides its tensors.
+struct attention_options {
+    std::optional<float> scale{};             ///< multiplies q · k; 1/√head_dim if not given
+    index_t query_offset = 0;                 ///< absolute position of the first query, for caches
+    std::span<const index_t> query_lengths{}; ///< [batch], for ragged batches; rows beyond get output 0, LSE −∞
+    std::span<const index_t> key_lengths{};   ///< [batch], for ragged batches; keys beyond are never read
+    float soft_cap = 0.0F;                    ///< if positive, scores become soft_cap · tanh(score / soft_cap)
+};
+
+UNMASK_NAMESPACE_END

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+/// Compiler detection, and every macro of the library that is not a version number.
+
+#include <cstdint>
+
+#include <unmask/version.hpp>
+
+#if defined(__CUDACC__)
+#define UNMASK_HOST_DEVICE __host__ __device__
+#else
+#define UNMASK_HOST_DEVICE
+#endif
+
+// What changes the code that one source compiles to is part of every mangled name, so that files built with
+// different flags can be linked into one program and each keeps its own functions.
+#if defined(__AVX512F__)
+#define UNMASK_DETAIL_ISA avx512
+#elif defined(__AVX2__) && defined(__FMA__)
+#define UNMASK_DETAIL_ISA avx2
+#else
+#define UNMASK_DETAIL_ISA base
+#endif
+
+#if defined(_OPENMP)
+#define UNMASK_DETAIL_THREADS openmp
+#else
+#define UNMASK_DETAIL_THREADS serial
+#endif
+
+#if defined(__FAST_MATH__)
+#define UNMASK_DETAIL_MATH fast
+#else
+#define UNMASK_DETAIL_MATH ieee
+#endif
+
+#define UNMASK_DETAIL_PASTE(major, minor, patch, isa, threads, math) \
+    v##major##_##minor##_##patch##_##isa##_##threads##_##math
+#define UNMASK_DETAIL_EXPAND(major, minor, patch, isa, threads, math) \
+    UNMASK_DETAIL_PASTE(major, minor, patch, isa, threads, math)
+#define UNMASK_ABI_NAMESPACE                                                                             \
+    UNMASK_DETAIL_EXPAND(UNMASK_VERSION_MAJOR, UNMASK_VERSION_MINOR, UNMASK_VERSION_PATCH, UNMASK_DETAIL_ISA, \
+                         UNMASK_DETAIL_THREADS, UNMASK_DETAIL_MATH)
+
+#define UNMASK_NAMESPACE_BEGIN \
+    namespace unmask {         \
+    inline namespace UNMASK_ABI_NAMESPACE {
+#define UNMASK_NAMESPACE_END \
+    }                        \
+    }
+
+UNMASK_NAMESPACE_BEGIN
+
+/// Positions, lengths, extents and strides.
+using index_t = std::int64_t;
+
+/// An entry of a vocabulary.
+using token_t = std::int32_t;
+
+UNMASK_NAMESPACE_END

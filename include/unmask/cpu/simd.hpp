@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include <unmask/config.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail {
+
+// A register of floats, in the vector language of GCC and clang: the width is what the including project compiles for.
+#if defined(__AVX512F__)
+inline constexpr int lanes = 16;
+#elif defined(__AVX__)
+inline constexpr int lanes = 8;
+#else
+inline constexpr int lanes = 4;
+#endif
+using vfloat = float __attribute__((vector_size(lanes * sizeof(float))));
+using vint = std::int32_t __attribute__((vector_size(lanes * sizeof(std::int32_t))));
+
+inline vfloat load(const float* from) {
+    vfloat result;
+    std::memcpy(&result, from, sizeof result);
+    return result;
+}
+
+inline void store(float* to, vfloat value) {
+    std::memcpy(to, &value, sizeof value);
+}
+
+inline vfloat broadcast(float value) {
+    return value - vfloat{};
+}
+
+inline vfloat select(vint condition, vfloat yes, vfloat no) {
+    return condition ? yes : no;
+}
+
+inline vfloat larger(vfloat a, vfloat b) {
+    return select(a > b, a, b);
+}
+
+inline float sum_of_lanes(vfloat value) {
+    float parts[lanes];
+    store(parts, value);
+    for (int half = lanes / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; ++i) {
+            parts[i] += parts[i + half];
+        }
+    }
+    return parts[0];
+}
+
+inline float largest_of_lanes(vfloat value) {
+    float parts[lanes];
+    store(parts, value);
+    for (int half = lanes / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; ++i) {
+            parts[i] = parts[i] > parts[i + half] ? parts[i] : parts[i + half];
+        }
+    }
+    return parts[0];
+}
+
+// Σ a · b. The order of the sum depends on the length alone: equal operands give equal sums.
+inline float dot(const float* a, const float* b, index_t length) {
+    vfloat sums{};
+    index_t i = 0;
+    for (; i + lanes <= length; i += lanes) {
+        sums += load(a + i) * load(b + i);
+    }
+    float sum = sum_of_lanes(sums);
+    for (; i < length; ++i) {
+        sum += a[i] * b[i];
+    }
+    return sum;
+}
+
+inline constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
+inline constexpr float log2_e = 1.44269504088896340736F;
+inline constexpr float ln_2 = 0.693147180559945309417F;
+
+// True for −∞ and nothing that a score can be. Written so that -ffinite-math-only can't fold it away.
+inline bool is_minus_infinity(float value) {
+    return value < -3.0e38F;
+}
+
+// 2^x for x ≤ 127, relative error 1.2e-7; 0 below −126, so exactly 0 at −∞, and exactly 1 at 0. The integer part is
+// taken by a conversion, not by adding and subtracting a large constant: -ffast-math folds the latter away.
+inline vfloat exp2(vfloat x) {
+    const vint whole = __builtin_convertvector(x + select(x < 0.0F, broadcast(-0.5F), broadcast(0.5F)), vint);
+    const vfloat r = x - __builtin_convertvector(whole, vfloat);
+    vfloat p = broadcast(1.54614475e-4F);
+    p = p * r + 1.33908674e-3F;
+    p = p * r + 9.61805667e-3F;
+    p = p * r + 5.5503571e-2F;
+    p = p * r + 2.40226509e-1F;
+    p = p * r + 6.93147188e-1F;
+    p = p * r + 1.0F;
+    const vfloat power = std::bit_cast<vfloat>((whole + 127) << 23);
+    return select(x < -126.0F, vfloat{}, p * power);
+}
+
+// tanh(x), relative error 2e-7: an odd polynomial near 0, where 1 − 2/(e^2x + 1) would cancel.
+inline vfloat tanh(vfloat x) {
+    const vfloat square = x * x;
+    vfloat p = broadcast(-6.27637853e-3F);
+    p = p * square + 2.11162076e-2F;
+    p = p * square - 5.38751368e-2F;
+    p = p * square + 1.33329240e-1F;
+    p = p * square - 3.33333304e-1F;
+    const vfloat near = x + x * square * p;
+    const vfloat positive = larger(x, -x);
+    const vfloat clamped = select(positive > 20.0F, broadcast(20.0F), positive);
+    const vfloat far = 1.0F - 2.0F / (exp2(clamped * (2.0F * log2_e)) + 1.0F);
+    return select(positive < 0.6F, near, select(x < 0.0F, -far, far));
+}
+
+} // namespace detail
+UNMASK_NAMESPACE_END

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <unmask/config.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// Misuse of a public function. Thrown before any work: nothing has been written when it arrives.
+/// what() reads "attention_forward: heads is 6, expected a multiple of kv_heads (4)".
+class invalid_argument : public std::invalid_argument {
+public:
+    invalid_argument(std::string_view function, std::string argument, std::string was, std::string expected)
+        : std::invalid_argument(std::string(function) + ": " + argument + " is " + was + ", expected " + expected),
+          argument_(std::move(argument)), was_(std::move(was)), expected_(std::move(expected)) {}
+
+    /// The argument that is wrong, as the function's documentation names it.
+    [[nodiscard]] const std::string& argument() const noexcept { return argument_; }
+    /// What it was.
+    [[nodiscard]] const std::string& was() const noexcept { return was_; }
+    /// What would have been right.
+    [[nodiscard]] const std::string& expected() const noexcept { return expected_; }
+
+private:
+    std::string argument_;
+    std::string was_;
+    std::string expected_;
+};
+
+UNMASK_NAMESPACE_END

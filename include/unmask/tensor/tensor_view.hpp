@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <type_traits>
+
+#include <unmask/config.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// A non-owning view of a tensor in somebody else's memory.
+///
+/// Strides count elements; the innermost stride is 1. A view with a null pointer is empty: it stands for a tensor that
+/// was not given. Copying one is cheap; it never allocates.
+template <class T, std::size_t Rank>
+struct tensor_view {
+    using element_type = T;
+    static constexpr std::size_t rank = Rank;
+
+    T* data = nullptr;
+    std::array<index_t, Rank> extents{};
+    std::array<index_t, Rank> strides{};
+
+    /// The element at these indices, which are not checked.
+    template <std::convertible_to<index_t>... Indices>
+        requires(sizeof...(Indices) == Rank)
+    constexpr T& operator()(Indices... indices) const {
+        return *pointer(static_cast<index_t>(indices)...);
+    }
+
+    /// The address of the element at these indices; indices left out are 0.
+    template <std::convertible_to<index_t>... Indices>
+        requires(sizeof...(Indices) <= Rank)
+    constexpr T* pointer(Indices... indices) const {
+        index_t offset = 0;
+        std::size_t dimension = 0;
+        ((offset += static_cast<index_t>(indices) * strides[dimension++]), ...);
+        return data + offset;
+    }
+
+    /// Number of elements.
+    [[nodiscard]] constexpr index_t size() const {
+        index_t product = 1;
+        for (const index_t extent : extents) {
+            product *= extent;
+        }
+        return product;
+    }
+
+    /// True if there is no tensor behind the view.
+    [[nodiscard]] constexpr bool empty() const { return data == nullptr; }
+
+    /// A view of T is a view of const T.
+    constexpr operator tensor_view<const T, Rank>() const
+        requires(!std::is_const_v<T>)
+    {
+        return {data, extents, strides};
+    }
+};
+
+/// A view of dense row-major memory: `view(pointer, batch, length, heads, head_dim)`.
+template <class T, std::convertible_to<index_t>... Extents>
+constexpr tensor_view<T, sizeof...(Extents)> view(T* data, Extents... extents) {
+    tensor_view<T, sizeof...(Extents)> result{data, {static_cast<index_t>(extents)...}, {}};
+    index_t stride = 1;
+    for (std::size_t dimension = sizeof...(Extents); dimension-- > 0;) {
+        result.strides[dimension] = stride;
+        stride *= result.extents[dimension];
+    }
+    return result;
+}
+
+/// A view of anything that std::data and std::size understand as contiguous: a span, a vector, an array.
+template <class Range>
+    requires requires(Range& range) {
+        range.data();
+        range.size();
+    }
+constexpr auto view(Range&& range) {
+    return view(range.data(), static_cast<index_t>(range.size()));
+}
+
+/// A view of an mdspan-like object: data_handle(), extent(i), stride(i), rank().
+template <class Mdspan>
+    requires requires(const Mdspan& span) {
+        span.data_handle();
+        span.extent(0);
+        span.stride(0);
+    }
+constexpr auto view(const Mdspan& span) {
+    using element = std::remove_pointer_t<decltype(span.data_handle())>;
+    tensor_view<element, static_cast<std::size_t>(Mdspan::rank())> result{span.data_handle(), {}, {}};
+    for (std::size_t dimension = 0; dimension < result.rank; ++dimension) {
+        result.extents[dimension] = static_cast<index_t>(span.extent(dimension));
+        result.strides[dimension] = static_cast<index_t>(span.stride(dimension));
+    }
+    return result;
+}
+
+UNMASK_NAMESPACE_END
