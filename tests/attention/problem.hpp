@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <random>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <unmask/attention/attention.hpp>
+#include <unmask/attention/reference.hpp>
+#include <unmask/mask/bidirectional.hpp>
+#include <unmask/mask/block.hpp>
+#include <unmask/mask/block_diffusion.hpp>
+#include <unmask/mask/causal.hpp>
+#include <unmask/mask/document.hpp>
+#include <unmask/mask/extra_sink.hpp>
+#include <unmask/mask/logic.hpp>
+#include <unmask/mask/predicate.hpp>
+#include <unmask/mask/prefix.hpp>
+#include <unmask/mask/shadow_block.hpp>
+#include <unmask/mask/sliding_window.hpp>
+#include <unmask/sink/key_sink.hpp>
+#include <unmask/sink/key_value_sink.hpp>
+#include <unmask/sink/logit_sink.hpp>
+#include <unmask/sink/no_sink.hpp>
+#include <unmask/sink/off_by_one_sink.hpp>
+
+// Random attention problems, and the comparison that every kernel has to pass.
+
+namespace test {
+
+using namespace unmask;
+
+// Sees every third key: a mask without row() and without structure.
+struct every_third {
+    constexpr bool operator()(index_t q, index_t k) const { return (q + 2 * k) % 3 == 0; }
+};
+
+// One type for all policies, so that the kernels are compiled once for each sink and element type and still run every
+// policy's own functions.
+struct any_mask {
+    std::variant<bidirectional, causal, block, sliding_window, prefix, document, block_diffusion, shadow_block,
+                 extra_sink<bidirectional>, extra_sink<block>, extra_sink<document>,
+                 mask_and<causal, sliding_window>, mask_or<prefix, sliding_window>, mask_not<causal>>
+        policy;
+
+    bool visible(index_t q, index_t k) const {
+        return std::visit([&](const auto& mask) { return mask.visible(q, k); }, policy);
+    }
+    tile_class classify(index_t q_begin, index_t q_end, index_t k_begin, index_t k_end) const {
+        return std::visit([&](const auto& mask) { return mask.classify(q_begin, q_end, k_begin, k_end); }, policy);
+    }
+    ranges<8> key_ranges(index_t q_begin, index_t q_end, index_t keys) const {
+        return std::visit([&](const auto& mask) { return widen(mask.key_ranges(q_begin, q_end, keys)); }, policy);
+    }
+    ranges<8> query_ranges(index_t k_begin, index_t k_end, index_t queries) const {
+        return std::visit([&](const auto& mask) { return widen(mask.query_ranges(k_begin, k_end, queries)); }, policy);
+    }
+    ranges<8> row(index_t q, index_t keys) const {
+        return std::visit([&](const auto& mask) { return widen(mask.row(q, keys)); }, policy);
+    }
+
+private:
+    template <int Capacity>
+    static ranges<8> widen(const ranges<Capacity>& narrow) {
+        ranges<8> result;
+        for (const range& each : narrow) {
+            result.append(each);
+        }
+        return result;
+    }
+};
+static_assert(row_mask_policy<any_mask>);
+
+// A mask of every kind for sequences of this length, with its name. Documents point into storage.
+inline std::vector<std::pair<std::string, any_mask>> masks(index_t length, const std::vector<range>& documents) {
+    const index_t half = length / 2 + 1;
+    return {
+        {"bidirectional", {bidirectional{}}},
+        {"causal", {causal{}}},
+        {"block(5)", {block{5}}},
+        {"sliding_window(9, 3)", {sliding_window{9, 3}}},
+        {"prefix(7)", {prefix{7}}},
+        {"document", {document{documents}}},
+        {"block_diffusion", {block_diffusion{half, 8}}},
+        {"shadow_block", {shadow_block{half, 3, half / 3}}},
+        {"extra_sink(bidirectional)", {extra_sink{bidirectional{}}}},
+        {"extra_sink(block(16), 10, 3)", {extra_sink{block{16}, 10, 3}}},
+        {"extra_sink(document, 64, 2)", {extra_sink{document{documents}, 64, 2}}},
+        {"causal && sliding_window", {causal{} && sliding_window{20, 20}}},
+        {"prefix || sliding_window", {prefix{3} || sliding_window{1, 70}}},
+        {"!causal", {!causal{}}}, // the last row sees nothing
+    };
+}
+
+// Consecutive documents of the lengths 1, 30, 2, 65, 1, 30, …
+inline std::vector<range> some_documents(index_t total) {
+    std::vector<index_t> lengths;
+    for (index_t sum = 0, i = 0; sum < total; ++i) {
+        constexpr index_t cycle[] = {1, 30, 2, 65};
+        lengths.push_back(std::min(cycle[i % 4], total - sum));
+        sum += lengths.back();
+    }
+    return document_ranges(lengths);
+}
+
+struct shape {
+    index_t batch = 1;
+    index_t query_length = 1;
+    index_t key_length = 1;
+    index_t heads = 1;
+    index_t kv_heads = 1;
+    index_t head_dim = 32;
+};
+
+inline std::string to_string(const shape& s) {
+    return "batch " + std::to_string(s.batch) + ", " + std::to_string(s.query_length) + " queries, " +
+           std::to_string(s.key_length) + " keys, heads " + std::to_string(s.heads) + "/" + std::to_string(s.kv_heads) +
+           ", head_dim " + std::to_string(s.head_dim);
+}
+
+template <class T>
+std::vector<T> random_values(std::size_t count, std::mt19937& random, float size = 1.0F) {
+    std::normal_distribution<float> normal(0.0F, size);
+    std::vector<T> values(count);
+    for (T& value : values) {
+        value = static_cast<T>(normal(random));
+    }
+    return values;
+}
+
+template <class To, class From>
+std::vector<To> converted(const std::vector<From>& from) {
+    std::vector<To> to(from.size());
+    for (std::size_t i = 0; i < from.size(); ++i) {
+        to[i] = static_cast<To>(static_cast<float>(from[i]));
+    }
+    return to;
+}
+
+// All tensors of a problem with elements T, owned.
+template <class T>
+struct problem {
+    shape size;
+    std::vector<T> query, key, value, d_output;
+    std::vector<float> sink_logits, sink_keys, sink_values; // what the sinks hold, whatever T is
+    std::vector<T> output, d_query, d_key, d_value;
+    std::vector<sum_type<T>> log_sum_exp, received, d_logits, d_keys, d_values;
+
+    problem(const shape& s, std::mt19937& random) : size(s) {
+        query = random_values<T>(queries() * dim(), random);
+        key = random_values<T>(keys() * dim(), random);
+        value = random_values<T>(keys() * dim(), random);
+        d_output = random_values<T>(queries() * dim(), random);
+        sink_logits = random_values<float>(static_cast<std::size_t>(s.heads), random, 2.0F);
+        sink_keys = random_values<float>(static_cast<std::size_t>(s.kv_heads) * dim(), random);
+        sink_values = random_values<float>(static_cast<std::size_t>(s.kv_heads) * dim(), random);
+        allocate();
+    }
+
+    // The same problem with other elements.
+    template <class Other>
+    explicit problem(const problem<Other>& other)
+        : size(other.size), query(converted<T>(other.query)), key(converted<T>(other.key)),
+          value(converted<T>(other.value)), d_output(converted<T>(other.d_output)), sink_logits(other.sink_logits),
+          sink_keys(other.sink_keys), sink_values(other.sink_values) {
+        allocate();
+    }
+
+    [[nodiscard]] std::size_t dim() const { return static_cast<std::size_t>(size.head_dim); }
+    [[nodiscard]] std::size_t queries() const {
+        return static_cast<std::size_t>(size.batch * size.query_length * size.heads);
+    }
+    [[nodiscard]] std::size_t keys() const {
+        return static_cast<std::size_t>(size.batch * size.key_length * size.kv_heads);
+    }
+
+    attention_tensors<T> tensors() {
+        return {query_like(std::as_const(query)), key_like(std::as_const(key)), key_like(std::as_const(value)),
+                query_like(output), view(log_sum_exp.data(), size.batch, size.heads, size.query_length)};
+    }
+    template <class Sink>
+    attention_gradients<T> gradients(const Sink& /*sink*/) {
+        attention_gradients<T> result{query_like(std::as_const(d_output)), query_like(d_query), key_like(d_key),
+                                      key_like(d_value)};
+        if constexpr (Sink::present && !Sink::has_key) {
+            result.sink_logits = view(d_logits.data(), size.heads);
+        }
+        if constexpr (Sink::has_key) {
+            result.sink_keys = view(d_keys.data(), size.kv_heads, size.head_dim);
+        }
+        if constexpr (Sink::has_value) {
+            result.sink_values = view(d_values.data(), size.kv_heads, size.head_dim);
+        }
+        return result;
+    }
+    tensor_view<sum_type<T>, 3> received_view() {
+        return view(received.data(), size.batch, size.heads, size.key_length);
+    }
+
+    template <class Sink>
+    Sink sink() const {
+        Sink result{};
+        if constexpr (requires { result.logits; }) {
+            result.logits = view(sink_logits.data(), size.heads);
+        }
+        if constexpr (requires { result.keys; }) {
+            result.keys = view(sink_keys.data(), size.kv_heads, size.head_dim);
+        }
+        if constexpr (requires { result.values; }) {
+            result.values = view(sink_values.data(), size.kv_heads, size.head_dim);
+        }
+        return result;
+    }
+
+private:
+    void allocate() {
+        const auto poison = static_cast<T>(std::numeric_limits<float>::quiet_NaN()); // everything must be written
+        const auto sum_poison = std::numeric_limits<sum_type<T>>::quiet_NaN();
+        output.assign(query.size(), poison);
+        d_query.assign(query.size(), poison);
+        d_key.assign(key.size(), poison);
+        d_value.assign(key.size(), poison);
+        log_sum_exp.assign(queries(), sum_poison);
+        received.assign(static_cast<std::size_t>(size.batch * size.heads * size.key_length), sum_poison);
+        d_logits.assign(sink_logits.size(), sum_poison);
+        d_keys.assign(sink_keys.size(), sum_poison);
+        d_values.assign(sink_values.size(), sum_poison);
+    }
+    auto query_like(auto& values) const {
+        return view(values.data(), size.batch, size.query_length, size.heads, size.head_dim);
+    }
+    auto key_like(auto& values) const {
+        return view(values.data(), size.batch, size.key_length, size.kv_heads, size.head_dim);
+    }
+};
+
+// The spacing of a type's numbers just above 1.
+template <class T>
+inline constexpr double unit_of = std::same_as<T, float> ? 0x1p-23 : std::same_as<T, bfloat16> ? 0x1p-7 : 0x1p-10;
+
+// The distance of a result from the truth, in units of what is allowed: `factor` times the error of the naive float
+// implementation, two units in the last place of the largest value, and `slack`. Infinite if the infinities differ.
+template <class T>
+double excess(const std::vector<T>& result, const std::vector<T>& naive, const std::vector<double>& truth,
+              double factor, double slack = 0.0) {
+    double error = 0.0;
+    double naive_error = 0.0;
+    double largest = 0.0;
+    for (std::size_t i = 0; i < truth.size(); ++i) {
+        const auto got = static_cast<double>(static_cast<float>(result[i]));
+        if (std::isinf(truth[i])) {
+            if (got != truth[i]) {
+                return std::numeric_limits<double>::infinity();
+            }
+            continue;
+        }
+        if (!std::isfinite(got)) {
+            return std::numeric_limits<double>::infinity();
+        }
+        error = std::fmax(error, std::fabs(got - truth[i]));
+        naive_error =
+            std::fmax(naive_error, std::fabs(static_cast<double>(static_cast<float>(naive[i])) - truth[i]));
+        largest = std::fmax(largest, std::fabs(truth[i]));
+    }
+    const double allowed = factor * naive_error + 2.0 * unit_of<T> * largest + slack;
+    return error == 0.0 ? 0.0 : error / allowed;
+}
+
+// How the worst of a problem's results compares with what is allowed: at most 1.
+struct verdict {
+    double forward = 0.0;
+    double backward = 0.0;
+    double received = 0.0;
+
+    [[nodiscard]] bool passed() const { return forward <= 1.0 && backward <= 1.0 && received <= 1.0; }
+};
+
+// Runs the kernel, the naive float implementation and the reference on one problem.
+template <class Sink, class T, class Mask>
+verdict compare(problem<T>& fast, const Mask& mask, const attention_options& options,
+                const cpu_executor& exec = cpu_executor{1}) {
+    problem<T> naive(fast);
+    problem<double> truth(fast);
+    const auto sink = fast.template sink<Sink>();
+
+    attention_forward(exec, fast.tensors(), mask, sink, options);
+    attention_backward(exec, fast.tensors(), fast.gradients(sink), mask, sink, options);
+    attention_received(exec, fast.tensors(), fast.received_view(), mask, sink, options);
+    reference::attention_forward<float>(naive.tensors(), mask, sink, options);
+    reference::attention_backward<float>(naive.tensors(), naive.gradients(sink), mask, sink, options);
+    reference::attention_received<float>(naive.tensors(), naive.received_view(), mask, sink, options);
+    reference::attention_forward(truth.tensors(), mask, sink, options);
+    reference::attention_backward(truth.tensors(), truth.gradients(sink), mask, sink, options);
+    reference::attention_received(truth.tensors(), truth.received_view(), mask, sink, options);
+
+    verdict result;
+    result.forward = std::fmax(excess(fast.output, naive.output, truth.output, 2.0),
+                               excess(fast.log_sum_exp, naive.log_sum_exp, truth.log_sum_exp, 2.0));
+    // Backward recomputes P = exp(s − LSE) from an LSE that was stored as a float, so a relative error of one unit in the
+    // last place of LSE is in every probability. dS = P · (dP − Δ) cancels, and Δ comes from the output as rounded to T:
+    // where all the mass is on one key the true gradient is 0, and so may be the naive error.
+    double log_sum_exp = 0.0;
+    for (const double each : truth.log_sum_exp) {
+        log_sum_exp = std::isfinite(each) ? std::fmax(log_sum_exp, std::fabs(each)) : log_sum_exp;
+    }
+    const auto recomputed = [&](const auto& got, const auto& simple, const std::vector<double>& exact, double noise) {
+        double largest = 0.0;
+        for (const double each : exact) {
+            largest = std::fmax(largest, std::fabs(each));
+        }
+        return excess(got, simple, exact, 3.0, noise + log_sum_exp * unit_of<float> * largest);
+    };
+    const double few_units = 8.0 * unit_of<T>; // inputs are of size 1, and a large one is 4
+    result.backward = std::fmax(recomputed(fast.d_query, naive.d_query, truth.d_query, few_units),
+                                std::fmax(recomputed(fast.d_key, naive.d_key, truth.d_key, few_units),
+                                          recomputed(fast.d_value, naive.d_value, truth.d_value, few_units)));
+    // A sink's gradient is one long sum of such terms over all rows.
+    const double noise = 0.5 * unit_of<T> *
+                         std::sqrt(static_cast<double>(fast.queries() * fast.dim()) /
+                                   static_cast<double>(std::max<index_t>(fast.size.kv_heads, 1)));
+    if (Sink::present && !Sink::has_key) {
+        result.backward =
+            std::fmax(result.backward, recomputed(fast.d_logits, naive.d_logits, truth.d_logits, noise));
+    }
+    if (Sink::has_key) {
+        result.backward = std::fmax(result.backward, recomputed(fast.d_keys, naive.d_keys, truth.d_keys, noise));
+    }
+    if (Sink::has_value) {
+        result.backward = std::fmax(result.backward, recomputed(fast.d_values, naive.d_values, truth.d_values, noise));
+    }
+    result.received = recomputed(fast.received, naive.received, truth.received, 0.0);
+    return result;
+}
+
+} // namespace test
