@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <vector>
+
+#include <unmask/cpu/executor.hpp>
+
+#include "weights.hpp"
+
+namespace language_model {
+
+/// How a training run changes its weights.
+struct optimizer_settings {
+    double learning_rate = 2e-3;       ///< the highest
+    double final_learning_rate = 1e-4; ///< at the last step
+    index_t warm_up = 200;             ///< steps of linear rise
+    index_t steps = 10000;             ///< of the whole run
+    double beta1 = 0.9;
+    double beta2 = 0.95;
+    double weight_decay = 0.1; ///< of matrices only
+    double largest_norm = 1.0; ///< longer gradients are shortened to this
+};
+
+/// Linear warm-up, then half a cosine down to the final rate.
+inline double learning_rate(const optimizer_settings& settings, index_t step) {
+    if (step < settings.warm_up) {
+        return settings.learning_rate * static_cast<double>(step + 1) / static_cast<double>(settings.warm_up);
+    }
+    const auto length = static_cast<double>(std::max<index_t>(1, settings.steps - settings.warm_up));
+    const double progress = std::min(1.0, static_cast<double>(step - settings.warm_up) / length);
+    return settings.final_learning_rate + (settings.learning_rate - settings.final_learning_rate) * 0.5 *
+                                              (1.0 + std::cos(std::numbers::pi * progress));
+}
+
+/// AdamW (Loshchilov and Hutter, arXiv 1711.05101) over one array of weights.
+class adamw {
+  public:
+    explicit adamw(const std::vector<tensor_place>& places)
+        : first(static_cast<std::size_t>(size_of(places))), second(first.size()) {
+        constexpr index_t most = 1 << 15;
+        for (const tensor_place& place : places) {
+            const bool decays = place.purpose == role::weight || place.purpose == role::residual;
+            for (index_t begin = 0; begin < place.size(); begin += most) {
+                slices_.push_back({place.offset + begin, std::min(most, place.size() - begin), decays});
+            }
+        }
+    }
+
+    std::vector<float> first;  ///< running mean of the gradient
+    std::vector<float> second; ///< running mean of its square
+
+    /// Adds up the gradients in the order given, then changes the weights. Step counts from 0. Returns the norm of the
+    /// gradient before clipping. The same bits for any number of threads: slices are fixed and summed in order.
+    double update(const unmask::cpu_executor& exec, const optimizer_settings& settings, index_t step,
+                  std::vector<float>& weights, std::vector<std::vector<float>>& gradients) {
+        std::vector<double> squares(slices_.size());
+        exec.parallel_for(static_cast<index_t>(slices_.size()), [&](index_t i, int) {
+            squares[static_cast<std::size_t>(i)] = add_up(slices_[static_cast<std::size_t>(i)], gradients);
+        });
+        double square = 0.0;
+        for (const double part : squares) {
+            square += part;
+        }
+        const double norm = std::sqrt(square);
+        const auto clip = static_cast<float>(norm > settings.largest_norm ? settings.largest_norm / norm : 1.0);
+        exec.parallel_for(static_cast<index_t>(slices_.size()), [&](index_t i, int) {
+            change(slices_[static_cast<std::size_t>(i)], settings, step, clip, weights.data(), gradients[0].data());
+        });
+        return norm;
+    }
+
+  private:
+    struct slice {
+        index_t begin;
+        index_t count;
+        bool decays;
+    };
+
+    // Adds all gradients of a slice to the first one; the sum of the squares.
+    static double add_up(const slice& where, std::vector<std::vector<float>>& gradients) {
+        float* sum = gradients[0].data() + where.begin;
+        for (std::size_t part = 1; part < gradients.size(); ++part) {
+            const float* more = gradients[part].data() + where.begin;
+#pragma omp simd
+            for (index_t i = 0; i < where.count; ++i) {
+                sum[i] += more[i];
+            }
+        }
+        float square = 0.0F;
+#pragma omp simd reduction(+ : square)
+        for (index_t i = 0; i < where.count; ++i) {
+            square += sum[i] * sum[i];
+        }
+        return static_cast<double>(square);
+    }
+
+    void change(const slice& where, const optimizer_settings& settings, index_t step, float clip, float* weights,
+                const float* gradient) {
+        const double rate = learning_rate(settings, step);
+        const auto count = static_cast<double>(step + 1);
+        const auto beta1 = static_cast<float>(settings.beta1);
+        const auto beta2 = static_cast<float>(settings.beta2);
+        const auto pace = static_cast<float>(rate / (1.0 - std::pow(settings.beta1, count)));
+        const auto correction = static_cast<float>(1.0 / (1.0 - std::pow(settings.beta2, count)));
+        const auto keep = static_cast<float>(where.decays ? 1.0 - rate * settings.weight_decay : 1.0);
+        float* w = weights + where.begin;
+        const float* g = gradient + where.begin;
+        float* m = first.data() + where.begin;
+        float* v = second.data() + where.begin;
+#pragma omp simd
+        for (index_t i = 0; i < where.count; ++i) {
+            const float clipped = clip * g[i];
+            m[i] = beta1 * m[i] + (1.0F - beta1) * clipped;
+            v[i] = beta2 * v[i] + (1.0F - beta2) * clipped * clipped;
+            w[i] = keep * w[i] - pace * m[i] / (std::sqrt(v[i] * correction) + 1e-8F);
+        }
+    }
+
+    std::vector<slice> slices_;
+};
+
+} // namespace language_model

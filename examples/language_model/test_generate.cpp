@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// From a checkpoint to text: templates, the model behind the sampler's interface, what a terminal shows.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "denoiser.hpp"
+#include "page.hpp"
+#include "terminal_view.hpp"
+
+using namespace language_model;
+
+namespace {
+
+const std::string alphabet = "\n abcdefgh";
+
+// A checkpoint of random weights.
+safetensors_file new_model(const std::string& sink) {
+    model_card card;
+    card.alphabet = alphabet;
+    card.sink = sink;
+    card.length = 40;
+    card.shape = {.vocabulary = 10, .width = 32, .layers = 2, .heads = 2, .ffn = 48};
+    const std::string path = (std::filesystem::temp_directory_path() / "unmask_generate.safetensors").string();
+    with_variant(sink, card.shape, [&](const auto& model) {
+        const auto weights = initial_weights(model.places(), card.shape, 7);
+        write_safetensors(path, named(model.places(), weights), to_metadata(card), number_format::bfloat16);
+    });
+    safetensors_file file = read_safetensors(path);
+    std::filesystem::remove(path);
+    return file;
+}
+
+// The logits of some rows.
+std::vector<float> logits_of(language_model_denoiser& model, const unmask::canvas& page,
+                             const std::vector<unmask::row>& rows) {
+    std::vector<float> logits(rows.size() * static_cast<std::size_t>(model.vocabulary().size), std::nanf(""));
+    model.denoise(page, rows, unmask::view(logits.data(), rows.size(), model.vocabulary().size));
+    return logits;
+}
+
+double largest_difference(const float* a, const float* b, std::size_t count) {
+    double largest = 0.0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const double difference = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
+        largest = difference <= largest ? largest : difference; // NaN is larger than anything
+    }
+    return largest;
+}
+
+} // namespace
+
+TEST_CASE("underscores of a template are to be filled in, the rest is given") {
+    const tokenizer letters(alphabet);
+    CHECK(parse_template(letters, "a_b\n__") == std::vector<token_t>{2, unmask::blank, 3, 0, unmask::blank, unmask::blank});
+    CHECK(parse_template(letters, "").empty());
+    CHECK_THROWS_AS((void)parse_template(letters, "a_Z"), std::invalid_argument);
+}
+
+TEST_CASE("the denoiser writes the rows asked for, and needs no others") {
+    static_assert(unmask::denoiser<language_model_denoiser>);
+    for (const char* sink : {"none", "token", "key_value"}) {
+        CAPTURE(sink);
+        const safetensors_file file = new_model(sink);
+        language_model_denoiser model(file, unmask::cpu_executor{2});
+        CHECK(model.vocabulary().size == 10);
+        CHECK(model.vocabulary().mask == 10);
+
+        // Four sequences of different lengths, masks in all of them.
+        unmask::canvas page(model.vocabulary());
+        const std::vector<std::string> texts = {"abc___ def_h", "_", "__h g_f e_d\ncba__", "ab ab __ ab_ab_ _b"};
+        std::vector<unmask::row> all;
+        for (const std::string& text : texts) {
+            const index_t sequence = page.add_infill(parse_template(model.characters(), text));
+            for (index_t position = 0; position < page.length(sequence); ++position) {
+                all.push_back({sequence, position});
+            }
+        }
+        const std::vector<float> expected = logits_of(model, page, all);
+        CHECK(std::all_of(expected.begin(), expected.end(), [](float x) { return std::isfinite(x); }));
+
+        // Some rows, one of them twice.
+        const std::vector<unmask::row> some = {{0, 3}, {0, 10}, {2, 0}, {2, 0}, {2, 16}, {3, 17}};
+        const std::vector<float> few = logits_of(model, page, some);
+        for (std::size_t i = 0; i < some.size(); ++i) {
+            const auto same = static_cast<std::size_t>(std::find(all.begin(), all.end(), some[i]) - all.begin());
+            CHECK(largest_difference(&few[i * 10], &expected[same * 10], 10) < 1e-5);
+        }
+
+        // Each sequence alone.
+        std::size_t row = 0;
+        for (const std::string& text : texts) {
+            unmask::canvas alone(model.vocabulary());
+            alone.add_infill(parse_template(model.characters(), text));
+            std::vector<unmask::row> rows;
+            for (index_t position = 0; position < alone.length(0); ++position) {
+                rows.push_back({0, position});
+            }
+            const std::vector<float> logits = logits_of(model, alone, rows);
+            CHECK(largest_difference(logits.data(), &expected[row * 10], logits.size()) < 1e-5);
+            row += text.size();
+        }
+        // A check that could pass for any model would say nothing: other text, other logits.
+        CHECK(largest_difference(&expected[0], &expected[10], 10) > 1e-3);
+    }
+}
+
+TEST_CASE("a text longer than the model was trained on is refused") {
+    language_model_denoiser model(new_model("token"), unmask::cpu_executor{1});
+    unmask::canvas page(model.vocabulary());
+    page.add({}, 40);
+    CHECK_NOTHROW(logits_of(model, page, {{0, 39}}));
+    page.add({}, 41);
+    std::string message;
+    try {
+        logits_of(model, page, {{1, 0}});
+    } catch (const unmask::invalid_argument& error) {
+        message = error.what();
+    }
+    CHECK(message.find("is 41, expected at most 40") != std::string::npos);
+}
+
+TEST_CASE("a drawing wraps, breaks lines and stops at the last row") {
+    const auto plain = [](const std::string& text) {
+        std::vector<cell> cells;
+        for (const char character : text) {
+            cells.push_back({character, look::written});
+        }
+        return cells;
+    };
+    const std::string end = "\033[0m\033[K\n";
+    CHECK(draw(plain("abcdef"), 4, 9).text == "abcd" + end + "ef" + end);
+    CHECK(draw(plain("abcd"), 4, 9).rows == 1);
+    CHECK(draw(plain("abcd\ne"), 4, 9).text == "abcd" + end + "e" + end);
+    CHECK(draw(plain("a\n\nb\n"), 4, 9).text == "a" + end + end + "b" + end);
+    CHECK(draw(plain("a\nb\nc\nd"), 4, 2).text == "a" + end + "b" + end);
+    CHECK(draw(plain("abcdefghijkl"), 4, 2).rows == 2);
+    CHECK(draw({}, 4, 2).rows == 0);
+    const std::vector<cell> mixed = {
+        {'a', look::given}, {'b', look::given}, {'\n', look::masked}, {'c', look::fresh}, {'d', look::written}};
+    CHECK(draw(mixed, 9, 9).text == "\033[0;1mab\033[0;2m·\033[0;1;32mc\033[0md" + end);
+}
+
+TEST_CASE("the cells of a canvas say what was given, is masked, is fresh, and was there") {
+    const tokenizer letters(alphabet);
+    unmask::canvas page(unmask::vocabulary{letters.size(), letters.mask(), {}});
+    page.add_infill(parse_template(letters, "a___"));
+    page.add_infill(parse_template(letters, "_"));
+    page.commit(0, 1, 3);
+    page.commit(0, 3, 4);
+    CHECK(text_of(page, 0, letters) == "ab_c");
+    const std::vector<unmask::commitment> last = {{.where = {0, 3}, .token = 4, .score = {}, .log_probability = 0}};
+    const std::vector<cell> cells = cells_of(page, last, letters);
+    std::string characters;
+    std::vector<look> looks;
+    for (const cell& each : cells) {
+        characters.push_back(each.character);
+        looks.push_back(each.appearance);
+    }
+    CHECK(characters == "ab_c\n\n_");
+    CHECK(looks == std::vector<look>{look::given, look::written, look::masked, look::fresh, look::written,
+                                     look::written, look::masked});
+}

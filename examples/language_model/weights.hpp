@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <numbers>
+#include <string>
+#include <vector>
+
+#include <unmask/random/philox.hpp>
+
+#include "shape.hpp"
+#include "sink_parameters.hpp"
+
+namespace language_model {
+
+/// The weights of one layer: views of memory that is owned elsewhere.
+template <class Sink> struct layer_weights {
+    matrix attention_norm;   ///< [1, width]
+    matrix query_key_value;  ///< [width, 3 · width]
+    matrix attention_output; ///< [width, width]
+    sink_parameters<Sink> sink;
+    matrix feed_forward_norm; ///< [1, width]
+    matrix gate_up;           ///< [width, 2 · ffn]
+    matrix down;              ///< [ffn, width]
+};
+
+/// The weights of a model, or anything with one float a weight: gradients, moments. All of it lies in one array, in the
+/// order of `each`, so that sums, updates and checkpoints need not know the model.
+template <class Sink> struct model_weights {
+    matrix embedding;      ///< [vocabulary + 1, width]; the last row is the mask's
+    matrix sink_embedding; ///< [sink tokens, width]
+    std::vector<layer_weights<Sink>> layers;
+    matrix final_norm; ///< [1, width]
+    matrix head;       ///< [width, vocabulary]: neither the mask nor a sink can be predicted
+
+    /// Calls visit(name, tensor, rows, columns, role) for every tensor, always in the same order.
+    template <class Visit> void each(const model_shape& shape, index_t sinks, const Visit& visit) {
+        layers.resize(static_cast<std::size_t>(shape.layers));
+        visit("embedding", embedding, shape.vocabulary + 1, shape.width, role::embedding);
+        if (sinks > 0) {
+            visit("sink_embedding", sink_embedding, sinks, shape.width, role::embedding);
+        }
+        for (std::size_t i = 0; i < layers.size(); ++i) {
+            layer_weights<Sink>& layer = layers[i];
+            const std::string name = "layers." + std::to_string(i) + ".";
+            visit(name + "attention_norm", layer.attention_norm, 1, shape.width, role::gain);
+            visit(name + "query_key_value", layer.query_key_value, shape.width, 3 * shape.width, role::weight);
+            visit(name + "attention_output", layer.attention_output, shape.width, shape.width, role::residual);
+            layer.sink.each(name, shape, visit);
+            visit(name + "feed_forward_norm", layer.feed_forward_norm, 1, shape.width, role::gain);
+            visit(name + "gate_up", layer.gate_up, shape.width, 2 * shape.ffn, role::weight);
+            visit(name + "down", layer.down, shape.ffn, shape.width, role::residual);
+        }
+        visit("final_norm", final_norm, 1, shape.width, role::gain);
+        visit("head", head, shape.width, shape.vocabulary, role::weight);
+    }
+};
+
+/// One tensor of the array that holds a model's weights.
+struct tensor_place {
+    std::string name;
+    index_t offset;
+    index_t rows;
+    index_t columns;
+    role purpose;
+
+    [[nodiscard]] index_t size() const { return rows * columns; }
+};
+
+/// Where every tensor of a model lies.
+template <class Sink> std::vector<tensor_place> places_of(const model_shape& shape, index_t sinks) {
+    std::vector<tensor_place> places;
+    index_t offset = 0;
+    model_weights<Sink>{}.each(shape, sinks,
+                               [&](std::string name, const matrix&, index_t rows, index_t columns, role purpose) {
+                                   places.push_back({std::move(name), offset, rows, columns, purpose});
+                                   offset += rows * columns;
+                               });
+    return places;
+}
+
+/// The number of floats in the array.
+inline index_t size_of(const std::vector<tensor_place>& places) {
+    return places.empty() ? 0 : places.back().offset + places.back().size();
+}
+
+/// The same array as tensors with names.
+template <class Sink> model_weights<Sink> bind(const model_shape& shape, index_t sinks, float* memory) {
+    model_weights<Sink> weights;
+    weights.each(shape, sinks, [&memory](const std::string&, matrix& tensor, index_t rows, index_t columns, role) {
+        tensor = unmask::view(memory, rows, columns);
+        memory += rows * columns;
+    });
+    return weights;
+}
+
+/// The start of training: normal numbers of variance 2 / (5 · width); those of the 2 · layers matrices that add to the
+/// stream are divided by √(2 · layers). The same seed gives the same weights.
+inline std::vector<float> initial_weights(const std::vector<tensor_place>& places, const model_shape& shape,
+                                          std::uint32_t seed) {
+    std::vector<float> weights(static_cast<std::size_t>(size_of(places)));
+    const unmask::philox generator{{seed, 0x696e6974U}};
+    const double deviation = std::sqrt(0.4 / static_cast<double>(shape.width));
+    const double residual = deviation / std::sqrt(2.0 * static_cast<double>(shape.layers));
+    for (std::size_t p = 0; p < places.size(); ++p) {
+        const tensor_place& place = places[p];
+        float* tensor = weights.data() + place.offset;
+        for (index_t i = 0; i < place.size(); ++i) {
+            if (place.purpose == role::gain || place.purpose == role::bias) {
+                tensor[i] = place.purpose == role::gain ? 1.0F : 0.0F;
+                continue;
+            }
+            const auto words = generator({static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(p), 0, 0});
+            const double radius = std::sqrt(-2.0 * std::log(unmask::uniform_open(words[0], words[1])));
+            const double angle = 2.0 * std::numbers::pi * unmask::uniform_open(words[2], words[3]);
+            const double scale = place.purpose == role::residual ? residual : deviation;
+            tensor[i] = static_cast<float>(scale * radius * std::cos(angle));
+        }
+    }
+    return weights;
+}
+
+} // namespace language_model
