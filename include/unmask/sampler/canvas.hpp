@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <unmask/config.hpp>
+#include <unmask/error.hpp>
+#include <unmask/sampler/vocabulary.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// What a position of a canvas is.
+enum class position_state : std::uint8_t {
+    prompt,    ///< given: never written
+    masked,    ///< to be filled: holds the mask token
+    committed, ///< filled
+};
+
+/// In the tokens given to canvas::add_infill: a position to be filled.
+inline constexpr token_t blank = -1;
+
+/// The token grid that is denoised: a batch of sequences of any lengths, without padding.
+///
+/// What is masked is kept beside the tokens and never inferred from them: a prompt may hold the mask token, and it stays
+/// prompt. A sequence has an id, its index unless one is given. The random numbers of a run are keyed by it, so a
+/// sequence that keeps its id gets the same tokens alone, in any batch and at any place in it.
+///
+/// A value: copies are independent. Reading costs O(1), adding and writing O(what is added or written).
+class canvas {
+public:
+    /// An empty canvas for a model with this vocabulary. Throws invalid_argument if that is not a possible one.
+    explicit canvas(const unmask::vocabulary& tokens) : vocabulary_(tokens) {
+        detail::check_vocabulary("canvas", tokens);
+    }
+
+    /// Adds a sequence: a prompt, which may be empty, and `length` positions to be filled. Returns its index.
+    /// Throws invalid_argument, with nothing added, if a token is neither in [0, size) nor the mask, or length < 0.
+    index_t add(std::span<const token_t> prompt, index_t length, std::optional<std::uint64_t> id = {}) {
+        expects(length >= 0, "add", "length", length, "at least 0");
+        expects(length <= longest - static_cast<index_t>(prompt.size()), "add", "length", length,
+                "a sequence of fewer than 2^32 positions");
+        for (const token_t token : prompt) {
+            check_given("add", "prompt", token);
+        }
+        std::vector<token_t> tokens(prompt.begin(), prompt.end());
+        tokens.resize(prompt.size() + static_cast<std::size_t>(length), blank);
+        return append(tokens, id);
+    }
+
+    /// Adds a sequence in which every `blank` is to be filled and every other token, before, between and after them, is
+    /// prompt. Returns its index. Throws as `add` does.
+    index_t add_infill(std::span<const token_t> tokens, std::optional<std::uint64_t> id = {}) {
+        expects(static_cast<index_t>(tokens.size()) <= longest, "add_infill", "tokens.size()",
+                static_cast<index_t>(tokens.size()), "fewer than 2^32");
+        for (const token_t token : tokens) {
+            if (token != blank) {
+                check_given("add_infill", "tokens", token);
+            }
+        }
+        return append(tokens, id);
+    }
+
+    [[nodiscard]] const unmask::vocabulary& vocabulary() const { return vocabulary_; }
+
+    /// Number of sequences.
+    [[nodiscard]] index_t sequences() const { return static_cast<index_t>(ids_.size()); }
+    /// Number of positions of a sequence.
+    [[nodiscard]] index_t length(index_t sequence) const { return offset(sequence + 1) - offset(sequence); }
+    /// Number of positions before a sequence's first in `tokens()`; sequence may be `sequences()`.
+    [[nodiscard]] index_t offset(index_t sequence) const { return offsets_[at(sequence)]; }
+    [[nodiscard]] std::uint64_t id(index_t sequence) const { return ids_[at(sequence)]; }
+
+    /// Every sequence's tokens, one after the other.
+    [[nodiscard]] std::span<const token_t> tokens() const { return tokens_; }
+    [[nodiscard]] std::span<const token_t> tokens(index_t sequence) const { return part(tokens_, sequence); }
+    [[nodiscard]] std::span<const position_state> states(index_t sequence) const { return part(states_, sequence); }
+    [[nodiscard]] token_t token(index_t sequence, index_t position) const {
+        return tokens_[at(offset(sequence) + position)];
+    }
+    [[nodiscard]] position_state state(index_t sequence, index_t position) const {
+        return states_[at(offset(sequence) + position)];
+    }
+
+    /// Number of masked positions of a sequence.
+    [[nodiscard]] index_t masked(index_t sequence) const { return masked_[at(sequence)]; }
+    /// Number of masked positions.
+    [[nodiscard]] index_t masked() const {
+        index_t sum = 0;
+        for (const index_t count : masked_) {
+            sum += count;
+        }
+        return sum;
+    }
+
+    /// The first position that is not prompt: the generation region begins here. The length if there is none.
+    [[nodiscard]] index_t generation_begin(index_t sequence) const {
+        const auto all = states(sequence);
+        return std::find_if(all.begin(), all.end(), [](auto state) { return state != position_state::prompt; }) -
+               all.begin();
+    }
+
+    /// One past the first committed end token: what comes after is not part of the text. The length if there is none;
+    /// an end token in the prompt does not count.
+    [[nodiscard]] index_t text_end(index_t sequence) const {
+        for (index_t position = 0; vocabulary_.end && position < length(sequence); ++position) {
+            if (state(sequence, position) == position_state::committed &&
+                token(sequence, position) == *vocabulary_.end) {
+                return position + 1;
+            }
+        }
+        return length(sequence);
+    }
+
+    /// Fills a masked position. Throws invalid_argument if it is not masked or the token can't be drawn.
+    void commit(index_t sequence, index_t position, token_t token) {
+        expects(sequence >= 0 && sequence < sequences(), "commit", "sequence", sequence, "one of the canvas");
+        expects(position >= 0 && position < length(sequence), "commit", "position", position, "one of the sequence");
+        expects(state(sequence, position) == position_state::masked, "commit", "position", position, "a masked one");
+        expects(vocabulary_.holds(token), "commit", "token", token, "one of [0, size) other than the mask");
+        write(sequence, position, token);
+    }
+
+    /// Fills every position from `begin` on that is not prompt with the end token, committed ones too.
+    /// Throws invalid_argument if the vocabulary has no end token or begin is not in [0, length].
+    void end_text(index_t sequence, index_t begin) {
+        expects(sequence >= 0 && sequence < sequences(), "end_text", "sequence", sequence, "one of the canvas");
+        expects(begin >= 0 && begin <= length(sequence), "end_text", "begin", begin, "in [0, length]");
+        if (!vocabulary_.end) {
+            throw invalid_argument("canvas::end_text", "vocabulary.end", "empty", "a token");
+        }
+        for (index_t position = begin; position < length(sequence); ++position) {
+            if (state(sequence, position) != position_state::prompt) {
+                write(sequence, position, *vocabulary_.end);
+            }
+        }
+    }
+
+private:
+    static constexpr index_t longest = std::numeric_limits<std::uint32_t>::max();
+
+    static std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
+
+    static void expects(bool condition, const char* function, const char* argument, index_t was, const char* expected) {
+        if (!condition) {
+            throw invalid_argument(std::string("canvas::") + function, argument, std::to_string(was), expected);
+        }
+    }
+
+    void check_given(const char* function, const char* argument, token_t token) const {
+        expects((token >= 0 && token < vocabulary_.size) || token == vocabulary_.mask, function, argument, token,
+                "tokens of [0, size) or the mask");
+    }
+
+    template <class T>
+    std::span<const T> part(const std::vector<T>& all, index_t sequence) const {
+        return std::span(all).subspan(at(offset(sequence)), at(length(sequence)));
+    }
+
+    index_t append(std::span<const token_t> added, std::optional<std::uint64_t> id) {
+        index_t masked = 0;
+        for (const token_t token : added) {
+            const bool is_blank = token == blank;
+            tokens_.push_back(is_blank ? vocabulary_.mask : token);
+            states_.push_back(is_blank ? position_state::masked : position_state::prompt);
+            masked += is_blank ? 1 : 0;
+        }
+        const index_t sequence = sequences();
+        offsets_.push_back(static_cast<index_t>(tokens_.size()));
+        masked_.push_back(masked);
+        ids_.push_back(id.value_or(static_cast<std::uint64_t>(sequence)));
+        return sequence;
+    }
+
+    void write(index_t sequence, index_t position, token_t token) {
+        const std::size_t place = at(offset(sequence) + position);
+        masked_[at(sequence)] -= states_[place] == position_state::masked ? 1 : 0;
+        tokens_[place] = token;
+        states_[place] = position_state::committed;
+    }
+
+    unmask::vocabulary vocabulary_;
+    std::vector<token_t> tokens_;
+    std::vector<position_state> states_;
+    std::vector<index_t> offsets_{0};
+    std::vector<index_t> masked_;
+    std::vector<std::uint64_t> ids_;
+};
+
+UNMASK_NAMESPACE_END

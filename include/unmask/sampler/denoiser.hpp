@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <concepts>
+#include <span>
+#include <type_traits>
+
+#include <unmask/config.hpp>
+#include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/vocabulary.hpp>
+#include <unmask/tensor/tensor_view.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// A position of a sequence of a canvas.
+struct row {
+    index_t sequence = 0;
+    index_t position = 0;
+
+    friend constexpr bool operator==(const row&, const row&) = default;
+};
+
+/// A model that the sampler can drive: any type with these two members.
+///
+///   1. `vocabulary vocabulary()`: its tokens, always the same.
+///   2. `denoise(canvas, rows, logits)`: reads the canvas, whose masked positions hold the mask token, and writes the
+///      logits of the requested rows: logits(i, v) is the unnormalised log-probability of token v at rows[i]. logits is
+///      [rows.size(), vocabulary.size] and every element is written. −∞ forbids a token; NaN, +∞ and a row of −∞
+///      alone are errors. The mask token's logit is not read.
+///
+/// Rows come sequence by sequence in rising order of position, all of unfinished sequences; a model whose parts run on
+/// whole sequences need not touch the others. What it writes for a sequence must depend on that sequence alone if the
+/// results are to be independent of the batch.
+///
+/// Optional: `static constexpr bool shifts_logits = true;` for a model in which the logits at position i − 1 predict the
+/// token at i (Dream). The sampler then asks for rows one position earlier, and for position 0 where there is none, so a
+/// row can be asked for twice.
+template <class Model>
+concept denoiser = requires(Model& model, const canvas& page, std::span<const row> rows, tensor_view<float, 2> logits) {
+    { model.vocabulary() } -> std::convertible_to<vocabulary>;
+    model.denoise(page, rows, logits);
+};
+
+namespace detail {
+
+template <class Model>
+concept has_vocabulary = requires(Model& model) { model.vocabulary(); };
+template <class Model>
+concept has_right_vocabulary = requires(Model& model) {
+    { model.vocabulary() } -> std::convertible_to<vocabulary>;
+};
+template <class Model>
+concept has_denoise = denoiser<Model> || requires { &Model::denoise; };
+template <class Model>
+concept has_right_denoise =
+    requires(Model& model, const canvas& page, std::span<const row> rows, tensor_view<float, 2> logits) {
+        model.denoise(page, rows, logits);
+    };
+
+// Says what a type lacks to be a denoiser, one message at a time.
+template <class Type>
+constexpr void check_denoiser() {
+    using Model = std::remove_const_t<Type>;
+    static_assert(has_vocabulary<Model>, "unmask::denoiser: the model has no member vocabulary()");
+    static_assert(!has_vocabulary<Model> || has_right_vocabulary<Model>,
+                  "unmask::denoiser: vocabulary() must return an unmask::vocabulary {size, mask, end}");
+    static_assert(has_denoise<Model> || has_right_denoise<Model>,
+                  "unmask::denoiser: the model has no member denoise(canvas, rows, logits)");
+    static_assert(!has_denoise<Model> || has_right_denoise<Model>,
+                  "unmask::denoiser: denoise must take (const unmask::canvas&, std::span<const unmask::row>, "
+                  "unmask::tensor_view<float, 2>)");
+    static_assert(!denoiser<Model> || denoiser<Type>,
+                  "unmask::denoiser: the model is const, but its vocabulary() or denoise() is not");
+}
+
+template <class Model>
+constexpr bool shifts_logits() {
+    if constexpr (requires { Model::shifts_logits; }) {
+        return Model::shifts_logits;
+    } else {
+        return false;
+    }
+}
+
+} // namespace detail
+
+UNMASK_NAMESPACE_END

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <concepts>
+#include <utility>
+
+#include <unmask/config.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// What a sampling policy decides. A policy says which kind it is by a member
+///
+///     static constexpr auto kind = unmask::policy_kind::score;
+///
+/// and has the members that its kind's concept asks for: schedule_policy, score_policy, selector_policy, draw_policy,
+/// stop_policy. It may have a `void check() const` that throws invalid_argument if its parameters are wrong; the sampler
+/// calls it when it is made.
+enum class policy_kind {
+    schedule, ///< how many steps, and how many positions each commits
+    blocks,   ///< the parts of a sequence that are done one after the other
+    score,    ///< which position is surest
+    selector, ///< which positions a step commits
+    draw,     ///< which token a position gets
+    stop,     ///< when a sequence is done before all of it is filled
+};
+
+/// A sampling policy of some kind.
+template <class P>
+concept sampling_policy = requires {
+    { P::kind } -> std::convertible_to<policy_kind>;
+};
+
+namespace detail {
+
+template <policy_kind Kind, class... Policies>
+inline constexpr bool at_most_one = ((Policies::kind == Kind ? 1 : 0) + ... + 0) <= 1;
+
+// The one policy of a kind, or the default.
+template <policy_kind Kind, class Default>
+constexpr Default pick(const Default& otherwise) {
+    return otherwise;
+}
+template <policy_kind Kind, class Default, class First, class... Rest>
+constexpr auto pick(const Default& otherwise, const First& first, const Rest&... rest) {
+    if constexpr (First::kind == Kind) {
+        return first;
+    } else {
+        return pick<Kind>(otherwise, rest...);
+    }
+}
+
+template <policy_kind Kind, class Default, class... Policies>
+using picked = decltype(pick<Kind>(std::declval<Default>(), std::declval<Policies>()...));
+
+template <class Policy>
+constexpr void check_policy(const Policy& policy) {
+    if constexpr (requires { policy.check(); }) {
+        policy.check();
+    }
+}
+
+} // namespace detail
+
+UNMASK_NAMESPACE_END

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+#include <unmask/config.hpp>
+#include <unmask/cpu/executor.hpp>
+#include <unmask/error.hpp>
+#include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/denoiser.hpp>
+#include <unmask/sampler/draw.hpp>
+#include <unmask/sampler/observer.hpp>
+#include <unmask/sampler/policies.hpp>
+#include <unmask/sampler/sampling_run.hpp>
+#include <unmask/sampler/schedule.hpp>
+#include <unmask/sampler/score.hpp>
+#include <unmask/sampler/selector.hpp>
+#include <unmask/sampler/statistics.hpp>
+#include <unmask/sampler/stop.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// The diffusion sampler: fills the masked positions of a canvas, a few at each call of a model.
+///
+///     unmask::sampler sampler{unmask::steps{64}, unmask::block_length{32}, unmask::categorical{.temperature = 0.7}};
+///     unmask::statistics result = sampler(unmask::cpu_executor{}, model, canvas, seed);
+///
+/// Policies come in any order, at most one of each kind; the defaults are steps{128}, block_length{} (one block),
+/// confidence{}, top_k{}, greedy{}, stop_at_end{}. Throws invalid_argument if a policy's parameters are wrong.
+///
+/// A value without state of its own: a const one can be used by many threads at once.
+template <class... Policies>
+class sampler {
+    static_assert((sampling_policy<Policies> && ...),
+                  "unmask::sampler: every argument must be a sampling policy, a type with a static member `kind`");
+    static_assert(detail::at_most_one<policy_kind::schedule, Policies...>, "unmask::sampler: more than one schedule");
+    static_assert(detail::at_most_one<policy_kind::blocks, Policies...>, "unmask::sampler: more than one block length");
+    static_assert(detail::at_most_one<policy_kind::score, Policies...>, "unmask::sampler: more than one score");
+    static_assert(detail::at_most_one<policy_kind::selector, Policies...>, "unmask::sampler: more than one selector");
+    static_assert(detail::at_most_one<policy_kind::draw, Policies...>, "unmask::sampler: more than one draw");
+    static_assert(detail::at_most_one<policy_kind::stop, Policies...>, "unmask::sampler: more than one stop rule");
+
+public:
+    constexpr explicit sampler(Policies... policies)
+        : policies_{detail::pick<policy_kind::schedule>(steps{}, policies...),
+                    detail::pick<policy_kind::blocks>(block_length{}, policies...),
+                    detail::pick<policy_kind::score>(confidence{}, policies...),
+                    detail::pick<policy_kind::selector>(top_k{}, policies...),
+                    detail::pick<policy_kind::draw>(greedy{}, policies...),
+                    detail::pick<policy_kind::stop>(stop_at_end{}, policies...)} {
+        (detail::check_policy(policies), ...);
+    }
+
+    /// Fills the canvas. Each step calls model.denoise once, for the candidate rows of every unfinished sequence, and
+    /// commits at least one token in each of them: the number of calls is at most the largest number of masked positions
+    /// of a sequence. Runs on the calling thread, and on `exec` for the work on the logits; returns when all is done.
+    ///
+    /// The tokens of a sequence depend on the seed, the sequence and its id, and the model: not on the batch, and not on
+    /// the number of threads. The mask token is never drawn. A second run on the same canvas, after an observer ended
+    /// the first, fills what is left; give it another seed.
+    ///
+    /// Throws invalid_argument, before any work, if the canvas was made for another vocabulary than the model's, and
+    /// non_finite_logits if the model writes NaN, +∞, or −∞ alone in a row that is needed, or leaves one out. Whatever is
+    /// thrown, by the model and the observer too, the canvas is as it was before the run.
+    ///
+    /// Work besides the model: two passes over the requested logits, one to three more for a draw that is not greedy.
+    /// Memory: the requested logits, as floats.
+    template <class Model, class Observer = no_observer>
+    statistics operator()(const cpu_executor& exec, Model&& model, canvas& page, std::uint64_t seed,
+                          Observer&& observer = {}) const {
+        using model_type = std::remove_reference_t<Model>;
+        using observer_type = std::remove_reference_t<Observer>;
+        detail::check_denoiser<model_type>();
+        static_assert(sampler_observer<observer_type>,
+                      "unmask::sampler: the observer must be callable with const unmask::sampler_step& and return nothing "
+                      "or a bool");
+        if constexpr (denoiser<model_type> && sampler_observer<observer_type>) {
+            check(model.vocabulary(), page);
+            return detail::sampling_run<model_type, policy_set, observer_type>(exec, model, page, seed, policies_,
+                                                                               observer)();
+        } else {
+            return {};
+        }
+    }
+
+private:
+    template <policy_kind Kind, class Default>
+    using picked = detail::picked<Kind, Default, Policies...>;
+    using policy_set =
+        detail::policy_set<picked<policy_kind::schedule, steps>, picked<policy_kind::blocks, block_length>,
+                           picked<policy_kind::score, confidence>, picked<policy_kind::selector, top_k>,
+                           picked<policy_kind::draw, greedy>, picked<policy_kind::stop, stop_at_end>>;
+
+    static_assert(schedule_policy<decltype(policy_set::schedule)>,
+                  "unmask::sampler: a schedule needs count and masked_share(step, steps)");
+    static_assert(score_policy<decltype(policy_set::score)>,
+                  "unmask::sampler: a score needs unmask::score operator()(const unmask::candidate&) const");
+    static_assert(selector_policy<decltype(policy_set::selector)>,
+                  "unmask::sampler: a selector needs operator()(std::span<unmask::candidate>, const unmask::step_share&) "
+                  "const");
+    static_assert(draw_policy<decltype(policy_set::draw)>,
+                  "unmask::sampler: a draw needs unmask::drawn operator()(std::span<const float>, const "
+                  "unmask::row_statistics&, double, unmask::draw_scratch&) const");
+    static_assert(stop_policy<decltype(policy_set::stop)>,
+                  "unmask::sampler: a stop rule needs std::optional<unmask::index_t> operator()(const unmask::canvas&, "
+                  "unmask::index_t) const");
+
+    static void check(const vocabulary& tokens, const canvas& page) {
+        detail::check_vocabulary("sampler", tokens);
+        if (tokens != page.vocabulary()) {
+            const auto text = [](const vocabulary& v) {
+                return "{size " + std::to_string(v.size) + ", mask " + std::to_string(v.mask) + ", end " +
+                       (v.end ? std::to_string(*v.end) : "none") + "}";
+            };
+            throw invalid_argument("sampler", "canvas.vocabulary()", text(page.vocabulary()),
+                                   "the model's, " + text(tokens));
+        }
+    }
+
+    policy_set policies_;
+};
+
+UNMASK_NAMESPACE_END

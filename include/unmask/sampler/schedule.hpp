@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <limits>
+#include <string>
+
+#include <unmask/config.hpp>
+#include <unmask/error.hpp>
+#include <unmask/sampler/policies.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// Where a sequence is in the schedule of its block.
+struct schedule_step {
+    index_t step = 0;   ///< of this block, from 0
+    index_t steps = 1;  ///< that this block has
+    index_t total = 0;  ///< masked positions when the block began
+    index_t masked = 0; ///< masked positions now, at least 1
+};
+
+/// A schedule: how the masked positions of a block are spread over its steps.
+///
+///   1. `count`: how many steps a sequence has at most. Its blocks share them evenly, the first ones get what is left
+///      over, and every block gets at least one.
+///   2. `masked_share(step, steps)`: the share of a block's positions that is still masked before the step: 1 at step 0,
+///      0 at `steps`, never rising. Diffusion time, in a model with a linear noise schedule.
+///
+/// Optional: `quota(schedule_step)`, how many positions the step commits. Without it, the number that rounds to the masked
+/// share, at least one a step. The last step commits what is left; a step that would commit nothing makes no call. A
+/// sequence with fewer masked positions than steps has as many calls as masked positions.
+template <class S>
+concept schedule_policy = sampling_policy<S> && requires(const S& schedule, index_t step) {
+    { schedule.count } -> std::convertible_to<index_t>;
+    { schedule.masked_share(step, step) } -> std::convertible_to<double>;
+};
+
+namespace detail {
+
+inline void check_count(const char* argument, index_t count) {
+    if (count < 1) {
+        throw invalid_argument("sampler", argument, std::to_string(count), "at least 1");
+    }
+}
+
+inline double share_done(index_t step, index_t steps) {
+    return static_cast<double>(step) / static_cast<double>(steps);
+}
+
+// How many positions to commit so that the masked share is met, leaving at least one for each later step.
+template <class Schedule>
+index_t rounded_quota(const Schedule& schedule, const schedule_step& now) {
+    const index_t later = now.steps - now.step - 1;
+    const double target = static_cast<double>(now.total) * schedule.masked_share(now.step + 1, now.steps);
+    const index_t quota = now.masked - static_cast<index_t>(std::floor(target + 0.5));
+    return std::clamp<index_t>(quota, 1, std::max<index_t>(1, now.masked - later));
+}
+
+// How many positions a step commits: all that are left, if it is the last one.
+template <class Schedule>
+index_t quota_of(const Schedule& schedule, const schedule_step& now) {
+    if (now.step + 1 >= now.steps) {
+        return now.masked;
+    }
+    if constexpr (requires { schedule.quota(now); }) {
+        return std::clamp<index_t>(schedule.quota(now), 0, now.masked);
+    } else {
+        return rounded_quota(schedule, now);
+    }
+}
+
+// The chance with which the ancestral process commits a masked position at a step: 1 − s/t.
+template <class Schedule>
+double commit_probability(const Schedule& schedule, const schedule_step& now) {
+    if (now.step + 1 >= now.steps) {
+        return 1;
+    }
+    const double t = schedule.masked_share(now.step, now.steps);
+    const double s = schedule.masked_share(now.step + 1, now.steps);
+    return t > 0 ? 1 - s / t : 1;
+}
+
+} // namespace detail
+
+/// The same number of positions at every step; the first N mod n get one more. LLaDA's get_num_transfer_tokens.
+struct steps {
+    static constexpr auto kind = policy_kind::schedule;
+    index_t count = 128;
+
+    void check() const { detail::check_count("steps.count", count); }
+    [[nodiscard]] double masked_share(index_t step, index_t of) const { return 1 - detail::share_done(step, of); }
+    [[nodiscard]] index_t quota(const schedule_step& now) const {
+        return now.total / now.steps + (now.step < now.total % now.steps ? 1 : 0);
+    }
+};
+
+/// Few positions at first, more later: cos(π/2 · step/steps) of them stay masked (MaskGIT, arXiv 2202.04200).
+struct cosine_steps {
+    static constexpr auto kind = policy_kind::schedule;
+    index_t count = 128;
+
+    void check() const { detail::check_count("cosine_steps.count", count); }
+    [[nodiscard]] double masked_share(index_t step, index_t of) const {
+        return step >= of ? 0 : std::cos(1.5707963267948966 * detail::share_done(step, of));
+    }
+};
+
+/// Dream's schedule: times from 1 down to epsilon in equal steps, and the last step goes to 0.
+struct timesteps {
+    static constexpr auto kind = policy_kind::schedule;
+    index_t count = 512;
+    double epsilon = 1e-3;
+    /// Round as Dream's code does: ⌊masked · (1 − s/t)⌋ at each step, so that some commit nothing, which here makes no
+    /// call, and the last commits many. If false, the exact partition.
+    bool floor_quota = false;
+
+    void check() const {
+        detail::check_count("timesteps.count", count);
+        if (!(epsilon >= 0 && epsilon < 1)) {
+            throw invalid_argument("sampler", "timesteps.epsilon", std::to_string(epsilon), "in [0, 1)");
+        }
+    }
+    [[nodiscard]] double masked_share(index_t step, index_t of) const {
+        return step >= of ? 0 : 1 - (1 - epsilon) * detail::share_done(step, of);
+    }
+    [[nodiscard]] index_t quota(const schedule_step& now) const {
+        if (floor_quota) {
+            return static_cast<index_t>(static_cast<double>(now.masked) * detail::commit_probability(*this, now));
+        }
+        return detail::rounded_quota(*this, now);
+    }
+};
+
+/// Semi-autoregressive decoding: a block is filled before the next one begins.
+///
+/// Blocks of `size` positions are counted from each sequence's own first position that is not prompt, so they don't
+/// depend on the batch; the last may be shorter, and one without a masked position is passed over. By default the whole
+/// sequence is one block.
+struct block_length {
+    static constexpr auto kind = policy_kind::blocks;
+    index_t size = std::numeric_limits<index_t>::max();
+
+    void check() const { detail::check_count("block_length.size", size); }
+};
+
+UNMASK_NAMESPACE_END

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <string>
+
+#include <unmask/config.hpp>
+#include <unmask/error.hpp>
+#include <unmask/sampler/candidate.hpp>
+#include <unmask/sampler/policies.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// What the schedule says about a step.
+struct step_share {
+    index_t quota = 0;      ///< how many positions it is to commit; may be 0 for a selector that runs before the model
+    double probability = 0; ///< the chance with which the ancestral process commits each masked position
+};
+
+/// A selector: which candidates of one sequence a step commits.
+///
+/// `void operator()(std::span<candidate>, const step_share&) const` gets the masked positions of the current block in
+/// rising order, sets `chosen` on those to be committed, and may reorder them. If it chooses none, the one with the
+/// highest score is committed: every call makes progress.
+///
+/// One with `static constexpr bool before_model = true` is asked before the model is called and sees `where` and `random`
+/// alone. The model is then asked for the chosen rows only, and a step that chooses none makes no call.
+template <class S>
+concept selector_policy =
+    sampling_policy<S> && requires(const S& selector, std::span<candidate> candidates, const step_share& share) {
+        selector(candidates, share);
+    };
+
+namespace detail {
+
+template <class Selector>
+constexpr bool selects_before_model() {
+    if constexpr (requires { Selector::before_model; }) {
+        return Selector::before_model;
+    } else {
+        return false;
+    }
+}
+
+} // namespace detail
+
+/// As many as the schedule says, those with the highest scores.
+struct top_k {
+    static constexpr auto kind = policy_kind::selector;
+
+    void operator()(std::span<candidate> candidates, const step_share& share) const {
+        const auto chosen = candidates.first(
+            std::min(candidates.size(), static_cast<std::size_t>(std::max<index_t>(share.quota, 0))));
+        if (chosen.size() < candidates.size()) {
+            std::nth_element(candidates.begin(), candidates.begin() + std::ssize(chosen), candidates.end(),
+                             committed_first{});
+        }
+        for (candidate& position : chosen) {
+            position.chosen = true;
+        }
+    }
+};
+
+/// All whose token has at least this probability, however many the schedule says (Fast-dLLM, arXiv 2505.22618). The
+/// schedule's number of steps does not bound the calls.
+struct threshold {
+    static constexpr auto kind = policy_kind::selector;
+    double probability = 0.9;
+    score_from source = score_from::raw;
+
+    void check() const {
+        if (!(probability >= 0 && probability <= 1)) {
+            throw invalid_argument("sampler", "threshold.probability", std::to_string(probability), "in [0, 1]");
+        }
+    }
+    void operator()(std::span<candidate> candidates, const step_share& /*share*/) const {
+        const double bound = std::log(probability);
+        for (candidate& position : candidates) {
+            position.chosen = position.log_probability(source) >= bound;
+        }
+    }
+};
+
+/// The reverse process of masked diffusion: every masked position is committed with probability 1 − s/t, independently
+/// of the others and of its token (MDLM, arXiv 2406.07524, Eq. 7; Dream's origin). Scores are not used. That is decided
+/// before the model is called: steps at which nothing happens cost nothing, and only rows that are committed are asked
+/// for. The last step commits all that is left.
+struct ancestral {
+    static constexpr auto kind = policy_kind::selector;
+    static constexpr bool before_model = true;
+
+    void operator()(std::span<candidate> candidates, const step_share& share) const {
+        for (candidate& position : candidates) {
+            position.chosen = position.random < share.probability;
+        }
+    }
+};
+
+UNMASK_NAMESPACE_END

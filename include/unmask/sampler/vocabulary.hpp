@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <unmask/config.hpp>
+#include <unmask/error.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// The tokens of a model. It gives logits for [0, size). The mask token may be one of these, in which case it is never
+/// drawn, or lie above them, in which case it has no logit at all.
+struct vocabulary {
+    token_t size = 0;             ///< how many logits a row has
+    token_t mask = 0;             ///< what a masked position holds for the model to read
+    std::optional<token_t> end{}; ///< the end-of-text token, if the model has one
+
+    /// True for a token that a position can hold when it is done: one with a logit, and not the mask.
+    [[nodiscard]] constexpr bool holds(token_t token) const { return token >= 0 && token < size && token != mask; }
+
+    friend constexpr bool operator==(const vocabulary&, const vocabulary&) = default;
+};
+
+namespace detail {
+
+inline void check_vocabulary(const char* function, const vocabulary& tokens) {
+    const auto expects = [&](bool condition, const char* argument, token_t was, const char* expected) {
+        if (!condition) {
+            throw invalid_argument(function, argument, std::to_string(was), expected);
+        }
+    };
+    expects(tokens.size >= 1, "vocabulary.size", tokens.size, "at least 1");
+    expects(tokens.mask >= 0, "vocabulary.mask", tokens.mask, "at least 0");
+    expects(tokens.size > 1 || tokens.mask != 0, "vocabulary.size", tokens.size, "a token besides the mask");
+    expects(!tokens.end || tokens.holds(*tokens.end), "vocabulary.end", tokens.end.value_or(0),
+            "a token of [0, size) other than the mask");
+}
+
+} // namespace detail
+
+UNMASK_NAMESPACE_END
