@@ -380,3 +380,27 @@ TEST_CASE("a predicate without row() is exact") {
     CHECK(compare<key_value_sink>(p, predicate(every_third{}), {}).passed());
     CHECK(compare<no_sink>(p, predicate(every_third{}) && causal{}, {.soft_cap = 3.0F}).passed());
 }
+
+namespace {
+
+// A user's own sink policy: a fixed logit on every second head.
+struct alternating_sink {
+    static constexpr bool present = true;
+    static constexpr bool has_key = false;
+    static constexpr bool has_value = false;
+    float strength = 1.5F;
+    constexpr float logit(index_t head) const { return head % 2 == 0 ? strength : -1e30F; }
+};
+
+} // namespace
+
+TEST_CASE("a user's own sink policy is a sink policy") {
+    std::mt19937 random(19);
+    problem<float> p({1, 70, 70, 2, 1, 40}, random);
+    CHECK(compare<alternating_sink>(p, causal{}, {}).passed());
+    problem<float> without(p);
+    attention_forward(cpu_executor{1}, without.tensors(), causal{});
+    for (std::size_t i = 0; i < p.output.size(); ++i) { // heads 0 and 1 in turn, 40 floats each
+        CHECK((i / 40 % 2 == 1) == (p.output[i] == without.output[i]));
+    }
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-error: unmask::denoiser: vocabulary\(\) must return an unmask::vocabulary
+#include <span>
+
+#include <unmask/sampler/sampler.hpp>
+
+struct model {
+    const char* vocabulary() const { return "abc"; }
+    void denoise(const unmask::canvas&, std::span<const unmask::row>, unmask::tensor_view<float, 2>) const {}
+};
+
+void fill(unmask::canvas& canvas) {
+    unmask::sampler{}(unmask::cpu_executor{}, model{}, canvas, 1);
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// POSIX declares functions in the global namespace (index, select, read, …). After `using namespace unmask` every
+// public name must still be unambiguous.
+
+#include <unmask/unmask.hpp>
+
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+using namespace unmask;
+
+template <class... Types>
+struct all_of {};
+
+using types =
+    all_of<index_t, token_t, invalid_argument, tensor_view<float, 1>, bfloat16, float16, philox, range, ranges<1>,
+           tile_class, mask_fault, bidirectional, causal, block, sliding_window, prefix, document, block_diffusion,
+           shadow_block, extra_sink<causal>, predicate<bool (*)(index_t, index_t)>, no_sink, off_by_one_sink,
+           logit_sink, key_sink, key_value_sink, cpu_executor, attention_tensors<float>, attention_gradients<float>,
+           attention_options, attention_state>;
+
+float functions(std::array<float, 8>& memory, std::array<float, 2>& output) {
+    const tensor_view<float, 4> tensor = view(memory.data(), 1, 2, 1, 2);
+    const tensor_view<float, 4> result = view(output.data(), 1, 1, 1, 2);
+    const attention_tensors<float> tensors{.query = view(memory.data() + 4, 1, 1, 1, 2),
+                                           .key = tensor,
+                                           .value = tensor,
+                                           .output = result,
+                                           .log_sum_exp = {}};
+    attention_forward(cpu_executor{}, tensors, !(causal{} && block{2}) || prefix{1});
+    reference::attention_forward(tensors, bidirectional{});
+    const attention_state state = merge(state_of(output, 0.0F), attention_state{.output = output});
+    return state.log_sum_exp();
+}

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+# Every source file says on its first line (a script: on its second) under which licence it is.
+cmake_minimum_required(VERSION 3.21)
+set(root ${CMAKE_ARGV3})
+set(files)
+foreach(folder include examples tests bench)
+  foreach(kind *.hpp *.cuh *.cpp *.cu *.cmake *.sh CMakeLists.txt)
+    file(GLOB_RECURSE found ${root}/${folder}/${kind})
+    list(APPEND files ${found})
+  endforeach()
+endforeach()
+list(APPEND files ${root}/CMakeLists.txt ${root}/.ci/run)
+
+list(LENGTH files count)
+if(count LESS 50)
+  message(FATAL_ERROR "only ${count} files found under ${root}")
+endif()
+set(bad)
+foreach(file ${files})
+  file(STRINGS ${file} lines LIMIT_COUNT 2)
+  if(NOT lines MATCHES "^(#![^;]*;)?(//|#) SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception(;|$)")
+    string(APPEND bad "\n  ${file}")
+  endif()
+endforeach()
+if(bad)
+  message(FATAL_ERROR "no SPDX line first in:${bad}")
+endif()

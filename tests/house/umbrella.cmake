@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+# Whoever includes unmask.hpp gets every header for host compilers, directly or through another.
+cmake_minimum_required(VERSION 3.21)
+set(root ${CMAKE_ARGV3}/include)
+set(reached unmask/unmask.hpp)
+set(queue ${reached})
+while(queue)
+  list(POP_FRONT queue header)
+  file(STRINGS ${root}/${header} includes REGEX "^#include <unmask/")
+  foreach(include ${includes})
+    string(REGEX REPLACE ".*<(.*)>.*" "\\1" include "${include}")
+    if(NOT include IN_LIST reached)
+      list(APPEND reached ${include})
+      list(APPEND queue ${include})
+    endif()
+  endforeach()
+endwhile()
+
+file(GLOB_RECURSE missing RELATIVE ${root} ${root}/*.hpp)
+list(REMOVE_ITEM missing ${reached})
+if(missing)
+  message(FATAL_ERROR "unmask.hpp does not lead to: ${missing}")
+endif()

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+# shellcheck shell=bash
+
+# For run.sh here and in examples/: what must be on the machine, by the names of Debian's packages.
+
+has_header() { echo "#include <$1>" | g++ -E -x c++ - -o /dev/null 2>/dev/null; }
+has_library_for_clang() { echo "int main() {}" | clang++ "-f$1" -x c++ - -o /dev/null 2>/dev/null; }
+
+has() {
+    case $1 in
+    g++ | cmake) command -v "$1" >/dev/null ;;
+    ninja-build) command -v ninja >/dev/null ;;
+    clang) command -v clang++ >/dev/null ;;
+    libomp-dev) has_library_for_clang openmp ;;
+    libopenblas-dev) has_header cblas.h ;;
+    nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
+    doctest-dev) has_header doctest/doctest.h ;;
+    libbenchmark-dev) has_header benchmark/benchmark.h ;;
+    *) echo "packages.sh does not know $1" >&2 && exit 1 ;;
+    esac
+}
+
+# need PACKAGE...: installs what is missing (on Debian and its like, as root), or lists it and ends.
+need() {
+    local missing=() package
+    for package in "$@"; do
+        has "$package" || missing+=("$package")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        return
+    fi
+    if command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then
+        echo "installing: ${missing[*]}"
+        apt-get -qq update
+        DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "${missing[@]}" >/dev/null
+    else
+        echo "missing, by the names of Debian's packages: ${missing[*]}" >&2
+        exit 1
+    fi
+}
