@@ -4,15 +4,16 @@
 # For run.sh here and in examples/: what must be on the machine, by the names of Debian's packages.
 
 has_header() { echo "#include <$1>" | g++ -E -x c++ - -o /dev/null 2>/dev/null; }
-has_library_for_clang() { echo "int main() {}" | clang++ "-f$1" -x c++ - -o /dev/null 2>/dev/null; }
+clang_links_with() { echo "int main() {}" | clang++ "$1" -x c++ - -o /dev/null 2>/dev/null; }
 
 has() {
     case $1 in
     g++ | cmake) command -v "$1" >/dev/null ;;
     ninja-build) command -v ninja >/dev/null ;;
     clang) command -v clang++ >/dev/null ;;
-    libomp-dev) has_library_for_clang openmp ;;
-    libopenblas-dev) has_header cblas.h ;;
+    libclang-rt-dev) clang_links_with -fsanitize=thread ;;
+    libomp-dev) clang_links_with -fopenmp ;;
+    libopenblas-dev) has_header cblas.h && echo "int main() {}" | g++ -x c++ - -lopenblas -o /dev/null 2>/dev/null ;;
     nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
     doctest-dev) has_header doctest/doctest.h ;;
     libbenchmark-dev) has_header benchmark/benchmark.h ;;

@@ -14,7 +14,8 @@ using matrix = unmask::tensor_view<float, 2>;
 using const_matrix = unmask::tensor_view<const float, 2>;
 
 /// Rows [begin, begin + count) of a matrix.
-template <class T> unmask::tensor_view<T, 2> rows_of(const unmask::tensor_view<T, 2>& m, index_t begin, index_t count) {
+template <class T>
+unmask::tensor_view<T, 2> rows_of(const unmask::tensor_view<T, 2>& m, index_t begin, index_t count) {
     return {m.pointer(begin), {count, m.extents[1]}, m.strides};
 }
 
@@ -45,10 +46,9 @@ inline void multiply_backward(const_matrix input, const_matrix weight, const_mat
     detail::gemm(CblasTrans, input, CblasNoTrans, d_output, 1.0F, d_weight);
 }
 
-/// Matrix products run on the thread that asks for them: the trainer gives each of its threads sequences of its own.
-inline void use_one_blas_thread() { openblas_set_num_threads(1); }
-
-/// Matrix products run on so many threads, until this is called again.
-inline void use_blas_threads(int count) { openblas_set_num_threads(count); }
+/// Matrix products run on the thread that asks for them: whoever asks gives each of its threads rows of its own.
+inline void use_one_blas_thread() {
+    openblas_set_num_threads(1);
+}
 
 } // namespace language_model

@@ -22,7 +22,9 @@ public:
     /// Throws std::runtime_error if the file holds no model.
     language_model_denoiser(const safetensors_file& file, const unmask::cpu_executor& exec)
         : card_(card_of(file)), characters_(card_.alphabet), exec_(exec),
-          model_(load_predictor(file, card_, exec.workers())) {}
+          model_(load_predictor(file, card_, exec.workers())) {
+        use_one_blas_thread();
+    }
 
     [[nodiscard]] const model_card& card() const { return card_; }
     [[nodiscard]] const tokenizer& characters() const { return characters_; }
@@ -36,7 +38,6 @@ public:
         const int workers = exec_.workers();
         const bool side_by_side = static_cast<index_t>(parts.size()) >= workers;
         const unmask::cpu_executor inside{side_by_side ? 1 : workers};
-        use_blas_threads(inside.threads);
         const unmask::cpu_executor outside{side_by_side ? workers : 1};
         outside.parallel_for(static_cast<index_t>(parts.size()), [&](index_t i, int worker) {
             const part& each = parts[static_cast<std::size_t>(i)];

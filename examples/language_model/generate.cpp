@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -42,8 +41,8 @@ constexpr const char* help =
   --samples N            texts to write at once (1)
   --preset NAME          llada: the surest characters first; dream: those of least entropy; mdlm: any (llada)
   --steps N              calls of the model (one for each character)
-  --block N              llada: characters that are filled before those after them (all)
-  --temperature X        0 takes the likeliest character (0.6; mdlm 1)
+  --block N              llada: characters that are filled before those after them (16)
+  --temperature X        0 takes the likeliest character (0.7)
   --top-k N --top-p X    draw only from the N likeliest characters, from those that make up X (all, 1)
   --seed N               the same seed gives the same text (1)
   --threads N            (all cores)
@@ -60,11 +59,11 @@ template <class Use>
 unmask::statistics with_sampler(command_line& options, index_t masked, Use&& use) {
     const std::string preset = options.text("preset", "llada");
     const index_t steps = options.integer("steps", std::max<index_t>(masked, 1));
-    const unmask::categorical draw{.temperature = options.number("temperature", preset == "mdlm" ? 1.0 : 0.6),
+    const unmask::categorical draw{.temperature = options.number("temperature", 0.7),
                                    .top_k = options.integer("top-k", 0),
                                    .top_p = options.number("top-p", 1.0)};
     if (preset == "llada") { // presets::llada has no top-k and top-p
-        const index_t block = options.integer("block", unmask::block_length{}.size);
+        const index_t block = options.integer("block", 16);
         return use(unmask::sampler{unmask::steps{steps}, unmask::block_length{block}, unmask::confidence{},
                                    unmask::top_k{}, draw});
     }
@@ -122,8 +121,7 @@ unmask::statistics run(const Sampler& sampler, const unmask::cpu_executor& exec,
     screen.show(cells_of(page, {}, model.characters()), "");
     return sampler(exec, model, page, seed, [&](const unmask::sampler_step& step) {
         screen.show(cells_of(step.canvas, step.commitments, model.characters()),
-                    "call " + std::to_string(step.call + 1) + ", " + std::to_string(step.masked) +
-                        " characters to go");
+                    "call " + std::to_string(step.call + 1) + ", " + std::to_string(step.masked) + " characters to go");
         return interrupted == 0;
     });
 }
@@ -142,6 +140,9 @@ void generate(command_line& options) {
     const unmask::cpu_executor exec{static_cast<int>(options.integer("threads", 0))};
     const bool words = options.flag("words");
     const index_t samples = options.integer("samples", words ? 20 : 1);
+    if (samples < 1) {
+        throw std::invalid_argument("--samples is " + std::to_string(samples) + ", expected at least 1");
+    }
     const bool quiet = options.flag("quiet");
     const bool view = wants_view(options);
     const auto seed = static_cast<std::uint64_t>(options.integer("seed", 1));
@@ -149,8 +150,7 @@ void generate(command_line& options) {
     language_model_denoiser model(read_safetensors(options.text("checkpoint", DEFAULT_CHECKPOINT)), exec);
     unmask::canvas page = make_page(options, model, samples);
 
-    const index_t masked = samples > 0 ? page.masked(0) : 0;
-    const unmask::statistics result = with_sampler(options, masked, [&](const auto& sampler) {
+    const unmask::statistics result = with_sampler(options, page.masked(0), [&](const auto& sampler) {
         options.finish();
         return run(sampler, exec, model, page, seed, view);
     });

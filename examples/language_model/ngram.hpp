@@ -23,7 +23,7 @@ using unmask::token_t;
 /// distribution: a context seen c times, with d different tokens after it, gives the shorter context d / (c + d) of the
 /// probability. A distribution of every order sums to 1, whatever the context.
 class ngram_models {
-  public:
+public:
     /// Counts a text. Tokens are [0, vocabulary). Throws std::invalid_argument if vocabulary^largest_order exceeds
     /// 2^63.
     ngram_models(std::span<const token_t> text, token_t vocabulary, int largest_order)
@@ -71,7 +71,7 @@ class ngram_models {
         return bits / static_cast<double>(text.size());
     }
 
-  private:
+private:
     struct followers {
         std::uint32_t count = 0;
         std::uint32_t different = 0;

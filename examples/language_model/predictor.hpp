@@ -17,7 +17,7 @@ namespace language_model {
 
 /// A trained model whose policies are known at run time only: a checkpoint names them.
 class predictor {
-  public:
+public:
     virtual ~predictor() = default;
 
     /// What stands at some positions of one sequence: logits [positions, vocabulary]. The tokens, masks among them, go
@@ -29,8 +29,9 @@ class predictor {
 
 /// The predictor of one kind of transformer. Keeps the memory of a forward pass for every worker, and the memory is
 /// made anew when a sequence of another length arrives.
-template <class Model> class predictor_of final : public predictor {
-  public:
+template <class Model>
+class predictor_of final : public predictor {
+public:
     predictor_of(Model model, std::vector<float> weights, int workers)
         : model_(std::move(model)), weights_(std::move(weights)), bound_(model_.bound(weights_.data())),
           memory_(static_cast<std::size_t>(workers)) {}
@@ -53,7 +54,7 @@ template <class Model> class predictor_of final : public predictor {
         multiply(chosen, bound_.head, logits);
     }
 
-  private:
+private:
     struct memory {
         std::optional<workspace> work;
         std::vector<float> chosen; ///< what the head reads

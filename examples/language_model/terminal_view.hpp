@@ -92,7 +92,7 @@ inline drawing draw(std::span<const cell> cells, index_t width, index_t most_row
 /// The frames of one text on standard output, each drawn over the last. The cursor is hidden while this object lives;
 /// at its end the last frame is erased, and the terminal is as it was before.
 class terminal_view {
-  public:
+public:
     terminal_view() { write("\033[?25l"); }
     ~terminal_view() { write(back_to_start() + "\033[0m\033[J\033[?25h"); }
     terminal_view(const terminal_view&) = delete;
@@ -110,7 +110,7 @@ class terminal_view {
         rows_ = picture.rows + 1;
     }
 
-  private:
+private:
     [[nodiscard]] std::string back_to_start() const {
         return rows_ == 0 ? std::string() : "\r\033[" + std::to_string(rows_) + "A";
     }

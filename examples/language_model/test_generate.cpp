@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include <unmask/sampler/sampler.hpp>
+
 #include "denoiser.hpp"
 #include "page.hpp"
 #include "terminal_view.hpp"
@@ -60,7 +62,8 @@ double largest_difference(const float* a, const float* b, std::size_t count) {
 
 TEST_CASE("underscores of a template are to be filled in, the rest is given") {
     const tokenizer letters(alphabet);
-    CHECK(parse_template(letters, "a_b\n__") == std::vector<token_t>{2, unmask::blank, 3, 0, unmask::blank, unmask::blank});
+    CHECK(parse_template(letters, "a_b\n__") ==
+          std::vector<token_t>{2, unmask::blank, 3, 0, unmask::blank, unmask::blank});
     CHECK(parse_template(letters, "").empty());
     CHECK_THROWS_AS((void)parse_template(letters, "a_Z"), std::invalid_argument);
 }
@@ -110,6 +113,34 @@ TEST_CASE("the denoiser writes the rows asked for, and needs no others") {
         }
         // A check that could pass for any model would say nothing: other text, other logits.
         CHECK(largest_difference(&expected[0], &expected[10], 10) > 1e-3);
+    }
+}
+
+TEST_CASE("a text is the same alone and in a batch, with one thread and with two") {
+    const safetensors_file file = new_model("token");
+    const unmask::sampler sampler{unmask::steps{8}, unmask::categorical{.temperature = 1.0}};
+    std::vector<std::string> texts;
+    for (const int threads : {1, 2}) {
+        const unmask::cpu_executor exec{threads};
+        language_model_denoiser model(file, exec);
+        unmask::canvas batch(model.vocabulary());
+        for (int i = 0; i < 3; ++i) {
+            batch.add_infill(parse_template(model.characters(), "ab ____________ fe"));
+        }
+        sampler(exec, model, batch, 5);
+        unmask::canvas alone(model.vocabulary());
+        alone.add_infill(parse_template(model.characters(), "ab ____________ fe"), 1);
+        sampler(exec, model, alone, 5);
+        CHECK(batch.masked() == 0);
+        CHECK(text_of(batch, 0, model.characters()) != text_of(batch, 1, model.characters()));
+        texts.push_back(text_of(batch, 1, model.characters()));
+        texts.push_back(text_of(alone, 0, model.characters()));
+    }
+    for (const std::string& text : texts) {
+        CHECK(text == texts.front());
+        CHECK(text.starts_with("ab "));
+        CHECK(text.ends_with(" fe"));
+        CHECK(text.find('_') == std::string::npos);
     }
 }
 

@@ -24,8 +24,9 @@ using unmask::token_t;
 /// text begins at position 1.
 ///
 /// The weights are the caller's, so that trainer, optimiser and checkpoint can treat them as one array.
-template <unmask::mask_policy Mask, unmask::sink_policy Sink = unmask::no_sink> class transformer {
-  public:
+template <unmask::mask_policy Mask, unmask::sink_policy Sink = unmask::no_sink>
+class transformer {
+public:
     using weights_type = model_weights<Sink>;
 
     explicit transformer(const model_shape& shape, Mask mask = {})
@@ -80,7 +81,7 @@ template <unmask::mask_policy Mask, unmask::sink_policy Sink = unmask::no_sink> 
         embed_backward(gradients, tokens, work);
     }
 
-  private:
+private:
     // The rows of one sequence: of its text among all positions, and of its text among texts.
     matrix content(const matrix& rows, index_t sequence, const workspace& work) const {
         return rows_of(rows, sequence * work.positions + sinks_, work.length);
@@ -125,19 +126,36 @@ template <unmask::mask_policy Mask, unmask::sink_policy Sink = unmask::no_sink> 
 
     void layer_forward(const unmask::cpu_executor& exec, const layer_weights<Sink>& weights, layer_activations& layer,
                        const matrix& output, const workspace& work) const {
-        rms_norm(layer.input, weights.attention_norm, layer.attention_normed);
-        multiply(layer.attention_normed, weights.query_key_value, layer.query_key_value);
+        in_row_blocks(exec, layer.input.extents[0], [&](const auto& part) {
+            rms_norm(part(layer.input), weights.attention_norm, part(layer.attention_normed));
+            multiply(part(layer.attention_normed), weights.query_key_value, part(layer.query_key_value));
+        });
         rotate_queries_and_keys(layer.query_key_value, work, 1.0F);
         unmask::attention_forward(exec, attention_tensors(layer, work), mask_, weights.sink.policy());
-        std::copy_n(layer.input.data, layer.input.size(), layer.middle.data);
-        add_product(layer.attended, weights.attention_output, layer.middle);
+        in_row_blocks(exec, layer.input.extents[0], [&](const auto& part) {
+            copy(part(layer.input), part(layer.middle));
+            add_product(part(layer.attended), weights.attention_output, part(layer.middle));
 
-        rms_norm(layer.middle, weights.feed_forward_norm, layer.feed_forward_normed);
-        multiply(layer.feed_forward_normed, weights.gate_up, layer.gate_up);
-        swiglu(layer.gate_up, layer.activated);
-        std::copy_n(layer.middle.data, layer.middle.size(), output.data);
-        add_product(layer.activated, weights.down, output);
+            rms_norm(part(layer.middle), weights.feed_forward_norm, part(layer.feed_forward_normed));
+            multiply(part(layer.feed_forward_normed), weights.gate_up, part(layer.gate_up));
+            swiglu(part(layer.gate_up), part(layer.activated));
+            copy(part(layer.middle), part(output));
+            add_product(part(layer.activated), weights.down, part(output));
+        });
     }
+
+    // Calls body(part) once for every worker; part(matrix) is then that worker's share of the matrix's rows.
+    template <class Body>
+    static void in_row_blocks(const unmask::cpu_executor& exec, index_t rows, const Body& body) {
+        const index_t blocks = std::min<index_t>(exec.workers(), rows);
+        exec.parallel_for(blocks, [&](index_t block, int) {
+            const index_t begin = block * rows / blocks;
+            const index_t end = (block + 1) * rows / blocks;
+            body([=](const matrix& whole) { return rows_of(whole, begin, end - begin); });
+        });
+    }
+
+    static void copy(const matrix& from, const matrix& to) { std::copy_n(from.data, from.size(), to.data); }
 
     // Takes the gradient of the layer's output in work.d_stream and leaves that of its input there.
     void layer_backward(const unmask::cpu_executor& exec, const layer_weights<Sink>& weights,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: unmask::denoiser: denoise must take \(const unmask::canvas&, std::span<const unmask::row>, unmask::tensor_view<float, 2>\)
+
 #include <vector>
 
 #include <unmask/sampler/sampler.hpp>

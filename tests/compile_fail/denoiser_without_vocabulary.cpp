@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: unmask::denoiser: the model has no member vocabulary
+
 #include <span>
 
 #include <unmask/sampler/sampler.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: unmask::sampler: the observer must be callable with const unmask::sampler_step&
+
 #include <span>
 
 #include <unmask/sampler/sampler.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: unmask::sampler: a score needs unmask::score operator\(\)\(const unmask::candidate&\) const
+
 #include <unmask/sampler/sampler.hpp>
 
 struct entropy {

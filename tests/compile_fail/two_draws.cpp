@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: unmask::sampler: more than one draw
+
 #include <unmask/sampler/sampler.hpp>
 
 const unmask::sampler sampler{unmask::greedy{}, unmask::categorical{}};

@@ -5,9 +5,6 @@
 #include UNMASK_HEADER
 #include UNMASK_HEADER // NOLINT
 
-#if __has_include(<cuda_runtime.h>)
-#error "the CUDA Toolkit is on the include path: this check shows nothing"
-#endif
-#if defined(DOCTEST_VERSION) || defined(CUDART_VERSION)
-#error "a library header includes a test framework or CUDA"
+#if defined(CUDART_VERSION) || defined(__CUDA_RUNTIME_H__)
+#error "a header for host compilers includes CUDA"
 #endif

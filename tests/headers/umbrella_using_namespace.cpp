@@ -27,7 +27,11 @@ using types =
            tile_class, mask_fault, bidirectional, causal, block, sliding_window, prefix, document, block_diffusion,
            shadow_block, extra_sink<causal>, predicate<bool (*)(index_t, index_t)>, no_sink, off_by_one_sink,
            logit_sink, key_sink, key_value_sink, cpu_executor, attention_tensors<float>, attention_gradients<float>,
-           attention_options, attention_state>;
+           attention_options, attention_state, vocabulary, canvas, row, position_state, candidate, score, score_from,
+           step_share, schedule_step, steps, cosine_steps, timesteps, block_length, confidence, margin,
+           negative_entropy, random_order, top_k, threshold, ancestral, greedy, categorical, filter_order, stop_at_end,
+           never_stop, commitment, sampler_step, no_observer, trace, statistics, non_finite_logits, policy_kind,
+           decltype(sampler{steps{}, greedy{}}), decltype(presets::llada())>;
 
 float functions(std::array<float, 8>& memory, std::array<float, 2>& output) {
     const tensor_view<float, 4> tensor = view(memory.data(), 1, 2, 1, 2);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 // Macros that platform headers and other libraries are known to define: the library must not use their names.
-// The standard headers come first, because they are not all proof against them.
+// The standard headers come first, because they are not all proof against them. Not here: min and max of windows.h,
+// which its users turn off with NOMINMAX.
 
 #include <bits/stdc++.h>
 

@@ -52,8 +52,7 @@ struct candidate {
 /// The order in which candidates of one sequence are committed.
 struct committed_first {
     constexpr bool operator()(const candidate& a, const candidate& b) const {
-        return a.score.value > b.score.value ||
-               (a.score.value == b.score.value && a.where.position < b.where.position);
+        return a.score.value > b.score.value || (a.score.value == b.score.value && a.where.position < b.where.position);
     }
 };
 

@@ -112,9 +112,8 @@ private:
         for (std::size_t begin = 0; begin < logits.size(); begin += chunk) {
             const auto part = logits.subspan(begin, std::min(chunk, logits.size() - begin));
             const bool has_best = best >= begin && best - begin < part.size();
-            const auto sums = has_best
-                                  ? detail::sum_weights_but(static_cast<token_t>(best - begin), part, scale)
-                                  : detail::sum_weights(part, highest, scale);
+            const auto sums = has_best ? detail::sum_weights_but(static_cast<token_t>(best - begin), part, scale)
+                                       : detail::sum_weights(part, highest, scale);
             others += sums;
             scratch.sums.push_back(sums.weight + (has_best ? 1 : 0));
         }

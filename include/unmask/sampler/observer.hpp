@@ -32,8 +32,8 @@ struct sampler_step {
 /// after this step. It is called on the thread that runs the sampler and may throw: the canvas is then restored.
 template <class O>
 concept sampler_observer = std::invocable<O&, const sampler_step&> &&
-                           (std::is_void_v<std::invoke_result_t<O&, const sampler_step&>> ||
-                            std::convertible_to<std::invoke_result_t<O&, const sampler_step&>, bool>);
+    (std::is_void_v<std::invoke_result_t<O&, const sampler_step&>> ||
+     std::convertible_to<std::invoke_result_t<O&, const sampler_step&>, bool>);
 
 /// Watches nothing: no code is generated for it.
 struct no_observer {

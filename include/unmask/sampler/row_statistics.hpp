@@ -16,10 +16,10 @@ UNMASK_NAMESPACE_BEGIN
 /// What policies need to know of a distribution over the vocabulary, without its numbers. Everything is relative to the
 /// most likely token and kept in logarithms: probabilities that all round to 1 can still be told apart.
 struct row_statistics {
-    token_t best = -1;                                           ///< the most likely token; of equals, the lowest
-    double second = -std::numeric_limits<double>::infinity();    ///< the runner-up's logit − the best's, at most 0
-    double log_sum = 0;                                          ///< log Σ exp(logit − the best's), at least 0
-    double entropy = 0;                                          ///< in nats, at least 0
+    token_t best = -1;                                        ///< the most likely token; of equals, the lowest
+    double second = -std::numeric_limits<double>::infinity(); ///< the runner-up's logit − the best's, at most 0
+    double log_sum = 0;                                       ///< log Σ exp(logit − the best's), at least 0
+    double entropy = 0;                                       ///< in nats, at least 0
 
     /// log p of the most likely token.
     [[nodiscard]] double log_best() const { return -log_sum; }
@@ -34,10 +34,10 @@ inline constexpr std::size_t parts = 16;
 
 // exp(x) for −708 ≤ x ≤ 0, relative error 3e-16. No branch and no call, so that loops around it become vector code.
 inline double exp_nonpositive(double x) {
-    constexpr double log2_e = 1.4426950408889634;
+    constexpr double inverse_ln2 = 1.4426950408889634;
     constexpr double ln2_high = 0x1.62e42fefa3800p-1; // its product with a whole number of 10 bits is exact
     constexpr double ln2_low = 0x1.ef35793c76730p-45;
-    const auto whole = static_cast<std::int32_t>(x * log2_e - 0.5); // truncation rounds to nearest, as x ≤ 0
+    const auto whole = static_cast<std::int32_t>(x * inverse_ln2 - 0.5); // truncation rounds to nearest, as x ≤ 0
     const double r = (x - whole * ln2_high) - whole * ln2_low;
     double p = 1.0 / 479001600.0; // Taylor's series: |r| ≤ 0.35
     p = p * r + 1.0 / 39916800.0;
@@ -117,8 +117,7 @@ inline row_peak find_peak(std::span<const float> logits) {
     std::uint32_t any_bad = 0;
     for (std::size_t part = 0; part < parts; ++part) {
         any_bad |= bad[part];
-        const bool better =
-            highest[part] > peak.highest || (highest[part] == peak.highest && token[part] < peak.token);
+        const bool better = highest[part] > peak.highest || (highest[part] == peak.highest && token[part] < peak.token);
         peak.second = std::max({peak.second, second[part], std::min(peak.highest, highest[part])});
         peak.token = better ? token[part] : peak.token;
         peak.highest = std::max(peak.highest, highest[part]);

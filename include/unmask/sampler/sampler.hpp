@@ -73,9 +73,10 @@ public:
         using model_type = std::remove_reference_t<Model>;
         using observer_type = std::remove_reference_t<Observer>;
         detail::check_denoiser<model_type>();
-        static_assert(sampler_observer<observer_type>,
-                      "unmask::sampler: the observer must be callable with const unmask::sampler_step& and return nothing "
-                      "or a bool");
+        static_assert(
+            sampler_observer<observer_type>,
+            "unmask::sampler: the observer must be callable with const unmask::sampler_step& and return nothing "
+            "or a bool");
         if constexpr (denoiser<model_type> && sampler_observer<observer_type>) {
             check(model.vocabulary(), page);
             return detail::sampling_run<model_type, policy_set, observer_type>(exec, model, page, seed, policies_,
@@ -97,9 +98,10 @@ private:
                   "unmask::sampler: a schedule needs count and masked_share(step, steps)");
     static_assert(score_policy<decltype(policy_set::score)>,
                   "unmask::sampler: a score needs unmask::score operator()(const unmask::candidate&) const");
-    static_assert(selector_policy<decltype(policy_set::selector)>,
-                  "unmask::sampler: a selector needs operator()(std::span<unmask::candidate>, const unmask::step_share&) "
-                  "const");
+    static_assert(
+        selector_policy<decltype(policy_set::selector)>,
+        "unmask::sampler: a selector needs operator()(std::span<unmask::candidate>, const unmask::step_share&) "
+        "const");
     static_assert(draw_policy<decltype(policy_set::draw)>,
                   "unmask::sampler: a draw needs unmask::drawn operator()(std::span<const float>, const "
                   "unmask::row_statistics&, double, unmask::draw_scratch&) const");

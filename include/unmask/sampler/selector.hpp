@@ -51,8 +51,8 @@ struct top_k {
     static constexpr auto kind = policy_kind::selector;
 
     void operator()(std::span<candidate> candidates, const step_share& share) const {
-        const auto chosen = candidates.first(
-            std::min(candidates.size(), static_cast<std::size_t>(std::max<index_t>(share.quota, 0))));
+        const auto chosen =
+            candidates.first(std::min(candidates.size(), static_cast<std::size_t>(std::max<index_t>(share.quota, 0))));
         if (chosen.size() < candidates.size()) {
             std::nth_element(candidates.begin(), candidates.begin() + std::ssize(chosen), candidates.end(),
                              committed_first{});

@@ -61,8 +61,8 @@ private:
     [[nodiscard]] index_t block_end(index_t begin) const { return size_ < length_ - begin ? begin + size_ : length_; }
 
     [[nodiscard]] index_t masked_in(const canvas& page, index_t begin, index_t end) const {
-        const auto states = page.states(sequence_).subspan(static_cast<std::size_t>(begin),
-                                                           static_cast<std::size_t>(end - begin));
+        const auto states =
+            page.states(sequence_).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
         return std::count(states.begin(), states.end(), position_state::masked);
     }
 

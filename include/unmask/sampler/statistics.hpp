@@ -13,15 +13,15 @@ struct statistics {
         index_t denoise = 0;
     };
 
-    index_t calls = 0;             ///< of denoise()
-    evaluations nfe{};             ///< equal to calls for a single sequence
-    index_t rows = 0;              ///< of logits that were asked for
-    index_t committed = 0;         ///< positions that got a drawn token
-    index_t filled = 0;            ///< masked positions that a stop rule filled with the end token
-    index_t useful = 0;            ///< committed positions up to and including their sequence's first end token
-    double seconds_in_model = 0;   ///< wall time inside denoise()
+    index_t calls = 0;              ///< of denoise()
+    evaluations nfe{};              ///< equal to calls for a single sequence
+    index_t rows = 0;               ///< of logits that were asked for
+    index_t committed = 0;          ///< positions that got a drawn token
+    index_t filled = 0;             ///< masked positions that a stop rule filled with the end token
+    index_t useful = 0;             ///< committed positions up to and including their sequence's first end token
+    double seconds_in_model = 0;    ///< wall time inside denoise()
     double seconds_in_sampling = 0; ///< wall time of everything else, the observer included
-    bool stopped_early = false;    ///< the observer ended the run
+    bool stopped_early = false;     ///< the observer ended the run
 
     /// Useful tokens per function evaluation; 0 if there was none.
     [[nodiscard]] double tpf() const {

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <cmath>
+#include <random>
+
+#include <unmask/random/philox.hpp>
+#include <unmask/sampler/draw.hpp>
+
+#include "models.hpp"
+#include "scalar_sampler.hpp"
+
+using namespace sampler_test;
+
+namespace {
+
+scalar::distribution plain_shape(const std::vector<float>& logits, const categorical& how) {
+    std::vector<double> wide(logits.begin(), logits.end());
+    const auto p = scalar::softmax(wide, how.temperature > 0 ? how.temperature : 1);
+    return how.order == filter_order::top_p_then_top_k
+               ? scalar::keep_top_k(scalar::keep_top_p(p, how.top_p), how.top_k)
+               : scalar::keep_top_p(scalar::keep_top_k(p, how.top_k), how.top_p);
+}
+
+std::vector<float> random_row(std::mt19937& random, std::size_t size) {
+    std::normal_distribution<float> normal(0, 2);
+    std::vector<float> logits(size);
+    for (float& logit : logits) {
+        logit = random() % 16 == 0 ? -infinity : normal(random);
+    }
+    logits[random() % size] = 3;
+    return logits;
+}
+
+} // namespace
+
+TEST_CASE("a draw inverts the cumulative distribution at its uniform number, after every filter") {
+    std::mt19937 random(7);
+    draw_scratch scratch;
+    for (const std::size_t size : {1U, 2U, 5U, 33U, 1023U, 1024U, 1025U, 3000U}) {
+        for (const index_t top_k : {index_t{0}, index_t{1}, index_t{3}, index_t{40}, index_t{5000}}) {
+            for (const double top_p : {1.0, 0.999, 0.6, 0.01}) {
+                for (const auto order : {filter_order::top_k_then_top_p, filter_order::top_p_then_top_k}) {
+                    const double temperature = 0.5 * static_cast<double>(random() % 5);
+                    const categorical draw{temperature, top_k, top_p, order};
+                    CAPTURE(size);
+                    CAPTURE(top_k);
+                    CAPTURE(top_p);
+                    CAPTURE(temperature);
+                    const auto logits = random_row(random, size);
+                    const auto p = plain_shape(logits, draw);
+                    const double uniform = uniform_open(static_cast<std::uint32_t>(random()), 0);
+                    const drawn result = draw(logits, statistics_of(logits), uniform, scratch);
+                    const auto at = static_cast<std::size_t>(result.token);
+
+                    REQUIRE(p[at] > 0);
+                    REQUIRE(result.log_probability == doctest::Approx(std::log(p[at])).epsilon(1e-9));
+                    REQUIRE(result.shaped.entropy == doctest::Approx(scalar::entropy(p)).epsilon(1e-9));
+                    REQUIRE(std::exp(result.shaped.log_best()) == doctest::Approx(p[scalar::by_probability(p)[0]]));
+                    if (temperature > 0) {
+                        double below = 0;
+                        for (std::size_t i = 0; i < at; ++i) {
+                            below += p[i];
+                        }
+                        REQUIRE(below <= uniform + 1e-12);
+                        REQUIRE(below + p[at] >= uniform - 1e-12);
+                    } else {
+                        REQUIRE(result.token == statistics_of(logits).best);
+                    }
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("draws follow the distribution: chi-square") {
+    constexpr std::size_t size = 50;
+    constexpr int draws = 200000;
+    std::vector<float> flat(size, 1.5F);
+    std::vector<float> zipf(size);
+    std::vector<float> spiked(size, -4.0F);
+    for (std::size_t i = 0; i < size; ++i) {
+        zipf[(i * 7) % size] = static_cast<float>(-std::log(1.0 + static_cast<double>(i)));
+    }
+    spiked[31] = 0;
+    std::uint32_t seed = 0;
+    draw_scratch scratch;
+    for (const auto& logits : {flat, zipf, spiked}) {
+        for (const categorical draw :
+             {categorical{1.0}, categorical{0.5}, categorical{2.0, 20}, categorical{1, 0, 0.8}}) {
+            CAPTURE(seed);
+            const auto p = plain_shape(logits, draw);
+            const row_statistics raw = statistics_of(logits);
+            std::vector<double> counts(size);
+            const philox generator{{++seed, 0}};
+            for (std::uint32_t i = 0; i < draws; ++i) {
+                const auto words = generator({i, 0, 0, 0});
+                const drawn result = draw(logits, raw, uniform_open(words[0], words[1]), scratch);
+                ++counts[static_cast<std::size_t>(result.token)];
+            }
+            double statistic = 0;
+            double freedom = -1;
+            for (std::size_t i = 0; i < size; ++i) {
+                const double expected = p[i] * draws;
+                if (expected == 0) {
+                    REQUIRE(counts[i] == 0);
+                } else {
+                    statistic += (counts[i] - expected) * (counts[i] - expected) / expected;
+                    freedom += 1;
+                }
+            }
+            CAPTURE(statistic);
+            CAPTURE(freedom);
+            REQUIRE(statistic < freedom + 4 * std::sqrt(2 * freedom)); // wrong once in ten thousand
+            REQUIRE(statistic > freedom - 4 * std::sqrt(2 * freedom));
+        }
+    }
+}
+
+TEST_CASE("temperature 0 is the most likely token, and so is a temperature near it") {
+    const std::vector<float> logits{1, 3, 2.5F, 3};
+    draw_scratch scratch;
+    for (const double temperature : {0.0, 1e-310, 1e-300, 1e-4}) {
+        CAPTURE(temperature);
+        const drawn result = categorical{temperature}(logits, statistics_of(logits), 0.3, scratch);
+        CHECK(result.token == 1);
+    }
+    CHECK(greedy{}(logits, statistics_of(logits), 0.9, scratch).token == 1);
+}
+
+TEST_CASE("ties at a filter's edge: the lowest tokens stay") {
+    const std::vector<float> logits{0, 1, 1, 1, 0};
+    draw_scratch scratch;
+    const auto support = [&](const categorical& draw) {
+        std::vector<token_t> found;
+        for (double uniform = 0.0005; uniform < 1; uniform += 0.001) {
+            const token_t token = draw(logits, statistics_of(logits), uniform, scratch).token;
+            if (found.empty() || found.back() != token) {
+                found.push_back(token);
+            }
+        }
+        return found;
+    };
+    CHECK(support({.top_k = 2}) == std::vector<token_t>{1, 2});
+    CHECK(support({.top_k = 4}) == std::vector<token_t>{0, 1, 2, 3});
+    CHECK(support({.top_p = 0.01}) == std::vector<token_t>{1});
+    CHECK(support({.top_p = 0.5}) == std::vector<token_t>{1, 2}); // each of the three has 0.268: the second crosses
+    CHECK(support({.top_p = 1}) == std::vector<token_t>{0, 1, 2, 3, 4});
+}
+
+TEST_CASE("with both filters, the second sees what the first left") {
+    const std::vector<float> logits{std::log(0.4F), std::log(0.3F), std::log(0.2F), std::log(0.1F)};
+    draw_scratch scratch;
+    const auto kept = [&](filter_order order) {
+        const categorical draw{1, 2, 0.5, order};
+        return std::exp(draw(logits, statistics_of(logits), 0.01, scratch).shaped.log_best());
+    };
+    CHECK(kept(filter_order::top_k_then_top_p) == doctest::Approx(1.0));       // 0.4 of 0.7 reaches half
+    CHECK(kept(filter_order::top_p_then_top_k) == doctest::Approx(4.0 / 7.0)); // 0.4 of 1 does not
+}
