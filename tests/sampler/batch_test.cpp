@@ -90,7 +90,7 @@ TEST_CASE("ids make the random numbers: equal ids equal tokens, other ids or see
     page.add({}, 30, 4);
     page.add({}, 30, 4);
     page.add({}, 30, 5);
-    page.add({}, 30, std::uint64_t{4} << 32);
+    page.add({}, 30, (std::uint64_t{1} << 32) + 4); // the upper half counts too
     canvas other = page;
     sampler(cpu_executor{}, model, page, 1);
     sampler(cpu_executor{}, model, other, 2);

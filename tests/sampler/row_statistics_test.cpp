@@ -52,15 +52,19 @@ void check_row(const std::vector<float>& logits) {
 
 } // namespace
 
-TEST_CASE("the exponential is right to the last bits") {
+TEST_CASE("weights are right to the last bits, and 0 for what is far below") {
     double worst = 0;
-    for (double x = -708; x <= 0; x += 0.00917) {
-        worst = std::max(worst, std::abs(detail::exp_nonpositive(x) / std::exp(x) - 1));
+    for (float x = -707.9F; x <= 0; x += 0.00917F) {
+        const detail::weight_batch batch(std::vector<float>{x, 1}, 0, 1);
+        REQUIRE(batch.exponent[0] == x);
+        worst = std::max(worst, std::abs(batch.weight[0] / std::exp(static_cast<double>(x)) - 1));
     }
     CHECK(worst < 4e-16);
-    CHECK(detail::exp_nonpositive(0) == 1);
-    CHECK(detail::weight_of(detail::exponent_of(-infinity, 3, 1)) == 0);
-    CHECK(detail::weight_of(detail::exponent_of(-3e38F, 3e38F, 1e300)) == 0);
+    const detail::weight_batch batch(std::vector<float>{0, -infinity, -708, -3e38F}, 0, 1e300);
+    CHECK(batch.weight[0] == 1);
+    for (std::size_t i = 1; i < detail::parts; ++i) {
+        CHECK(batch.weight[i] == 0);
+    }
 }
 
 TEST_CASE("row statistics against long double, for all sizes around the unrolled loop") {

@@ -45,25 +45,25 @@ inline vfloat larger(vfloat a, vfloat b) {
 }
 
 inline float sum_of_lanes(vfloat value) {
-    float parts[lanes];
-    store(parts, value);
+    float each[lanes];
+    store(each, value);
     for (int half = lanes / 2; half > 0; half /= 2) {
         for (int i = 0; i < half; ++i) {
-            parts[i] += parts[i + half];
+            each[i] += each[i + half];
         }
     }
-    return parts[0];
+    return each[0];
 }
 
 inline float largest_of_lanes(vfloat value) {
-    float parts[lanes];
-    store(parts, value);
+    float each[lanes];
+    store(each, value);
     for (int half = lanes / 2; half > 0; half /= 2) {
         for (int i = 0; i < half; ++i) {
-            parts[i] = parts[i] > parts[i + half] ? parts[i] : parts[i + half];
+            each[i] = each[i] > each[i + half] ? each[i] : each[i + half];
         }
     }
-    return parts[0];
+    return each[0];
 }
 
 // Σ a · b. The order of the sum depends on the length alone: equal operands give equal sums.

@@ -28,8 +28,8 @@ struct drawn {
 struct draw_scratch {
     struct weighted_token {
         token_t token;
-        float logit;
-        double weight;
+        double exponent; ///< (logit − the highest) / temperature
+        double weight;   ///< exp of it
     };
     std::vector<weighted_token> kept;
     std::vector<double> sums;
@@ -128,12 +128,14 @@ private:
         token_t token = raw.best;
         double exponent = 0;
         const std::size_t end = std::min((place + 1) * chunk, logits.size());
-        for (std::size_t i = place * chunk; i < end && left >= 0; ++i) {
-            const double x = detail::exponent_of(logits[i], highest, scale);
-            if (const double weight = detail::weight_of(x); weight > 0) {
-                left -= weight;
-                token = static_cast<token_t>(i);
-                exponent = x;
+        for (std::size_t begin = place * chunk; begin < end && left >= 0; begin += detail::parts) {
+            const detail::weight_batch batch(logits.subspan(begin), highest, scale);
+            for (std::size_t i = 0; i < detail::parts && left >= 0; ++i) {
+                if (batch.weight[i] > 0) {
+                    left -= batch.weight[i];
+                    token = static_cast<token_t>(begin + i);
+                    exponent = batch.exponent[i];
+                }
             }
         }
         return {token, exponent - shaped.log_sum, shaped};
@@ -153,14 +155,16 @@ private:
         double mass = 1 + detail::sum_weights_but(raw.best, logits, scale).weight;
         const double least = few_first ? 0 : (1 - top_p) * mass / (2 * static_cast<double>(logits.size()));
         kept.clear();
-        for (std::size_t i = 0; i < logits.size(); ++i) {
-            const double weight = detail::weight_of(detail::exponent_of(logits[i], highest, scale));
-            if (weight > 0 && weight >= least) {
-                kept.push_back({static_cast<token_t>(i), logits[i], weight});
+        for (std::size_t begin = 0; begin < logits.size(); begin += detail::parts) {
+            const detail::weight_batch batch(logits.subspan(begin), highest, scale);
+            for (std::size_t i = 0; i < detail::parts; ++i) {
+                if (batch.weight[i] > 0 && batch.weight[i] >= least) {
+                    kept.push_back({static_cast<token_t>(begin + i), batch.exponent[i], batch.weight[i]});
+                }
             }
         }
         const auto more_likely = [](const weighted_token& a, const weighted_token& b) {
-            return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
+            return a.exponent > b.exponent || (a.exponent == b.exponent && a.token < b.token);
         };
         if (few_first && count < kept.size()) {
             std::nth_element(kept.begin(), kept.begin() + static_cast<std::ptrdiff_t>(count), kept.end(), more_likely);
@@ -180,14 +184,11 @@ private:
         }
         kept.resize(std::min(kept.size(), count));
 
-        const auto exponent = [&](const weighted_token& entry) {
-            return detail::exponent_of(entry.logit, highest, scale);
-        };
         detail::weight_sums others;
         for (std::size_t i = kept.size(); i-- > 1;) {
-            others += {kept[i].weight, kept[i].weight * exponent(kept[i])};
+            others += {kept[i].weight, kept[i].weight * kept[i].exponent};
         }
-        const double second = kept.size() > 1 ? exponent(kept[1]) : -std::numeric_limits<double>::infinity();
+        const double second = kept.size() > 1 ? kept[1].exponent : -std::numeric_limits<double>::infinity();
         std::sort(kept.begin(), kept.end(),
                   [](const weighted_token& a, const weighted_token& b) { return a.token < b.token; });
         return detail::make_statistics(raw.best, second, others);
@@ -199,7 +200,7 @@ private:
         while (i + 1 < scratch.kept.size() && left >= scratch.kept[i].weight) {
             left -= scratch.kept[i++].weight;
         }
-        return {scratch.kept[i].token, std::log(scratch.kept[i].weight) - shaped.log_sum, shaped};
+        return {scratch.kept[i].token, scratch.kept[i].exponent - shaped.log_sum, shaped};
     }
 
     static double sum_of(const std::vector<draw_scratch::weighted_token>& kept) {

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
 
 #include <unmask/config.hpp>
+#include <unmask/cpu/simd.hpp>
 #include <unmask/tensor/float_types.hpp>
 
 UNMASK_NAMESPACE_BEGIN
@@ -29,18 +32,26 @@ struct row_statistics {
 
 namespace detail {
 
-// Sums are kept in this many parts and joined in a fixed order, whatever the width of the machine's registers.
+// A row is read this many tokens at a time, and sums are kept in as many parts, which are joined in a fixed order: they
+// don't depend on the width of the machine's registers.
 inline constexpr std::size_t parts = 16;
 
-// exp(x) for −708 ≤ x ≤ 0, relative error 3e-16. No branch and no call, so that loops around it become vector code.
-inline double exp_nonpositive(double x) {
+// A register of doubles, and the floats and integers that go with it.
+inline constexpr int width = lanes / 2;
+using vdouble = double __attribute__((vector_size(width * sizeof(double))));
+using vlong = std::int64_t __attribute__((vector_size(width * sizeof(std::int64_t))));
+using vfloat_half = float __attribute__((vector_size(width * sizeof(float))));
+using vint_half = std::int32_t __attribute__((vector_size(width * sizeof(std::int32_t))));
+
+// exp(x) for −708 ≤ x ≤ 0, relative error 3e-16.
+inline vdouble exp_nonpositive(vdouble x) {
     constexpr double inverse_ln2 = 1.4426950408889634;
     constexpr double ln2_high = 0x1.62e42fefa3800p-1; // its product with a whole number of 10 bits is exact
     constexpr double ln2_low = 0x1.ef35793c76730p-45;
-    const auto whole = static_cast<std::int32_t>(x * inverse_ln2 - 0.5); // truncation rounds to nearest, as x ≤ 0
-    const double r = (x - whole * ln2_high) - whole * ln2_low;
-    double p = 1.0 / 479001600.0; // Taylor's series: |r| ≤ 0.35
-    p = p * r + 1.0 / 39916800.0;
+    const vint_half whole = __builtin_convertvector(x * inverse_ln2 - 0.5, vint_half); // the nearest, as x ≤ 0
+    const vdouble n = __builtin_convertvector(whole, vdouble);
+    const vdouble r = (x - n * ln2_high) - n * ln2_low;
+    vdouble p = r * (1.0 / 479001600.0) + 1.0 / 39916800.0; // Taylor's series: |r| ≤ 0.35
     p = p * r + 1.0 / 3628800.0;
     p = p * r + 1.0 / 362880.0;
     p = p * r + 1.0 / 40320.0;
@@ -52,77 +63,94 @@ inline double exp_nonpositive(double x) {
     p = p * r + 0.5;
     p = p * r + 1.0;
     p = p * r + 1.0;
-    return p * bits_as<double>(static_cast<std::uint64_t>(std::int64_t{whole} + 1023) << 52);
+    return p * std::bit_cast<vdouble>((__builtin_convertvector(whole, vlong) + 1023) << 52);
 }
 
-// The exponent of a token's weight: (logit − highest) · scale, and `no_weight` where the weight is 0, as for −∞.
-inline constexpr double no_weight = -708.0;
-inline double exponent_of(float logit, double highest, double scale) {
-    return std::max((static_cast<double>(logit) - highest) * scale, no_weight);
-}
-inline double weight_of(double exponent) {
-    const double weight = exp_nonpositive(exponent);
-    return exponent > no_weight ? weight : 0.0;
-}
+// The logits of up to `parts` tokens; −∞ where there are no more.
+struct logit_batch {
+    float logit[parts];
 
-// Calls body(part, i) for every i of [0, count): i goes to part i % parts.
-template <class Body>
-void for_parts(std::size_t count, Body&& body) {
-    std::size_t i = 0;
-    for (; i + parts <= count; i += parts) {
-        for (std::size_t part = 0; part < parts; ++part) {
-            body(part, i + part);
+    explicit logit_batch(std::span<const float> from) {
+        if (from.size() >= parts) {
+            std::copy_n(from.data(), parts, logit);
+        } else {
+            std::fill(std::copy(from.begin(), from.end(), logit), logit + parts, minus_infinity);
         }
     }
-    for (; i < count; ++i) {
-        body(i % parts, i);
-    }
-}
+};
 
-// The two highest logits of a row, and where. token is −1 if a logit is NaN or +∞ or all are −∞.
-struct row_peak {
-    token_t token = -1;
-    float highest = -std::numeric_limits<float>::infinity();
-    float second = -std::numeric_limits<float>::infinity();
+// Tokens' weights: exp(x) with x = (logit − highest) · scale. From x = −708 down, and so for −∞, the weight is 0.
+struct weight_batch {
+    double exponent[parts];
+    double weight[parts];
+
+    weight_batch(std::span<const float> from, double highest, double scale) {
+        constexpr double least = -708.0;
+        const logit_batch batch(from);
+        for (std::size_t i = 0; i < parts; i += width) {
+            vfloat_half logit;
+            std::memcpy(&logit, batch.logit + i, sizeof logit);
+            vdouble x = (__builtin_convertvector(logit, vdouble) - highest) * scale;
+            x = x > least ? x : least - vdouble{};
+            const vdouble w = x > least ? exp_nonpositive(x) : vdouble{};
+            std::memcpy(exponent + i, &x, sizeof x);
+            std::memcpy(weight + i, &w, sizeof w);
+        }
+    }
 };
 
 // NaN or +∞, from the bits: -ffast-math folds comparisons away.
 inline bool is_bad_logit(float logit) {
     const auto bits = bits_as<std::uint32_t>(logit);
-    return ((bits << 1) > 0xff000000U) || bits == 0x7f800000U;
+    return (bits << 1) > 0xff000000U || bits == 0x7f800000U;
 }
 
+// The two highest logits of a row, and where. token is −1 if a logit is NaN or +∞ or all are −∞.
+struct row_peak {
+    token_t token = -1;
+    float highest = minus_infinity;
+    float second = minus_infinity;
+};
+
 inline row_peak find_peak(std::span<const float> logits) {
-    constexpr float none = -std::numeric_limits<float>::infinity();
-    float highest[parts];
-    float second[parts];
-    token_t token[parts];
-    std::uint32_t bad[parts];
-    for (std::size_t part = 0; part < parts; ++part) {
-        highest[part] = second[part] = none;
-        token[part] = -1;
-        bad[part] = 0;
+    constexpr std::size_t registers = parts / lanes;
+    using vbits = std::uint32_t __attribute__((vector_size(sizeof(vfloat))));
+    vfloat highest[registers];
+    vfloat second[registers];
+    vint token[registers];
+    vint bad[registers]{};
+    vint here = {};
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+        here[lane] = static_cast<token_t>(lane);
     }
-    const float* row = logits.data();
-    for_parts(logits.size(), [&](std::size_t part, std::size_t i) {
-        const float logit = row[i];
-        const float old = highest[part];
-        const float lower = logit < old ? logit : old;
-        second[part] = lower > second[part] ? lower : second[part];
-        token[part] = logit > old ? static_cast<token_t>(i) : token[part];
-        highest[part] = logit > old ? logit : old;
-        bad[part] |= is_bad_logit(logit) ? 1U : 0U;
-    });
+    std::fill_n(highest, registers, broadcast(minus_infinity));
+    std::fill_n(second, registers, broadcast(minus_infinity));
+    std::fill_n(token, registers, here - here - 1);
+    for (std::size_t begin = 0; begin < logits.size(); begin += parts) {
+        const logit_batch batch(logits.subspan(begin));
+        for (std::size_t i = 0; i < registers; ++i, here += lanes) {
+            const vfloat logit = load(batch.logit + i * lanes);
+            const vint higher = logit > highest[i];
+            second[i] = larger(second[i], select(higher, highest[i], logit));
+            highest[i] = select(higher, logit, highest[i]);
+            token[i] = higher ? here : token[i];
+            const auto bits = std::bit_cast<vbits>(logit);
+            bad[i] |= ((bits << 1) > 0xff000000U) | (bits == 0x7f800000U);
+        }
+    }
     row_peak peak;
-    std::uint32_t any_bad = 0;
+    bool any_bad = false;
     for (std::size_t part = 0; part < parts; ++part) {
-        any_bad |= bad[part];
-        const bool better = highest[part] > peak.highest || (highest[part] == peak.highest && token[part] < peak.token);
-        peak.second = std::max({peak.second, second[part], std::min(peak.highest, highest[part])});
-        peak.token = better ? token[part] : peak.token;
-        peak.highest = std::max(peak.highest, highest[part]);
+        const std::size_t i = part / lanes;
+        const std::size_t lane = part % lanes;
+        const float best = highest[i][lane];
+        const bool better = best > peak.highest || (best == peak.highest && token[i][lane] < peak.token);
+        peak.second = std::max({peak.second, float{second[i][lane]}, std::min(peak.highest, best)});
+        peak.token = better ? token[i][lane] : peak.token;
+        peak.highest = std::max(peak.highest, best);
+        any_bad = any_bad || bad[i][lane] != 0;
     }
-    peak.token = any_bad != 0 ? -1 : peak.token;
+    peak.token = any_bad ? -1 : peak.token;
     return peak;
 }
 
@@ -141,13 +169,13 @@ struct weight_sums {
 inline weight_sums sum_weights(std::span<const float> logits, double highest, double scale) {
     double weight[parts]{};
     double moment[parts]{};
-    const float* row = logits.data();
-    for_parts(logits.size(), [&](std::size_t part, std::size_t i) {
-        const double exponent = exponent_of(row[i], highest, scale);
-        const double w = weight_of(exponent);
-        weight[part] += w;
-        moment[part] += w * exponent;
-    });
+    for (std::size_t begin = 0; begin < logits.size(); begin += parts) {
+        const weight_batch batch(logits.subspan(begin), highest, scale);
+        for (std::size_t part = 0; part < parts; ++part) {
+            weight[part] += batch.weight[part];
+            moment[part] += batch.weight[part] * batch.exponent[part];
+        }
+    }
     weight_sums sums;
     for (std::size_t part = 0; part < parts; ++part) {
         sums += {weight[part], moment[part]};
