@@ -17,6 +17,6 @@ generate() {
         --checkpoint examples/language_model/king_james.safetensors "$@"
 }
 
-generate --length 512 --seed 1
+generate --seed 1
 generate --infill "In the ____ God created" --seed 1
-generate --prompt "And the LORD said unto " --length 256 --seed 1
+generate --prompt "And the LORD said unto " --seed 1

@@ -37,11 +37,11 @@ namespace detail {
 inline constexpr std::size_t parts = 16;
 
 // A register of doubles, and the floats and integers that go with it.
-inline constexpr int width = lanes / 2;
-using vdouble = double __attribute__((vector_size(width * sizeof(double))));
-using vlong = std::int64_t __attribute__((vector_size(width * sizeof(std::int64_t))));
-using vfloat_half = float __attribute__((vector_size(width * sizeof(float))));
-using vint_half = std::int32_t __attribute__((vector_size(width * sizeof(std::int32_t))));
+inline constexpr int double_lanes = lanes / 2;
+using vdouble = double __attribute__((vector_size(double_lanes * sizeof(double))));
+using vlong = std::int64_t __attribute__((vector_size(double_lanes * sizeof(std::int64_t))));
+using vfloat_half = float __attribute__((vector_size(double_lanes * sizeof(float))));
+using vint_half = std::int32_t __attribute__((vector_size(double_lanes * sizeof(std::int32_t))));
 
 // exp(x) for −708 ≤ x ≤ 0, relative error 3e-16.
 inline vdouble exp_nonpositive(vdouble x) {
@@ -87,7 +87,7 @@ struct weight_batch {
     weight_batch(std::span<const float> from, double highest, double scale) {
         constexpr double least = -708.0;
         const logit_batch batch(from);
-        for (std::size_t i = 0; i < parts; i += width) {
+        for (std::size_t i = 0; i < parts; i += double_lanes) {
             vfloat_half logit;
             std::memcpy(&logit, batch.logit + i, sizeof logit);
             vdouble x = (__builtin_convertvector(logit, vdouble) - highest) * scale;
