@@ -41,7 +41,7 @@ constexpr const char* help =
   --samples N            texts to write at once (1)
   --preset NAME          llada: the surest characters first; dream: those of least entropy; mdlm: any (llada)
   --steps N              calls of the model (one for each character)
-  --block N              llada: characters that are filled before those after them (16)
+  --block N              llada: characters that are filled before those after them (8)
   --temperature X        0 takes the likeliest character (0.7)
   --top-k N --top-p X    draw only from the N likeliest characters, from those that make up X (all, 1)
   --seed N               the same seed gives the same text (1)
@@ -63,7 +63,7 @@ unmask::statistics with_sampler(command_line& options, index_t masked, Use&& use
                                    .top_k = options.integer("top-k", 0),
                                    .top_p = options.number("top-p", 1.0)};
     if (preset == "llada") { // presets::llada has no top-k and top-p
-        const index_t block = options.integer("block", 16);
+        const index_t block = options.integer("block", 8);
         return use(unmask::sampler{unmask::steps{steps}, unmask::block_length{block}, unmask::confidence{},
                                    unmask::top_k{}, draw});
     }
