@@ -19,6 +19,8 @@
 #define UNMASK_DETAIL_ISA avx512
 #elif defined(__AVX2__) && defined(__FMA__)
 #define UNMASK_DETAIL_ISA avx2
+#elif defined(__AVX__)
+#define UNMASK_DETAIL_ISA avx
 #else
 #define UNMASK_DETAIL_ISA base
 #endif

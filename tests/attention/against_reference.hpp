@@ -25,7 +25,8 @@ void check_every_mask() {
                 options.key_lengths = key_lengths;
             }
             const verdict result = compare<Sink>(input, mask, options);
-            CAPTURE(name);
+            const std::string& mask_name = name; // clang 14 does not capture a structured binding
+            CAPTURE(mask_name);
             CAPTURE(to_string(size));
             CAPTURE(result.forward);
             CAPTURE(result.backward);
@@ -69,7 +70,8 @@ void check_random(unsigned seed, int cases) {
         const verdict result = compare<Sink>(input, mask, options);
         CAPTURE(seed);
         CAPTURE(i);
-        CAPTURE(name);
+        const std::string& mask_name = name;
+        CAPTURE(mask_name);
         CAPTURE(to_string(size));
         CAPTURE(options.query_offset);
         CAPTURE(options.soft_cap);
