@@ -5,60 +5,95 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/attention_problem.hpp>
-#include <unmask/cpu/executor.hpp>
-#include <unmask/cpu/packed.hpp>
-#include <unmask/cpu/score_tile.hpp>
+#include <unmask/cpu/pack.hpp>
+#include <unmask/cpu/query_strip.hpp>
+#include <unmask/cpu/score_strip.hpp>
+#include <unmask/cpu/scratch.hpp>
+#include <unmask/cpu/simd.hpp>
 #include <unmask/mask/tiles.hpp>
+
+// What every key receives, cⱼ = Σᵢ exp(sᵢⱼ − LSEᵢ). A task has some keys of one head, and goes through all queries that
+// see them in order.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// One key tile of one head: what each of its keys receives from all queries, cⱼ = Σᵢ exp(sᵢⱼ − LSEᵢ).
-template <class T, mask_policy Mask>
-inline void received_tile(const attention_problem<T>& problem, tensor_view<float, 3> received, const Mask& mask,
-                          index_t sequence, index_t head, range columns, float* scratch) {
-    const index_t width = problem.width();
-    float* const queries = scratch;
-    float* const scores = queries + query_tile * width;
-    float* const keys = scores + query_tile * key_tile;
-    float* const sums = keys + problem.head_dim * key_tile;
-    const index_t count = columns.end - columns.begin;
-    pack_transposed(problem.key, sequence, head / problem.group(), columns.begin, count, keys);
-    std::fill_n(sums, key_tile, 0.0F);
+inline constexpr int received_lanes = lanes == 16 ? 2 * lanes : 6 * lanes;
+inline constexpr index_t received_block = 4 * key_tile; // keys of a task, at most
 
+struct received_space {
+    float* key_rows; // [received_block][width]
+    strip_operand<received_lanes> queries;
+    float* log_sum_exp; // [lanes], base 2
+    float* scores;      // [key_tile][lanes]
+    float* sums;        // [received_block] registers, one a key
+
+    received_space(arena& pieces, index_t width)
+        : key_rows(pieces.take(received_block * width)), queries(pieces, width), log_sum_exp(pieces.take(received_lanes)),
+          scores(pieces.take(key_tile * received_lanes)), sums(pieces.take(received_block * lanes)) {}
+};
+
+template <class T, mask_policy Mask>
+inline void received_block_of(const attention_problem<T>& problem, const Mask& mask, const received_space& space,
+                              index_t sequence, index_t head, range block, float* received) {
+    const index_t width = problem.width();
     const index_t offset = problem.query_offset;
-    for_each_query_tile(mask, columns.begin, columns.end, offset, offset + problem.queries(sequence), query_tile,
-                        [&](index_t q_begin, index_t q_end, tile_class kind) {
-                            const tile_place tile{q_begin, q_end, columns.begin, columns.end};
-                            pack_rows(problem.query, sequence, head, q_begin - offset, tile.rows(), width,
-                                      problem.query_factor(), queries);
-                            score_tile(problem, mask, tile, kind, queries, keys, scores);
-                            for (index_t row = 0; row < tile.rows(); ++row) {
-                                const vfloat sum =
-                                    broadcast(problem.base_2_sum(sequence, head, q_begin - offset + row));
-                                for (index_t c = 0; c < tile.padded_columns(); c += lanes) {
-                                    store(sums + c, load(sums + c) + exp2(load(scores + row * key_tile + c) - sum));
-                                }
-                            }
-                        });
-    std::copy_n(sums, count, received.pointer(sequence, head, columns.begin));
+    pack_rows(problem.key, sequence, head / problem.group(), block.begin, block.end - block.begin, 1.0F, space.key_rows,
+              width);
+    std::fill_n(space.sums, (block.end - block.begin) * lanes, 0.0F);
+
+    const auto add_span = [&](const query_strip<received_lanes>& strip, range keys) {
+        const tile_class kind = mask.classify(strip.hull.begin, strip.hull.end, keys.begin, keys.end);
+        if (kind == tile_class::empty) {
+            return;
+        }
+        score_strip<float_products>(problem, mask, strip, keys, kind,
+                                    space.key_rows + (keys.begin - block.begin) * width, width, space.queries.panel,
+                                    space.scores);
+        const float* score = space.scores;
+        float* sum = space.sums + (keys.begin - block.begin) * lanes;
+        for (index_t k = keys.begin; k < keys.end; ++k, score += received_lanes, sum += lanes) {
+            vfloat total = load(sum);
+            for (int v = 0; v < strip.vectors(); ++v) {
+                total += exp2(load(score + v * lanes) - load(space.log_sum_exp + v * lanes));
+            }
+            store(sum, total);
+        }
+    };
+    for_each_aligned_tile(
+        mask.query_ranges(block.begin, block.end, offset + problem.queries(sequence)), offset,
+        offset + problem.queries(sequence), received_lanes, [&](index_t begin, index_t end) {
+            const query_strip<received_lanes> strip(range{begin, end});
+            const range rows{begin - offset, end - offset};
+            space.queries.pack(problem.query, sequence, head, rows, problem.score_factor(), width);
+            problem.base_2_sums(sequence, head, rows, received_lanes, space.log_sum_exp);
+            for (const range& seen : mask.key_ranges(begin, end, block.end)) {
+                const range inside = intersect(seen, block);
+                for (index_t k = inside.begin; k < inside.end; k += key_tile) {
+                    add_span(strip, {k, std::min(k + key_tile, inside.end)});
+                }
+            }
+        });
+    for (index_t k = 0; k < block.end - block.begin; ++k) {
+        received[k] = sum_of_lanes(load(space.sums + k * lanes));
+    }
 }
 
-template <class T, mask_policy Mask>
-void attention_received(const cpu_executor& exec, const attention_problem<T>& problem, tensor_view<float, 3> received,
+template <class Executor, class T, mask_policy Mask>
+void attention_received(const Executor& exec, const attention_problem<T>& problem, tensor_view<float, 3> received,
                         const Mask& mask) {
-    const index_t scratch_size = query_tile * (problem.width() + key_tile) + (problem.head_dim + 1) * key_tile;
-    const float_buffer scratch(exec.workers() * scratch_size);
-    const index_t tiles = tiles_of(problem.key_length, key_tile);
-    exec.parallel_for(problem.batch * problem.heads * tiles, [&](index_t task, int worker) {
-        const index_t sequence = task / tiles / problem.heads;
-        const index_t head = task / tiles % problem.heads;
-        const index_t first = task % tiles * key_tile;
-        const index_t last = std::min(first + key_tile, problem.key_length);
+    const index_t width = problem.width();
+    const worker_spaces<received_space> spaces(exec.workers(), width);
+    const index_t blocks = tiles_of(problem.key_length, received_block);
+    exec.parallel_for(problem.batch * problem.heads * blocks, [&](index_t task, int worker) {
+        const index_t sequence = task / blocks / problem.heads;
+        const index_t head = task / blocks % problem.heads;
+        const index_t first = task % blocks * received_block;
+        const index_t last = std::min(first + received_block, problem.key_length);
         const index_t cut = std::clamp(problem.keys(sequence), first, last);
         if (first < cut) {
-            received_tile(problem, received, mask, sequence, head, {first, cut},
-                          scratch.data() + worker * scratch_size);
+            received_block_of(problem, mask, spaces.of(worker, width), sequence, head, {first, cut},
+                              received.pointer(sequence, head, first));
         }
         std::fill_n(received.pointer(sequence, head, cut), last - cut, 0.0F);
     });

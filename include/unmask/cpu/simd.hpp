@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 #include <unmask/config.hpp>
 
@@ -66,20 +69,6 @@ inline float largest_of_lanes(vfloat value) {
     return each[0];
 }
 
-// Σ a · b. The order of the sum depends on the length alone: equal operands give equal sums.
-inline float dot(const float* a, const float* b, index_t length) {
-    vfloat sums{};
-    index_t i = 0;
-    for (; i + lanes <= length; i += lanes) {
-        sums += load(a + i) * load(b + i);
-    }
-    float sum = sum_of_lanes(sums);
-    for (; i < length; ++i) {
-        sum += a[i] * b[i];
-    }
-    return sum;
-}
-
 inline constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
 inline constexpr float log2_e = 1.44269504088896340736F;
 inline constexpr float ln_2 = 0.693147180559945309417F;
@@ -89,11 +78,17 @@ inline bool is_minus_infinity(float value) {
     return value < -3.0e38F;
 }
 
-// 2^x for x ≤ 127, relative error 1.2e-7; 0 below −126, so exactly 0 at −∞, and exactly 1 at 0. The integer part is
-// taken by a conversion, not by adding and subtracting a large constant: -ffast-math folds the latter away.
+// 2^x for x ≤ 0, relative error 1.2e-7; 0 below −125, so exactly 0 at −∞, and exactly 1 at 0. A little above 0, where
+// rounding may put a score that is its row's largest, it is as good. The whole part is taken by a conversion, not by
+// adding and subtracting a large constant: -ffast-math folds the latter away.
 inline vfloat exp2(vfloat x) {
-    const vint whole = __builtin_convertvector(x + select(x < 0.0F, broadcast(-0.5F), broadcast(0.5F)), vint);
+#if defined(__AVX512F__)
+    const vfloat whole = _mm512_maskz_roundscale_ps(0xffff, x, _MM_FROUND_TO_NEAREST_INT);
+    const vfloat r = x - whole;
+#else
+    const vint whole = __builtin_convertvector(x - 0.5F, vint); // the nearest, as x ≤ 0
     const vfloat r = x - __builtin_convertvector(whole, vfloat);
+#endif
     vfloat p = broadcast(1.54614475e-4F);
     p = p * r + 1.33908674e-3F;
     p = p * r + 9.61805667e-3F;
@@ -101,8 +96,12 @@ inline vfloat exp2(vfloat x) {
     p = p * r + 2.40226509e-1F;
     p = p * r + 6.93147188e-1F;
     p = p * r + 1.0F;
-    const vfloat power = std::bit_cast<vfloat>((whole + 127) << 23);
-    return select(x < -126.0F, vfloat{}, p * power);
+#if defined(__AVX512F__)
+    return _mm512_maskz_scalef_ps(0xffff, p, whole);
+#else
+    const vfloat scaled = std::bit_cast<vfloat>(std::bit_cast<vint>(p) + (whole << 23)); // adds to the exponent
+    return select(x < -125.0F, vfloat{}, scaled);
+#endif
 }
 
 // tanh(x), relative error 2e-7: an odd polynomial near 0, where 1 − 2/(e^2x + 1) would cancel.
@@ -116,7 +115,8 @@ inline vfloat tanh(vfloat x) {
     const vfloat near = x + x * square * p;
     const vfloat positive = larger(x, -x);
     const vfloat clamped = select(positive > 20.0F, broadcast(20.0F), positive);
-    const vfloat far = 1.0F - 2.0F / (exp2(clamped * (2.0F * log2_e)) + 1.0F);
+    const vfloat small = exp2(clamped * (-2.0F * log2_e)); // e^−2|x|
+    const vfloat far = (1.0F - small) / (1.0F + small);
     return select(positive < 0.6F, near, select(x < 0.0F, -far, far));
 }
 

@@ -44,17 +44,18 @@ struct float16 {
 
     float16() = default;
     UNMASK_HOST_DEVICE constexpr explicit float16(float value) : bits(round(value)) {}
+    // Without a branch, so that compilers turn loops of conversions into vector code.
     UNMASK_HOST_DEVICE constexpr operator float() const {
         const std::uint32_t sign = (bits & 0x8000U) << 16;
         const std::uint32_t magnitude = bits & 0x7fffU;
-        if (magnitude >= 0x7c00U) { // infinite or NaN
-            return detail::bits_as<float>(sign | 0x7f800000U | ((magnitude & 0x3ffU) << 13));
-        }
-        if (magnitude >= 0x0400U) { // normal: the exponent bias grows from 15 to 127
-            return detail::bits_as<float>(sign | ((magnitude << 13) + (112U << 23)));
-        }
-        const float subnormal = static_cast<float>(magnitude) * 0x1p-24F;
-        return sign != 0 ? -subnormal : subnormal;
+        const std::uint32_t normal = (magnitude << 13) + (112U << 23); // the exponent's bias grows from 15 to 127
+        const std::uint32_t infinite_or_nan = 0x7f800000U | (magnitude << 13);
+        const auto subnormal =
+            detail::bits_as<std::uint32_t>(static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-24F);
+        const std::uint32_t result = magnitude < 0x0400U    ? subnormal
+                                     : magnitude < 0x7c00U ? normal
+                                                           : infinite_or_nan;
+        return detail::bits_as<float>(sign | result);
     }
 
 private:

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+
+#include <unmask/config.hpp>
+#include <unmask/cpu/attention_problem.hpp>
+#include <unmask/cpu/gradient_sums.hpp>
+#include <unmask/cpu/pack.hpp>
+#include <unmask/cpu/query_strip.hpp>
+#include <unmask/cpu/score_strip.hpp>
+#include <unmask/cpu/scratch.hpp>
+#include <unmask/cpu/simd.hpp>
+#include <unmask/cpu/tile_product.hpp>
+#include <unmask/mask/mask_policy.hpp>
+
+// One block of the score matrix in the backward pass: some query rows of every head of a group × some of their keys.
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail {
+
+inline constexpr int backward_lanes = lanes == 16 ? 4 * lanes : 6 * lanes;
+inline constexpr index_t backward_tile = 16 * block_rows;         // keys whose scores are held at once
+inline constexpr index_t backward_queries = 8 * backward_lanes;   // rows of a block
+// Keys of a block: what is packed and summed of them fills half of the second-level cache.
+inline constexpr index_t backward_keys(index_t width) {
+    return std::clamp<index_t>(32768 / width, 128, 512);
+}
+
+struct backward_space {
+    float* keys;    // [backward_keys][width], the next three as well
+    float* values;
+    float* d_keys;
+    float* d_values;
+    strip_operand<backward_lanes> queries;
+    strip_operand<backward_lanes> d_output;
+    float* d_query;       // [lanes][width]
+    float* log_sum_exp;   // [lanes], base 2
+    float* delta;         // [lanes]
+    float* probabilities; // [backward_tile][lanes]
+    float* d_scores;      // [backward_tile][lanes]
+
+    backward_space(arena& pieces, index_t width)
+        : keys(pieces.take(backward_keys(width) * width)), values(pieces.take(backward_keys(width) * width)),
+          d_keys(pieces.take(backward_keys(width) * width)), d_values(pieces.take(backward_keys(width) * width)),
+          queries(pieces, width), d_output(pieces, width), d_query(pieces.take(backward_lanes * width)),
+          log_sum_exp(pieces.take(backward_lanes)), delta(pieces.take(backward_lanes)),
+          probabilities(pieces.take(backward_tile * backward_lanes)),
+          d_scores(pieces.take(backward_tile * backward_lanes)) {}
+
+    // Scores and dP become probabilities and dS, in place: P = exp2(S − LSE), dS = P · (dP − Δ), times the derivative of
+    // the soft cap. Hidden keys and idle lanes come out 0 in both.
+    void differentiate(index_t key_count, int vectors, float soft_cap) const {
+        const float cap = soft_cap > 0.0F ? 1.0F / (soft_cap * log2_e) : 0.0F;
+        for (int v = 0; v < vectors; ++v) {
+            const vfloat sum = load(log_sum_exp + v * lanes);
+            const vfloat mean = load(delta + v * lanes);
+            for (index_t at = v * lanes; at < key_count * backward_lanes; at += backward_lanes) {
+                const vfloat score = load(probabilities + at);
+                const vfloat probability = exp2(score - sum);
+                vfloat ds = probability * (load(d_scores + at) - mean);
+                if (cap > 0.0F) {
+                    const vfloat tanh = score * cap;
+                    ds = select(probability > 0.0F, ds * (1.0F - tanh * tanh), vfloat{});
+                }
+                store(probabilities + at, probability);
+                store(d_scores + at, ds);
+            }
+        }
+    }
+};
+
+template <class T, mask_policy Mask>
+class backward_block {
+public:
+    // Keys of kv head `kv_head`, in positions.
+    backward_block(const attention_problem<T>& problem, const tensor_view<const T, 4>& d_output, const Mask& mask,
+                   const gradient_sums<T>& sums, const backward_space& space, index_t sequence, index_t kv_head,
+                   range keys)
+        : problem_(problem), d_output_(d_output), mask_(mask), sums_(sums), space_(space), sequence_(sequence),
+          kv_head_(kv_head), keys_(keys), width_(problem.width()) {
+        const index_t count = keys.end - keys.begin;
+        pack_rows(problem.key, sequence, kv_head, keys.begin, count, 1.0F, space.keys, width_);
+        pack_rows(problem.value, sequence, kv_head, keys.begin, count, 1.0F, space.values, width_);
+        std::fill_n(space.d_keys, count * width_, 0.0F);
+        std::fill_n(space.d_values, count * width_, 0.0F);
+    }
+
+    // Query rows of one head against all keys of the block.
+    void add_rows(index_t head, range rows, const float* delta) const {
+        for (index_t first = rows.begin; first < rows.end; first += backward_lanes) {
+            const range part{first, std::min(first + backward_lanes, rows.end)};
+            add_strip(head, part, delta + (first - rows.begin));
+        }
+    }
+
+    void write_keys() const {
+        const index_t count = keys_.end - keys_.begin;
+        if (sums_.key.wanted()) {
+            sums_.key.add(sequence_, kv_head_, keys_.begin, count, problem_.unpacked_scale(), space_.d_keys, width_);
+        }
+        if (sums_.value.wanted()) {
+            sums_.value.add(sequence_, kv_head_, keys_.begin, count, 1.0F, space_.d_values, width_);
+        }
+    }
+
+private:
+    void add_strip(index_t head, range rows, const float* delta) const {
+        const query_strip<backward_lanes> strip(
+            range{problem_.query_offset + rows.begin, problem_.query_offset + rows.end});
+        bool packed = false;
+        for (const range& seen : mask_.key_ranges(strip.hull.begin, strip.hull.end, keys_.end)) {
+            const range inside = intersect(seen, keys_);
+            for (index_t k = inside.begin; k < inside.end; k += backward_tile) {
+                const range span{k, std::min(k + backward_tile, inside.end)};
+                const tile_class kind = mask_.classify(strip.hull.begin, strip.hull.end, span.begin, span.end);
+                if (kind != tile_class::empty) {
+                    if (!packed) {
+                        pack_strip(head, rows, delta);
+                        packed = true;
+                    }
+                    add_span(strip, span, kind);
+                }
+            }
+        }
+        if (packed && sums_.query.wanted()) {
+            sums_.query.add(sequence_, head, rows.begin, strip.count, problem_.scale, space_.d_query, width_);
+        }
+    }
+
+    void pack_strip(index_t head, range rows, const float* delta) const {
+        space_.queries.pack(problem_.query, sequence_, head, rows, problem_.score_factor(), width_);
+        space_.d_output.pack(d_output_, sequence_, head, rows, 1.0F, width_);
+        problem_.base_2_sums(sequence_, head, rows, backward_lanes, space_.log_sum_exp);
+        std::fill(std::copy_n(delta, rows.end - rows.begin, space_.delta), space_.delta + backward_lanes, 0.0F);
+        std::fill_n(space_.d_query, (rows.end - rows.begin) * width_, 0.0F);
+    }
+
+    void add_span(const query_strip<backward_lanes>& strip, range span, tile_class kind) const {
+        const index_t count = span.end - span.begin;
+        const index_t at = (span.begin - keys_.begin) * width_;
+        score_strip<float_products>(problem_, mask_, strip, span, kind, space_.keys + at, width_, space_.queries.panel,
+                                    space_.probabilities);
+        multiply<float_products, false>(count, strip.vectors() * lanes, problem_.head_dim, {space_.values + at, width_},
+                                        space_.d_output.panel, backward_lanes, {space_.d_scores, backward_lanes});
+        space_.differentiate(count, strip.vectors(), problem_.soft_cap);
+        if (sums_.value.wanted()) {
+            multiply<float_products, false>(count, width_, strip.count, {space_.probabilities, backward_lanes},
+                                            space_.d_output.rows, width_, {space_.d_values + at, width_, true});
+        }
+        if (sums_.key.wanted()) {
+            multiply<float_products, false>(count, width_, strip.count, {space_.d_scores, backward_lanes},
+                                            space_.queries.rows, width_, {space_.d_keys + at, width_, true});
+        }
+        if (sums_.query.wanted()) {
+            multiply<float_products, true>(strip.count, width_, count, {space_.d_scores, backward_lanes},
+                                           space_.keys + at, width_, {space_.d_query, width_, true});
+        }
+    }
+
+    const attention_problem<T>& problem_;
+    tensor_view<const T, 4> d_output_;
+    const Mask& mask_;
+    const gradient_sums<T>& sums_;
+    const backward_space& space_;
+    index_t sequence_;
+    index_t kv_head_;
+    range keys_;
+    index_t width_;
+};
+
+} // namespace detail
+UNMASK_NAMESPACE_END
