@@ -33,21 +33,19 @@ struct backward_task {
 // The blocks of one round that are not empty.
 template <class T, mask_policy Mask>
 inline std::vector<backward_task> tasks_of_round(const attention_problem<T>& problem, const Mask& mask,
-                                                 kv_head_range units, index_t round) {
-    const index_t key_block = backward_keys(problem.width());
+                                                 const backward_cut& cut, kv_head_range units, index_t round) {
     std::vector<backward_task> tasks;
     for (index_t unit = units.first; unit < units.last; ++unit) {
         const index_t sequence = unit / problem.kv_heads;
-        const index_t rows = problem.queries(sequence);
-        const index_t query_blocks = tiles_of(rows, backward_queries);
-        const index_t rounds = std::max(query_blocks, tiles_of(problem.keys(sequence), key_block));
+        const index_t query_blocks = tiles_of(problem.queries(sequence), cut.queries);
+        const index_t rounds = std::max(query_blocks, tiles_of(problem.keys(sequence), cut.keys));
         for (index_t i = 0; i < query_blocks && round < rounds; ++i) {
             const index_t j = (i + round) % rounds;
-            const range queries = clip({i * backward_queries, (i + 1) * backward_queries}, rows);
-            const range keys = clip({j * key_block, (j + 1) * key_block}, problem.keys(sequence));
-            const range positions{queries.begin + problem.query_offset, queries.end + problem.query_offset};
-            if (!keys.empty() && intersection(mask.key_ranges(positions.begin, positions.end, keys.end),
-                                              ranges<1>(keys)).count > 0) {
+            const range queries = clip({i * cut.queries, (i + 1) * cut.queries}, problem.queries(sequence));
+            const range keys = clip({j * cut.keys, (j + 1) * cut.keys}, problem.keys(sequence));
+            const auto seen = mask.key_ranges(problem.query_offset + queries.begin, problem.query_offset + queries.end,
+                                              problem.keys(sequence));
+            if (intersection(seen, ranges<1>(keys)).count > 0) {
                 tasks.push_back({sequence, unit % problem.kv_heads, queries, keys});
             }
         }
@@ -56,38 +54,52 @@ inline std::vector<backward_task> tasks_of_round(const attention_problem<T>& pro
 }
 
 template <class Executor, class T, mask_policy Mask, sink_policy Sink>
-void attention_backward(const Executor& exec, const attention_problem<T>& problem,
-                        const gradient_views<T>& gradients, const Mask& mask, const Sink& sink) {
+void attention_backward(const Executor& exec, const attention_problem<T>& problem, const gradient_views<T>& gradients,
+                        const Mask& mask, const Sink& sink) {
     const index_t width = problem.width();
-    const index_t all = problem.batch * problem.kv_heads;
-    const index_t at_once = gradient_sums<T>::units_within(gradient_budget, gradients, problem.group());
-    const index_t rounds = std::max(tiles_of(problem.query_length, backward_queries),
-                                    tiles_of(problem.key_length, backward_keys(width)));
+    const index_t group = problem.group();
+    const backward_cut cut(problem);
     const backward_rows<T, Sink> rows(problem);
-    const worker_spaces<backward_space> spaces(exec.workers(), width);
+    const worker_spaces<backward_space> spaces(exec.workers(), cut.keys, width);
+    const index_t rounds = std::max(tiles_of(problem.query_length, cut.queries), tiles_of(problem.key_length, cut.keys));
+    const index_t all = problem.batch * problem.kv_heads;
+    const index_t at_once = gradient_sums<T>::units_within(gradient_budget, gradients, group);
     for (index_t first = 0; first < all; first += at_once) {
         const kv_head_range units{first, std::min(first + at_once, all)};
-        const gradient_sums<T> sums(gradients, problem.group(), units);
-        rows.run(exec, gradients, sink, sums.query, units);
-        sums.key.clear(exec);
-        sums.value.clear(exec);
+        const gradient_sums<T> sums(gradients, group, units);
+        exec.parallel_for(rows.tasks(units) + units.size(), [&](index_t task, int) {
+            if (task < rows.tasks(units)) {
+                rows.run(task, gradients, sink, sums.query, units);
+            } else {
+                const index_t unit = units.first + task - rows.tasks(units);
+                sums.key.clear(unit / problem.kv_heads, unit % problem.kv_heads);
+                sums.value.clear(unit / problem.kv_heads, unit % problem.kv_heads);
+            }
+        });
         for (index_t round = 0; round < rounds; ++round) {
-            const std::vector<backward_task> tasks = tasks_of_round(problem, mask, units, round);
+            const std::vector<backward_task> tasks = tasks_of_round(problem, mask, cut, units, round);
             exec.parallel_for(static_cast<index_t>(tasks.size()), [&](index_t i, int worker) {
                 const backward_task& task = tasks[static_cast<std::size_t>(i)];
-                const backward_space space = spaces.of(worker, width);
+                const backward_space space = spaces.of(worker, cut.keys, width);
                 const backward_block<T, Mask> block(problem, gradients.output, mask, sums, space, task.sequence,
                                                     task.kv_head, task.keys);
-                for (index_t h = 0; h < problem.group(); ++h) {
-                    const index_t head = task.kv_head * problem.group() + h;
+                for (index_t head = task.kv_head * group; head < (task.kv_head + 1) * group; ++head) {
                     block.add_rows(head, task.queries, rows.delta(task.sequence, head, task.queries.begin));
                 }
                 block.write_keys();
             });
         }
-        sums.query.write(exec);
-        sums.key.write(exec);
-        sums.value.write(exec);
+        if constexpr (!gradient_sum<T>::in_place) {
+            exec.parallel_for(units.size(), [&](index_t i, int) {
+                const index_t sequence = (units.first + i) / problem.kv_heads;
+                const index_t kv_head = (units.first + i) % problem.kv_heads;
+                sums.key.write(sequence, kv_head);
+                sums.value.write(sequence, kv_head);
+                for (index_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
+                    sums.query.write(sequence, head);
+                }
+            });
+        }
     }
     rows.write_sink(gradients);
 }

@@ -37,7 +37,7 @@ template <class T, mask_policy Mask>
 inline void received_block_of(const attention_problem<T>& problem, const Mask& mask, const received_space& space,
                               index_t sequence, index_t head, range block, float* received) {
     const index_t width = problem.width();
-    const index_t offset = problem.query_offset;
+    const grouped_rows rows(problem, sequence, head, 1);
     pack_rows(problem.key, sequence, head / problem.group(), block.begin, block.end - block.begin, 1.0F, space.key_rows,
               width);
     std::fill_n(space.sums, (block.end - block.begin) * lanes, 0.0F);
@@ -60,20 +60,23 @@ inline void received_block_of(const attention_problem<T>& problem, const Mask& m
             store(sum, total);
         }
     };
-    for_each_aligned_tile(
-        mask.query_ranges(block.begin, block.end, offset + problem.queries(sequence)), offset,
-        offset + problem.queries(sequence), received_lanes, [&](index_t begin, index_t end) {
-            const query_strip<received_lanes> strip(range{begin, end});
-            const range rows{begin - offset, end - offset};
-            space.queries.pack(problem.query, sequence, head, rows, problem.score_factor(), width);
-            problem.base_2_sums(sequence, head, rows, received_lanes, space.log_sum_exp);
-            for (const range& seen : mask.key_ranges(begin, end, block.end)) {
-                const range inside = intersect(seen, block);
-                for (index_t k = inside.begin; k < inside.end; k += key_tile) {
-                    add_span(strip, {k, std::min(k + key_tile, inside.end)});
-                }
+    const auto add_strip = [&](index_t first, index_t last) {
+        const query_strip<received_lanes> strip(rows, first, last);
+        space.queries.pack(problem.query, sequence, head, {first, last}, problem.score_factor(), width);
+        problem.base_2_sums(sequence, head, {first, last}, received_lanes, space.log_sum_exp);
+        for (const range& seen : mask.key_ranges(strip.hull.begin, strip.hull.end, block.end)) {
+            const range inside = intersect(seen, block);
+            for (index_t k = inside.begin; k < inside.end; k += key_tile) {
+                add_span(strip, {k, std::min(k + key_tile, inside.end)});
             }
-        });
+        }
+    };
+    const index_t end = rows.offset + rows.queries;
+    for_each_aligned_tile(mask.query_ranges(block.begin, block.end, end), rows.offset, end, received_lanes,
+                          [&](index_t first, index_t last) {
+                              for_each_strip<received_lanes>(mask, rows, first - rows.offset, last - rows.offset,
+                                                             problem.keys(sequence), add_strip);
+                          });
     for (index_t k = 0; k < block.end - block.begin; ++k) {
         received[k] = sum_of_lanes(load(space.sums + k * lanes));
     }

@@ -21,14 +21,39 @@ namespace detail {
 
 inline constexpr int backward_lanes = lanes == 16 ? 4 * lanes : 6 * lanes;
 inline constexpr index_t backward_tile = 16 * block_rows;         // keys whose scores are held at once
-inline constexpr index_t backward_queries = 8 * backward_lanes;   // rows of a block
-// Keys of a block: what is packed and summed of them fills half of the second-level cache.
-inline constexpr index_t backward_keys(index_t width) {
-    return std::clamp<index_t>(32768 / width, 128, 512);
-}
+
+// How the score matrix of a kv head is cut.
+struct backward_cut {
+    index_t queries; // rows of a block
+    index_t keys;
+
+    // As large as the second-level cache allows: what is packed and summed of a block's keys fills half of it. Smaller if
+    // a round would have too few blocks for all threads; that depends on the shape alone, and not on the threads.
+    template <class T>
+    explicit backward_cut(const attention_problem<T>& problem)
+        : queries(8 * backward_lanes), keys(largest_keys(problem.width())) {
+        constexpr index_t wanted = 16;
+        while (problem.batch * problem.kv_heads *
+                   std::min(tiles_of(problem.query_length, queries), tiles_of(problem.key_length, keys)) <
+               wanted) {
+            const bool fewer_queries =
+                tiles_of(problem.query_length, queries) <= tiles_of(problem.key_length, keys);
+            index_t& larger_one = fewer_queries ? queries : keys;
+            if (larger_one <= (fewer_queries ? backward_lanes : smallest_keys)) {
+                break;
+            }
+            larger_one /= 2;
+        }
+    }
+
+    static index_t largest_keys(index_t width) { return std::clamp<index_t>(32768 / width, smallest_keys, 512); }
+
+private:
+    static constexpr index_t smallest_keys = 128;
+};
 
 struct backward_space {
-    float* keys;    // [backward_keys][width], the next three as well
+    float* keys;    // [keys of a block][width], the next three as well
     float* values;
     float* d_keys;
     float* d_values;
@@ -40,9 +65,9 @@ struct backward_space {
     float* probabilities; // [backward_tile][lanes]
     float* d_scores;      // [backward_tile][lanes]
 
-    backward_space(arena& pieces, index_t width)
-        : keys(pieces.take(backward_keys(width) * width)), values(pieces.take(backward_keys(width) * width)),
-          d_keys(pieces.take(backward_keys(width) * width)), d_values(pieces.take(backward_keys(width) * width)),
+    backward_space(arena& pieces, index_t key_count, index_t width)
+        : keys(pieces.take(key_count * width)), values(pieces.take(key_count * width)),
+          d_keys(pieces.take(key_count * width)), d_values(pieces.take(key_count * width)),
           queries(pieces, width), d_output(pieces, width), d_query(pieces.take(backward_lanes * width)),
           log_sum_exp(pieces.take(backward_lanes)), delta(pieces.take(backward_lanes)),
           probabilities(pieces.take(backward_tile * backward_lanes)),
@@ -86,12 +111,14 @@ public:
         std::fill_n(space.d_values, count * width_, 0.0F);
     }
 
-    // Query rows of one head against all keys of the block.
+    // Query rows of one head against all keys of the block; `delta` begins with the first of them.
     void add_rows(index_t head, range rows, const float* delta) const {
-        for (index_t first = rows.begin; first < rows.end; first += backward_lanes) {
-            const range part{first, std::min(first + backward_lanes, rows.end)};
-            add_strip(head, part, delta + (first - rows.begin));
-        }
+        const grouped_rows all(problem_, sequence_, head, 1);
+        for_each_strip<backward_lanes>(mask_, all, rows.begin, rows.end, problem_.keys(sequence_),
+                                       [&](index_t first, index_t last) {
+                                           add_strip(query_strip<backward_lanes>(all, first, last), head,
+                                                     {first, last}, delta + (first - rows.begin));
+                                       });
     }
 
     void write_keys() const {
@@ -105,9 +132,7 @@ public:
     }
 
 private:
-    void add_strip(index_t head, range rows, const float* delta) const {
-        const query_strip<backward_lanes> strip(
-            range{problem_.query_offset + rows.begin, problem_.query_offset + rows.end});
+    void add_strip(const query_strip<backward_lanes>& strip, index_t head, range rows, const float* delta) const {
         bool packed = false;
         for (const range& seen : mask_.key_ranges(strip.hull.begin, strip.hull.end, keys_.end)) {
             const range inside = intersect(seen, keys_);
@@ -141,20 +166,20 @@ private:
         const index_t at = (span.begin - keys_.begin) * width_;
         score_strip<float_products>(problem_, mask_, strip, span, kind, space_.keys + at, width_, space_.queries.panel,
                                     space_.probabilities);
-        multiply<float_products, false>(count, strip.vectors() * lanes, problem_.head_dim, {space_.values + at, width_},
+        multiply<float_products, product::overwrites, false>(count, strip.vectors() * lanes, problem_.head_dim, {space_.values + at, width_},
                                         space_.d_output.panel, backward_lanes, {space_.d_scores, backward_lanes});
         space_.differentiate(count, strip.vectors(), problem_.soft_cap);
         if (sums_.value.wanted()) {
-            multiply<float_products, false>(count, width_, strip.count, {space_.probabilities, backward_lanes},
-                                            space_.d_output.rows, width_, {space_.d_values + at, width_, true});
+            multiply<float_products, product::accumulates, false>(count, width_, strip.count, {space_.probabilities, backward_lanes},
+                                            space_.d_output.rows, width_, {space_.d_values + at, width_});
         }
         if (sums_.key.wanted()) {
-            multiply<float_products, false>(count, width_, strip.count, {space_.d_scores, backward_lanes},
-                                            space_.queries.rows, width_, {space_.d_keys + at, width_, true});
+            multiply<float_products, product::accumulates, false>(count, width_, strip.count, {space_.d_scores, backward_lanes},
+                                            space_.queries.rows, width_, {space_.d_keys + at, width_});
         }
         if (sums_.query.wanted()) {
-            multiply<float_products, true>(strip.count, width_, count, {space_.d_scores, backward_lanes},
-                                           space_.keys + at, width_, {space_.d_query, width_, true});
+            multiply<float_products, product::accumulates, true>(strip.count, width_, count, {space_.d_scores, backward_lanes},
+                                           space_.keys + at, width_, {space_.d_query, width_});
         }
     }
 

@@ -32,37 +32,34 @@ public:
         return delta_.data() + (sequence * problem_.heads + head) * problem_.query_length + row;
     }
 
-    // For some kv heads: Δ of each row, dQ as far as it comes from the sink, and the sink's own gradients.
-    template <class Executor>
-    void run(const Executor& exec, const gradient_views<T>& gradients, const Sink& sink, const gradient_sum<T>& d_query,
+    // Tasks for some kv heads.
+    [[nodiscard]] index_t tasks(kv_head_range units) const { return units.size() * problem_.group() * blocks_; }
+
+    // One task: Δ of some rows, dQ as far as it comes from the sink, and their share of the sink's own gradients.
+    void run(index_t task, const gradient_views<T>& gradients, const Sink& sink, const gradient_sum<T>& d_query,
              kv_head_range units) const {
-        const index_t width = problem_.width();
-        const float_buffer packed(Sink::present ? exec.workers() * 2 * width : 0);
-        const index_t heads = units.size() * problem_.group();
-        exec.parallel_for(heads * blocks_, [&](index_t task, int worker) {
-            const index_t at = units.first * problem_.group() + task / blocks_;
-            const index_t sequence = at / problem_.heads;
-            const index_t head = at % problem_.heads;
-            const index_t first = task % blocks_ * sink_rows;
-            const index_t last = std::min(first + sink_rows, problem_.query_length);
-            const index_t cut = std::clamp(problem_.queries(sequence), first, last);
-            float* const sums = sums_.data() + (at * blocks_ + task % blocks_) * sums_size();
-            std::fill_n(sums, sums_size(), 0.0F);
-            for (index_t row = first; row < last; ++row) {
-                if (d_query.wanted()) {
-                    std::fill_n(d_query.row(sequence, head, row), problem_.head_dim, 0.0F);
-                }
-                if (row < cut) {
-                    float& delta = delta_.data()[at * problem_.query_length + row];
-                    delta = row_dot(static_cast<const T*>(problem_.output.pointer(sequence, row, head)),
-                                    gradients.output.pointer(sequence, row, head), problem_.head_dim);
-                    if constexpr (Sink::present) {
-                        add_sink(sink, gradients, sequence, head, row, delta, d_query,
-                                 packed.data() + worker * 2 * width, sums);
-                    }
+        const index_t at = units.first * problem_.group() + task / blocks_;
+        const index_t sequence = at / problem_.heads;
+        const index_t head = at % problem_.heads;
+        const index_t first = task % blocks_ * sink_rows;
+        const index_t last = std::min(first + sink_rows, problem_.query_length);
+        const index_t cut = std::clamp(problem_.queries(sequence), first, last);
+        float* const sums = sums_.data() + (at * blocks_ + task % blocks_) * sums_size();
+        std::fill_n(sums, sums_size(), 0.0F);
+        const float_buffer packed(Sink::present ? 2 * problem_.width() : 0);
+        for (index_t row = first; row < last; ++row) {
+            if (d_query.wanted()) {
+                std::fill_n(d_query.row(sequence, head, row), problem_.head_dim, 0.0F);
+            }
+            if (row < cut) {
+                float& delta = delta_.data()[at * problem_.query_length + row];
+                delta = row_dot(static_cast<const T*>(problem_.output.pointer(sequence, row, head)),
+                                gradients.output.pointer(sequence, row, head), problem_.head_dim);
+                if constexpr (Sink::present) {
+                    add_sink(sink, gradients, sequence, head, row, delta, d_query, packed.data(), sums);
                 }
             }
-        });
+        }
     }
 
     // Sums the blocks' shares of the sink's gradients, in order.

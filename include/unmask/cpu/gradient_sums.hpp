@@ -28,8 +28,7 @@ class gradient_sum {
 public:
     // `heads` of the tensor belong to one kv head.
     gradient_sum(const tensor_view<T, 4>& tensor, index_t heads, kv_head_range units)
-        : tensor_(tensor), heads_(heads), units_(units), buffer_(in_place || tensor.empty() ? 0 : size(tensor, heads) *
-                                                                                                    units.size()) {}
+        : tensor_(tensor), heads_(heads), units_(units), buffer_(size(tensor, heads) * units.size()) {}
 
     static constexpr bool in_place = std::same_as<T, float>;
 
@@ -50,23 +49,10 @@ public:
         }
     }
 
-    // Every row of every head of these kv heads, to be called by many threads: visit(sequence, head).
-    template <class Executor, class Visit>
-    void for_each_head(const Executor& exec, const Visit& visit) const {
-        exec.parallel_for(units_.size() * heads_, [&](index_t i, int) {
-            const index_t at = units_.first * heads_ + i;
-            visit(at / tensor_.extents[2], at % tensor_.extents[2]);
-        });
-    }
-
-    template <class Executor>
-    void clear(const Executor& exec) const {
-        if (wanted()) {
-            for_each_head(exec, [&](index_t sequence, index_t head) {
-                for (index_t position = 0; position < tensor_.extents[1]; ++position) {
-                    std::fill_n(row(sequence, head, position), tensor_.extents[3], 0.0F);
-                }
-            });
+    // Makes every sum of one head 0.
+    void clear(index_t sequence, index_t head) const {
+        for (index_t position = 0; position < tensor_.extents[1] && wanted(); ++position) {
+            std::fill_n(row(sequence, head, position), tensor_.extents[3], 0.0F);
         }
     }
 
@@ -82,17 +68,11 @@ public:
         }
     }
 
-    template <class Executor>
-    void write(const Executor& exec) const {
-        if constexpr (!in_place) {
-            if (wanted()) {
-                for_each_head(exec, [&](index_t sequence, index_t head) {
-                    for (index_t position = 0; position < tensor_.extents[1]; ++position) {
-                        unpack_row(row(sequence, head, position), tensor_.extents[3], 1.0F,
-                                   tensor_.pointer(sequence, position, head));
-                    }
-                });
-            }
+    // Rounds the sums of one head into the tensor.
+    void write(index_t sequence, index_t head) const {
+        for (index_t position = 0; position < tensor_.extents[1] && wanted(); ++position) {
+            unpack_row(row(sequence, head, position), tensor_.extents[3], 1.0F,
+                       tensor_.pointer(sequence, position, head));
         }
     }
 

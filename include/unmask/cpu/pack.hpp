@@ -82,17 +82,19 @@ inline void pack_rows(const tensor_view<const T, 4>& from, index_t sequence, ind
     }
 }
 
-// The same rows as pairs of what is stored, each of two neighbours in a row: `width` pairs a row.
+// A row as pairs of neighbours, as they are stored, its tail up to width pairs 0.
+inline void pack_row(const bfloat16* from, index_t head_dim, std::uint32_t* to, index_t width) {
+    std::fill(to + head_dim / 2, to + width, 0U);
+    std::memcpy(to, from, static_cast<std::size_t>(head_dim) * sizeof *from);
+}
 inline void pack_rows(const tensor_view<const bfloat16, 4>& from, index_t sequence, index_t head, index_t first,
                       index_t count, std::uint32_t* to, index_t width) {
-    const auto head_dim = static_cast<std::size_t>(from.extents[3]);
-    for (index_t row = 0; row < count; ++row, to += width) {
-        std::memset(to + head_dim / 2, 0, (static_cast<std::size_t>(width) - head_dim / 2) * sizeof *to);
-        std::memcpy(to, from.pointer(sequence, first + row, head), head_dim * sizeof(bfloat16));
+    for (index_t row = 0; row < count; ++row) {
+        pack_row(from.pointer(sequence, first + row, head), from.extents[3], to + row * width, width);
     }
 }
 
-// The same rows as pairs of two neighbours in a column: ⌈count / 2⌉ rows of `width` pairs.
+// Rows as pairs of two neighbours in a column: ⌈count / 2⌉ rows of `width` pairs.
 inline void pack_row_pairs(const tensor_view<const bfloat16, 4>& from, index_t sequence, index_t head, index_t first,
                            index_t count, std::uint32_t* to, index_t width) {
     const index_t head_dim = from.extents[3];
@@ -109,15 +111,6 @@ inline void pack_row_pairs(const tensor_view<const bfloat16, 4>& from, index_t s
             }
         }
         std::fill(to + head_dim, to + width, 0U);
-    }
-}
-
-// Brings a row into the second-level cache.
-template <class T>
-inline void prefetch_row(const T* row, index_t head_dim) {
-    constexpr index_t line = 64 / sizeof(T);
-    for (index_t d = 0; d < head_dim; d += line) {
-        __builtin_prefetch(row + d, 0, 2);
     }
 }
 

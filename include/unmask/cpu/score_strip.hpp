@@ -98,14 +98,15 @@ inline void cap_scores(float* scores, index_t count, float soft_cap) {
 }
 
 // The scores, times log2(e). `keys` are packed rows from the span's first one on, `queries` a transposed panel.
-template <class Products, class T, mask_policy Mask, int Lanes>
+// `between` is called now and then.
+template <class Products, class T, mask_policy Mask, int Lanes, class Between = nothing>
 inline void score_strip(const attention_problem<T>& problem, const Mask& mask, const query_strip<Lanes>& strip,
                         range keys, tile_class kind, const typename Products::element* key_rows, index_t key_stride,
-                        const typename Products::element* queries, float* scores) {
+                        const typename Products::element* queries, float* scores, Between&& between = {}) {
     const index_t length = keys.end - keys.begin;
     const index_t depth = (problem.head_dim + Products::depth - 1) / Products::depth;
-    multiply<Products, false>(length, strip.vectors() * lanes, depth, {key_rows, key_stride}, queries, Lanes,
-                              {scores, Lanes});
+    multiply<Products, product::overwrites, false>(length, strip.vectors() * lanes, depth, {key_rows, key_stride},
+                                                   queries, Lanes, {scores, Lanes}, between);
     if constexpr (Products::depth > 1) { // such queries could not carry the factor themselves
         const vfloat factor = broadcast(problem.score_factor());
         for (index_t i = 0; i < length * Lanes; i += lanes) {

@@ -23,11 +23,9 @@ struct softmax_state {
     float* sum;     // [Lanes], Σ 2^(score − largest)
     float* output;  // [Lanes][width], not yet divided by sum
 
-    softmax_state() = default;
-    softmax_state(arena& pieces, index_t width)
-        : largest(pieces.take(Lanes)), sum(pieces.take(Lanes)), output(pieces.take(Lanes * width)) {}
-
-    static index_t size(index_t width) { return (2 + width) * Lanes; }
+    // In memory of this many floats.
+    static index_t size(index_t width) { return round_up((2 + width) * Lanes, 16); }
+    explicit softmax_state(float* memory) : largest(memory), sum(memory + Lanes), output(memory + 2 * Lanes) {}
 
     // Nothing seen yet.
     void clear(index_t width) const {
@@ -52,10 +50,12 @@ struct softmax_state {
     // Joins the state of other keys.
     void merge(const softmax_state& other, index_t rows, index_t width) const {
         for (index_t row = 0; row < rows; ++row) {
+            if (other.sum[row] == 0.0F) {
+                continue;
+            }
             const float top = std::max(largest[row], other.largest[row]);
-            const float shift = is_minus_infinity(top) ? 0.0F : top;
-            const vfloat mine = exp2(broadcast(largest[row] - shift));
-            const vfloat others = exp2(broadcast(other.largest[row] - shift));
+            const vfloat mine = exp2(broadcast(largest[row] - top));
+            const vfloat others = exp2(broadcast(other.largest[row] - top));
             for (index_t d = row * width; d < (row + 1) * width; d += lanes) {
                 store(output + d, load(output + d) * mine + load(other.output + d) * others);
             }

@@ -50,30 +50,26 @@ struct left_factor {
     }
 };
 
-// Where the sums go, and what they start from: 0, or what is there, each row times its `rescale` if that is given.
+// Where the sums go.
 struct sums_tile {
     float* data;
     index_t stride;
-    bool accumulate = false;
-    const float* rescale = nullptr;
+    const float* rescale = nullptr; // a factor a row for what is there already; none: 1
 };
+
+// A pointer that the compiler knows nothing about. Without this g++ computes the addresses of all rows of sums once and
+// carries them through the loop, for which there are not enough registers.
+inline float* opaque(float* pointer) {
+    asm("" : "+r"(pointer));
+    return pointer;
+}
 
 // Rows × Vectors registers of sums. The loops must be unrolled whole: otherwise g++ 12 keeps the sums on the stack, and
 // the product runs at an eighth of its speed.
-template <class Products, int Rows, int Vectors, bool Transposed>
+template <class Products, bool Accumulate, int Rows, int Vectors, bool Transposed>
 inline void multiply_block(index_t depth, left_factor<typename Products::element, Transposed> a,
                            const typename Products::element* b, index_t b_stride, sums_tile c) {
     vfloat sums[Rows][Vectors]{};
-    if (c.accumulate) {
-#pragma GCC unroll 16
-        for (int row = 0; row < Rows; ++row) {
-            const vfloat factor = broadcast(c.rescale != nullptr ? c.rescale[row] : 1.0F);
-#pragma GCC unroll 16
-            for (int v = 0; v < Vectors; ++v) {
-                sums[row][v] = load(c.data + row * c.stride + v * lanes) * factor;
-            }
-        }
-    }
     for (index_t k = 0; k < depth; ++k) {
 #pragma GCC unroll 16
         for (int row = 0; row < Rows; ++row) {
@@ -84,46 +80,59 @@ inline void multiply_block(index_t depth, left_factor<typename Products::element
             }
         }
     }
+    float* to = opaque(c.data);
 #pragma GCC unroll 16
     for (int row = 0; row < Rows; ++row) {
+        // What was there is added at the end: loaded first, it would be waited for before the first product.
+        const vfloat before = broadcast(c.rescale != nullptr ? c.rescale[row] : 1.0F);
 #pragma GCC unroll 16
         for (int v = 0; v < Vectors; ++v) {
-            store(c.data + row * c.stride + v * lanes, sums[row][v]);
+            store(to + v * lanes, Accumulate ? load(to + v * lanes) * before + sums[row][v] : sums[row][v]);
         }
+        to += c.stride;
     }
 }
 
 // The rows in blocks of Rows, what is left over in blocks of half that size, and so on.
-template <class Products, int Rows, int Vectors, bool Transposed>
+template <class Products, bool Accumulate, int Rows, int Vectors, bool Transposed, class Between>
 inline void multiply_rows(index_t rows, index_t depth, left_factor<typename Products::element, Transposed> a,
-                          const typename Products::element* b, index_t b_stride, sums_tile c) {
+                          const typename Products::element* b, index_t b_stride, sums_tile c, Between& between) {
     for (; rows >= Rows; rows -= Rows) {
-        multiply_block<Products, Rows, Vectors>(depth, a, b, b_stride, c);
+        between();
+        multiply_block<Products, Accumulate, Rows, Vectors>(depth, a, b, b_stride, c);
         a.data = a.row(Rows);
         c.data += Rows * c.stride;
         c.rescale = c.rescale != nullptr ? c.rescale + Rows : nullptr;
     }
     if constexpr (Rows > 1) {
         if (rows > 0) {
-            multiply_rows<Products, Rows / 2, Vectors>(rows, depth, a, b, b_stride, c);
+            multiply_rows<Products, Accumulate, Rows / 2, Vectors>(rows, depth, a, b, b_stride, c, between);
         }
     }
 }
 
+enum class product { overwrites, accumulates };
+
+struct nothing {
+    void operator()() const {}
+};
+
 // C = A · B or C += A · B. columns is a multiple of `lanes`, depth counts elements. Each sum runs over the depth in
 // order, whatever the size of the tile, so results don't depend on how the work is cut. Not inlined: it is long, and
-// compiled once for every place that calls it.
-template <class Products, bool Transposed>
+// compiled once for every place that calls it. `between` is called before each block.
+template <class Products, product Kind, bool Transposed, class Between = nothing>
 [[gnu::noinline]] inline void multiply(index_t rows, index_t columns, index_t depth,
                                        left_factor<typename Products::element, Transposed> a,
-                                       const typename Products::element* b, index_t b_stride, sums_tile c) {
+                                       const typename Products::element* b, index_t b_stride, sums_tile c,
+                                       Between&& between = {}) {
+    constexpr bool accumulate = Kind == product::accumulates;
     for (; columns >= 2 * lanes; columns -= 2 * lanes) {
-        multiply_rows<Products, block_rows, 2>(rows, depth, a, b, b_stride, c);
+        multiply_rows<Products, accumulate, block_rows, 2>(rows, depth, a, b, b_stride, c, between);
         b += 2 * lanes;
         c.data += 2 * lanes;
     }
     if (columns > 0) {
-        multiply_rows<Products, block_rows, 1>(rows, depth, a, b, b_stride, c);
+        multiply_rows<Products, accumulate, block_rows, 1>(rows, depth, a, b, b_stride, c, between);
     }
 }
 
