@@ -15,7 +15,9 @@
 
 // What changes the code that one source compiles to is part of every mangled name, so that files built with
 // different flags can be linked into one program and each keeps its own functions.
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && defined(__AVX512BF16__)
+#define UNMASK_DETAIL_ISA avx512bf16
+#elif defined(__AVX512F__)
 #define UNMASK_DETAIL_ISA avx512
 #elif defined(__AVX2__) && defined(__FMA__)
 #define UNMASK_DETAIL_ISA avx2

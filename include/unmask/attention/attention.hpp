@@ -27,7 +27,9 @@ constexpr void check_executor() {
         static_assert(requires { sizeof(Executor); },
                       "unmask: cuda_executor needs nvcc: include <unmask/unmask.cuh> in a .cu file");
     } else {
-        static_assert(std::same_as<Executor, cpu_executor>, "unmask: the first argument must be an executor");
+        static_assert(host_executor<Executor>,
+                      "unmask: the first argument must be an executor: cpu_executor, or your own with workers() and "
+                      "parallel_for(tasks, body)");
     }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <exception>
 #if defined(_OPENMP)
 #include <omp.h>
@@ -11,8 +12,23 @@
 
 UNMASK_NAMESPACE_BEGIN
 
+/// An executor of the host: who runs the tasks of a call. cpu_executor is one; a thread pool of your own becomes one
+/// with two members:
+///
+///   1. `parallel_for(tasks, body)` calls body(task, worker) once for every task of [0, tasks), in any order, on any
+///      threads, and returns when all calls have ended. worker is in [0, workers()), and no two calls that run at the
+///      same time have the same one: it numbers scratch memory. What a call throws is thrown again at the end.
+///   2. `workers()`, at least 1, the same for as long as a call of the library lasts.
+///
+/// Results do not depend on either, to the last bit. `examples/thread_pool.cpp` has one.
+template <class E>
+concept host_executor = requires(const E& exec, index_t tasks) {
+    { exec.workers() } -> std::convertible_to<int>;
+    exec.parallel_for(tasks, [](index_t /*task*/, int /*worker*/) {});
+};
+
 /// Runs work on the host's cores: with OpenMP where the including project compiles with it, otherwise on the calling
-/// thread. Results do not depend on the number of threads, to the last bit.
+/// thread.
 ///
 /// Safe to use from many threads at once; calls return when their work is done.
 struct cpu_executor {
@@ -56,5 +72,6 @@ struct cpu_executor {
         }
     }
 };
+static_assert(host_executor<cpu_executor>);
 
 UNMASK_NAMESPACE_END

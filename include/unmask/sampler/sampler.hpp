@@ -67,8 +67,8 @@ public:
     ///
     /// Work besides the model: two passes over the requested logits, one to three more for a draw that is not greedy.
     /// Memory: the requested logits, as floats.
-    template <class Model, class Observer = no_observer>
-    statistics operator()(const cpu_executor& exec, Model&& model, canvas& page, std::uint64_t seed,
+    template <host_executor Executor, class Model, class Observer = no_observer>
+    statistics operator()(const Executor& exec, Model&& model, canvas& page, std::uint64_t seed,
                           Observer&& observer = {}) const {
         using model_type = std::remove_reference_t<Model>;
         using observer_type = std::remove_reference_t<Observer>;
@@ -79,8 +79,8 @@ public:
             "or a bool");
         if constexpr (denoiser<model_type> && sampler_observer<observer_type>) {
             check(model.vocabulary(), page);
-            return detail::sampling_run<model_type, policy_set, observer_type>(exec, model, page, seed, policies_,
-                                                                               observer)();
+            return detail::sampling_run<Executor, model_type, policy_set, observer_type>(exec, model, page, seed,
+                                                                                        policies_, observer)();
         } else {
             return {};
         }

@@ -66,10 +66,10 @@ struct policy_set {
 
 // One run of the sampler over a canvas. A step: gather the candidates of every unfinished sequence, call the model once,
 // draw a token for each candidate, select, commit.
-template <class Model, class Policies, class Observer>
+template <class Executor, class Model, class Policies, class Observer>
 class sampling_run {
 public:
-    sampling_run(const cpu_executor& exec, Model& model, canvas& page, std::uint64_t seed, const Policies& policies,
+    sampling_run(const Executor& exec, Model& model, canvas& page, std::uint64_t seed, const Policies& policies,
                  Observer& observer)
         : exec_(exec), model_(model), page_(page), seed_(seed), policies_(policies), observer_(observer),
           scratch_(static_cast<std::size_t>(exec.workers())) {}
@@ -310,7 +310,7 @@ private:
         return keep.has_value();
     }
 
-    const cpu_executor& exec_;
+    const Executor& exec_;
     Model& model_;
     canvas& page_;
     std::uint64_t seed_;
