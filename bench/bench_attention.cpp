@@ -1,140 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include <array>
-#include <cstddef>
-#include <random>
-#include <vector>
+#include <charconv>
+#include <cstdio>
+#include <string_view>
 
 #include <benchmark/benchmark.h>
 
-#include <unmask/attention/attention.hpp>
-#include <unmask/cpu/tile_product.hpp>
-#include <unmask/mask/bidirectional.hpp>
-#include <unmask/mask/block.hpp>
-#include <unmask/mask/causal.hpp>
-#include <unmask/mask/extra_sink.hpp>
-#include <unmask/mask/sliding_window.hpp>
-#include <unmask/sink/key_value_sink.hpp>
+#include "attention/cases.hpp"
 
-// Attention on the CPU, all cores: 8 heads, lengths and head dimensions as arguments. `useful_flops` counts 4 · head_dim
-// for a visible (query, key, head) forward and 2.5 times that backward, so that a mask is credited only for what it shows.
+// Attention on the CPU. Every case is named direction/type/mask/sink/sizes; --benchmark_filter picks by that name.
+//
+//   useful_flops    operations a second: 4 · head_dim a visible score forward, 2.5 times that backward, half of it for
+//                   what keys receive; so a mask is credited only for what it shows
+//   peak_fraction   that, of what multiplying and adding in registers reaches on as many threads, measured just before
+//   visited_tiles   of 64 × 64 scores, a head: what the mask makes any implementation look at
+//   visible_share   of all scores
+//   bytes           of inputs and outputs together
+//   extra_mib       the most memory that one call took besides them
+//
+// --threads=N (2 if not given) is for the cases that don't compare threads. --dump=FOLDER writes into a folder what the
+// last case read and wrote.
 
 namespace {
 
-using namespace unmask;
+#if defined(NDEBUG)
+constexpr bool optimised = true;
+#else
+constexpr bool optimised = false;
+#endif
 
-constexpr index_t heads = 8;
-
-struct buffers {
-    index_t length;
-    index_t head_dim;
-    std::vector<float> query, key, value, output, log_sum_exp, d_output, d_query, d_key, d_value, sink;
-
-    buffers(index_t n, index_t d) : length(n), head_dim(d) {
-        std::mt19937 random(1);
-        std::normal_distribution<float> normal;
-        const auto size = static_cast<std::size_t>(n * heads * d);
-        for (std::vector<float>* each : {&query, &key, &value, &d_output}) {
-            each->resize(size);
-            for (float& x : *each) {
-                x = normal(random);
-            }
-        }
-        for (std::vector<float>* each : {&output, &d_query, &d_key, &d_value}) {
-            each->resize(size);
-        }
-        log_sum_exp.resize(static_cast<std::size_t>(n * heads));
-        sink.assign(static_cast<std::size_t>(heads * d), 0.1F);
+bool parse(std::string_view argument, bench::options& options) {
+    constexpr std::string_view threads = "--threads=";
+    constexpr std::string_view dump = "--dump=";
+    if (argument.starts_with(dump)) {
+        options.dump = argument.substr(dump.size());
+        return true;
     }
-
-    // [1, length, heads, head_dim]
-    auto part(auto& values) const { return view(values.data(), index_t{1}, length, heads, head_dim); }
-    attention_tensors<float> tensors() {
-        return {part(std::as_const(query)), part(std::as_const(key)), part(std::as_const(value)), part(output),
-                view(log_sum_exp.data(), index_t{1}, heads, length)};
-    }
-    attention_gradients<float> gradients() {
-        return {part(std::as_const(d_output)), part(d_query), part(d_key), part(d_value)};
-    }
-    [[nodiscard]] key_value_sink folded_sink() const {
-        return {view(sink.data(), heads, head_dim), view(sink.data(), heads, head_dim)};
-    }
-};
-
-template <class Mask>
-double visible_scores(const Mask& mask, index_t length) {
-    double count = 0.0;
-    for (index_t q = 0; q < length; ++q) {
-        for (const range& seen : mask.row(q, length)) {
-            count += static_cast<double>(seen.end - seen.begin);
-        }
-    }
-    return count * heads;
+    const char* end = argument.data() + argument.size();
+    return argument.starts_with(threads) &&
+           std::from_chars(argument.data() + threads.size(), end, options.threads).ptr == end && options.threads > 0;
 }
 
-void report(benchmark::State& state, double flops) {
-    state.counters["useful_flops"] =
-        benchmark::Counter(flops, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
+const char* instruction_set() {
+#if defined(__AVX512F__)
+    return "avx512";
+#elif defined(__AVX2__) && defined(__FMA__)
+    return "avx2";
+#else
+    return "x86-64";
+#endif
 }
-
-template <class Mask, class Sink = no_sink>
-void forward(benchmark::State& state, Mask mask, Sink = {}) {
-    buffers data(state.range(0), state.range(1));
-    const attention_tensors<float> tensors = data.tensors();
-    for (auto _ : state) {
-        if constexpr (Sink::present) {
-            attention_forward(cpu_executor{}, tensors, mask, data.folded_sink());
-        } else {
-            attention_forward(cpu_executor{}, tensors, mask);
-        }
-        benchmark::ClobberMemory();
-    }
-    report(state, 4.0 * static_cast<double>(data.head_dim) * visible_scores(mask, data.length));
-}
-
-template <class Mask>
-void backward(benchmark::State& state, Mask mask) {
-    buffers data(state.range(0), state.range(1));
-    const attention_tensors<float> tensors = data.tensors();
-    attention_forward(cpu_executor{}, tensors, mask);
-    for (auto _ : state) {
-        attention_backward(cpu_executor{}, tensors, data.gradients(), mask);
-        benchmark::ClobberMemory();
-    }
-    report(state, 10.0 * static_cast<double>(data.head_dim) * visible_scores(mask, data.length));
-}
-
-// The peak to compare with: what this core does when it does nothing but multiply and add in registers.
-void fused_multiply_add_peak(benchmark::State& state) {
-    using detail::vfloat;
-    constexpr int chains = 12; // enough to hide the latency
-    std::array<vfloat, chains> sums{};
-    const vfloat factor = detail::broadcast(0.999F);
-    for (auto _ : state) {
-        for (int repeat = 0; repeat < 1000; ++repeat) {
-#pragma GCC unroll 16
-            for (vfloat& sum : sums) {
-                sum = sum * factor + factor;
-            }
-        }
-        benchmark::DoNotOptimize(sums);
-    }
-    report(state, 2.0 * chains * detail::lanes * 1000.0);
-}
-
-void shapes(benchmark::internal::Benchmark* bench) {
-    bench->ArgsProduct({{512, 2048}, {64, 128}})->ArgNames({"length", "head_dim"})->UseRealTime();
-}
-
-BENCHMARK(fused_multiply_add_peak);
-BENCHMARK_CAPTURE(forward, bidirectional, bidirectional{})->Apply(shapes);
-BENCHMARK_CAPTURE(forward, key_value_sink, bidirectional{}, key_value_sink{})->Apply(shapes);
-BENCHMARK_CAPTURE(forward, extra_sink, extra_sink{bidirectional{}})->Apply(shapes);
-BENCHMARK_CAPTURE(forward, causal, causal{})->Apply(shapes);
-BENCHMARK_CAPTURE(forward, block_32, block{32})->Apply(shapes);
-BENCHMARK_CAPTURE(forward, sliding_window, sliding_window{256, 256})->Apply(shapes);
-BENCHMARK_CAPTURE(backward, bidirectional, bidirectional{})->Apply(shapes);
-BENCHMARK_CAPTURE(backward, causal, causal{})->Apply(shapes);
 
 } // namespace
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+    if (!optimised) {
+        std::fputs("bench_attention: this is not a Release build, its numbers would mean nothing\n", stderr);
+        return 1;
+    }
+    benchmark::Initialize(&argc, argv);
+    bench::options options;
+    for (int i = 1; i < argc; ++i) {
+        if (!parse(argv[i], options)) {
+            std::fprintf(stderr, "bench_attention: cannot read %s\n", argv[i]);
+            return 1;
+        }
+    }
+    bench::add_forward_bidirectional(options);
+    bench::add_forward_masks(options);
+    bench::add_forward_sinks(options);
+    bench::add_forward_16_bit(options);
+    bench::add_backward(options);
+    bench::add_received(options);
+
+    benchmark::AddCustomContext("compiler", __VERSION__);
+    benchmark::AddCustomContext("instruction_set", instruction_set());
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
+}

@@ -61,8 +61,12 @@ attention_problem<T> resolve(const attention_tensors<T>& tensors, const attentio
 /// Exact: float scores, softmax and sums, rounded to T once. A row with no visible key and no sink gets output 0 and
 /// LSE −∞. The mask decides which tiles are visited: what it hides costs nothing.
 ///
-/// `exec` says where it runs; the call returns when it is done. Results don't depend on the number of threads.
-/// Work: 4 · head_dim operations a visible (query, key, head). Memory: a copy of the keys and values as floats.
+/// `exec` says where it runs: cpu_executor, or any host_executor; the call returns when it is done. A row's output and LSE
+/// depend on its query, its visible keys and their positions alone, to the last bit: not on the rows, sequences, padding
+/// or threads beside it. bfloat16 is multiplied as it is where the processor can (AVX512-BF16); probabilities are then
+/// rounded to bfloat16, too.
+///
+/// Work: 4 · head_dim operations a visible (query, key, head). Memory: a few MiB a thread, whatever the length.
 /// Throws invalid_argument, before anything is written: for shapes that don't fit each other, heads that are not a
 /// multiple of kv_heads, missing data, an innermost stride other than 1, an output that overlaps anything else, or
 /// lengths, offset, scale or soft cap out of range.
@@ -81,9 +85,11 @@ void attention_forward(const Executor& exec, const attention_tensors<T>& tensors
 /// gradients.output. Every other gradient is overwritten; empty ones are left out. A sink's gradients are summed over
 /// the batch, the queries and the heads of a group. Rows and keys past a sequence's length get gradient 0.
 ///
-/// Errors, threads and determinism as in attention_forward; parts of one interleaved buffer (a fused projection) may be
-/// given as separate gradients. Work: 14 · head_dim operations a visible (query, key, head).
-/// Memory: float copies of the keys and values, twice.
+/// Errors as in attention_forward; parts of one interleaved buffer (a fused projection) may be given as separate
+/// gradients. Sums have one order for a given shape: the same bits, whatever the number of threads.
+/// Work: 10 · head_dim operations a visible (query, key, head); what is left out saves 2 · head_dim each.
+/// Memory: a few MiB a thread, 4 bytes a query row and head, and for 16-bit tensors float sums of their gradients, 32 MiB
+/// at a time or those of one kv head.
 template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
 void attention_backward(const Executor& exec, const attention_tensors<T>& tensors,
                         const attention_gradients<T>& gradients, const Mask& mask, const Sink& sink = {},
@@ -101,7 +107,7 @@ void attention_backward(const Executor& exec, const attention_tensors<T>& tensor
 /// same mask, sink and options; value and output may be empty. What the sink receives is the number of rows that see
 /// anything minus the sum of the keys'. Keys past a sequence's length receive 0.
 ///
-/// Errors, threads and determinism as in attention_forward. Work: 2 · head_dim operations a visible (query, key, head).
+/// Errors and determinism as in attention_backward. Memory: a few MiB a thread. Work: 2 · head_dim operations a visible (query, key, head).
 template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
 void attention_received(const Executor& exec, const attention_tensors<T>& tensors, tensor_view<float, 3> received,
                         const Mask& mask, const Sink& sink = {}, const attention_options& options = {}) {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#if defined(__AVX512F__)
+#if defined(__AVX2__) || defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
@@ -78,15 +78,19 @@ inline bool is_minus_infinity(float value) {
     return value < -3.0e38F;
 }
 
-// 2^x for x ≤ 0, relative error 1.2e-7; 0 below −125, so exactly 0 at −∞, and exactly 1 at 0. A little above 0, where
-// rounding may put a score that is its row's largest, it is as good. The whole part is taken by a conversion, not by
-// adding and subtracting a large constant: -ffast-math folds the latter away.
+// 2^x for x ≤ 0, relative error 1.2e-7; 0 far below −125, so exactly 0 at −∞, and exactly 1 at 0. A little above 0, where
+// rounding may put a score that is its row's largest, it is as good. The whole part is taken by an instruction or by a
+// conversion, not by adding and subtracting a large constant: -ffast-math folds the latter away.
 inline vfloat exp2(vfloat x) {
 #if defined(__AVX512F__)
     const vfloat whole = _mm512_maskz_roundscale_ps(0xffff, x, _MM_FROUND_TO_NEAREST_INT);
     const vfloat r = x - whole;
 #else
+#if defined(__AVX2__)
+    const vint whole = (vint)_mm256_cvtps_epi32(x);
+#else
     const vint whole = __builtin_convertvector(x - 0.5F, vint); // the nearest, as x ≤ 0
+#endif
     const vfloat r = x - __builtin_convertvector(whole, vfloat);
 #endif
     vfloat p = broadcast(1.54614475e-4F);
@@ -115,8 +119,8 @@ inline vfloat tanh(vfloat x) {
     const vfloat near = x + x * square * p;
     const vfloat positive = larger(x, -x);
     const vfloat clamped = select(positive > 20.0F, broadcast(20.0F), positive);
-    const vfloat small = exp2(clamped * (-2.0F * log2_e)); // e^−2|x|
-    const vfloat far = (1.0F - small) / (1.0F + small);
+    const vfloat decayed = exp2(clamped * (-2.0F * log2_e)); // e^−2|x|
+    const vfloat far = (1.0F - decayed) / (1.0F + decayed);
     return select(positive < 0.6F, near, select(x < 0.0F, -far, far));
 }
 

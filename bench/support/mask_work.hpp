@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <unmask/mask/mask_policy.hpp>
+#include <unmask/mask/ranges.hpp>
+#include <unmask/mask/tiles.hpp>
+
+#include "shape.hpp"
+
+namespace bench {
+
+/// What a mask makes of one head: the scores that count, and the 64 × 64 tiles that hold them.
+struct mask_work {
+    index_t visible_scores = 0;
+    index_t visited_tiles = 0;
+};
+
+template <unmask::row_mask_policy Mask>
+mask_work work_of(const Mask& mask, const shape& shape) {
+    constexpr index_t tile = 64;
+    mask_work work;
+    for (index_t q = 0; q < shape.queries; ++q) {
+        for (const unmask::range& seen : mask.row(q, shape.length)) {
+            work.visible_scores += seen.end - seen.begin;
+        }
+    }
+    for (index_t q = 0; q < shape.queries; q += tile) {
+        const index_t q_end = q + tile < shape.queries ? q + tile : shape.queries;
+        unmask::for_each_key_tile(mask, q, q_end, shape.length, tile,
+                                  [&](index_t, index_t, unmask::tile_class) { ++work.visited_tiles; });
+    }
+    return work;
+}
+
+} // namespace bench

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Builds the benchmark programs, and runs cases of theirs."""
+
+import json
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Samples = dict[str, dict[str, list[float]]]  # case -> counter -> one value a repetition
+
+
+def case(
+    direction: str,
+    mask: str = "bidirectional",
+    *,
+    length: int,
+    head_dim: int,
+    threads: int = 2,
+    dtype: str = "fp32",
+    sink: str = "no_sink",
+    sizes: str = "",
+) -> str:
+    """The name of a case; sizes is what stands between length and head_dim, such as "/queries:32"."""
+    return f"{direction}/{dtype}/{mask}/{sink}/length:{length}{sizes}/head_dim:{head_dim}/threads:{threads}"
+
+
+def build(folder: Path, programs: Iterable[str]) -> None:
+    """Builds programs of bench/, in Release, and says nothing unless it fails."""
+    configure = [
+        "cmake",
+        "-S",
+        str(ROOT),
+        "-B",
+        str(folder),
+        "-DCMAKE_BUILD_TYPE=Release",
+        "-DUNMASK_BUILD_TESTS=OFF",
+        "-DUNMASK_BUILD_EXAMPLES=OFF",
+        "-DUNMASK_BUILD_BENCHMARKS=ON",
+    ]
+    for command in (configure, ["cmake", "--build", str(folder), "--target", *programs]):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"{done.stdout}\nfailed: {' '.join(command)}")
+
+
+def run(program: Path, cases: Iterable[str], *flags: str) -> tuple[Samples, dict[str, str]]:
+    """Runs cases of a program in one process: what it counted, and what it says about itself."""
+    wanted = list(cases)
+    command = [str(program), f"--benchmark_filter=^({'|'.join(wanted)})/real_time$", "--benchmark_format=json", *flags]
+    output = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+    samples: Samples = {name: {} for name in wanted}
+    for entry in output["benchmarks"]:
+        if entry["run_type"] == "iteration":
+            counters = samples[entry["run_name"].removesuffix("/real_time")]
+            for counter, value in entry.items():
+                if isinstance(value, float):
+                    counters.setdefault(counter, []).append(value)
+    missing = [name for name, counters in samples.items() if not counters]
+    if missing:
+        raise SystemExit(f"{program.name} has no case {', '.join(missing)}")
+    return samples, output["context"]
