@@ -30,7 +30,7 @@ struct backward_task {
     range keys;
 };
 
-// The blocks of one round that are not empty.
+// The blocks of one round, each cut down to the keys that its queries see; empty ones are left out.
 template <class T, mask_policy Mask>
 inline std::vector<backward_task> tasks_of_round(const attention_problem<T>& problem, const Mask& mask,
                                                  const backward_cut& cut, kv_head_range units, index_t round) {
@@ -45,8 +45,9 @@ inline std::vector<backward_task> tasks_of_round(const attention_problem<T>& pro
             const range keys = clip({j * cut.keys, (j + 1) * cut.keys}, problem.keys(sequence));
             const auto seen = mask.key_ranges(problem.query_offset + queries.begin, problem.query_offset + queries.end,
                                               problem.keys(sequence));
-            if (intersection(seen, ranges<1>(keys)).count > 0) {
-                tasks.push_back({sequence, unit % problem.kv_heads, queries, keys});
+            if (const auto inside = intersection(seen, ranges<1>(keys)); inside.count > 0) {
+                const range needed{inside[0].begin, inside[inside.count - 1].end};
+                tasks.push_back({sequence, unit % problem.kv_heads, queries, needed});
             }
         }
     }
