@@ -99,9 +99,9 @@ TEST_CASE("a row's bits do not depend on the batch or on padding") {
     CHECK(std::equal(alone.output.begin(), alone.output.end(), batch.output.begin() + 50 * 64));
 }
 
-TEST_CASE("few queries against many keys, and many blocks of queries: against the reference") {
+TEST_CASE("few queries against many keys, and many blocks: against the reference") {
     std::mt19937 random(33);
-    for (const shape& size : {shape{1, 7, 4700, 2, 1, 16}, shape{1, 1100, 700, 2, 1, 8}, shape{1, 40, 1300, 2, 2, 40}}) {
+    for (const shape& size : {shape{1, 7, 4700, 2, 1, 16}, shape{1, 300, 700, 2, 1, 8}, shape{1, 40, 1300, 2, 2, 40}}) {
         const index_t offset = std::max<index_t>(0, size.key_length - size.query_length);
         const std::vector<range> documents = some_documents(size.query_length + offset);
         for (const auto& [name, mask] : masks(size.query_length + offset, documents)) {
@@ -118,11 +118,11 @@ TEST_CASE("few queries against many keys, and many blocks of queries: against th
 
 TEST_CASE("every executor gives the same bits, whatever the order of its tasks") {
     std::mt19937 random(34);
-    for (const shape& size : {shape{1, 1100, 1300, 2, 1, 16}, shape{2, 9, 2500, 4, 2, 32}}) {
+    for (const shape& size : {shape{1, 600, 1300, 2, 1, 16}, shape{2, 9, 2500, 4, 2, 32}}) {
         problem<float> expected(size, random);
         const auto sink = expected.sink<logit_sink>();
         const auto run = [&](problem<float>& p, const auto& exec) {
-            const sliding_window mask{700, 300};
+            const sliding_window mask{400, 300};
             attention_forward(exec, p.tensors(), mask, sink);
             attention_backward(exec, p.tensors(), p.gradients(sink), mask, sink);
             attention_received(exec, p.tensors(), p.received_view(), mask, sink);

@@ -10,7 +10,7 @@
 // library, whose types differ between the two.
 
 struct problem {
-    std::size_t mask; // of test::masks
+    std::size_t mask;    // of test::masks
     std::string storage; // float, bfloat16, float16
     bool sink;
     std::int64_t batch, queries, keys, heads, kv_heads, head_dim, query_offset;

@@ -20,8 +20,7 @@ std::vector<T> stored(const std::vector<float>& values) {
 template <class T>
 std::vector<float> widened(const std::vector<T>& values) {
     std::vector<float> result;
-    std::transform(values.begin(), values.end(), std::back_inserter(result),
-                   [](T x) { return static_cast<float>(x); });
+    std::transform(values.begin(), values.end(), std::back_inserter(result), [](T x) { return static_cast<float>(x); });
     return result;
 }
 

@@ -62,7 +62,8 @@ void attention_backward(const Executor& exec, const attention_problem<T>& proble
     const backward_cut cut(problem);
     const backward_rows<T, Sink> rows(problem);
     const worker_spaces<backward_space> spaces(exec.workers(), cut.keys, width);
-    const index_t rounds = std::max(tiles_of(problem.query_length, cut.queries), tiles_of(problem.key_length, cut.keys));
+    const index_t rounds =
+        std::max(tiles_of(problem.query_length, cut.queries), tiles_of(problem.key_length, cut.keys));
     const index_t all = problem.batch * problem.kv_heads;
     const index_t at_once = gradient_sums<T>::units_within(gradient_budget, gradients, group);
     for (index_t first = 0; first < all; first += at_once) {

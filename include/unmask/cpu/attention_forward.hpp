@@ -55,8 +55,8 @@ struct forward_plan {
                 const grouped_rows rows(problem, sequence, kv_head * problem.group(), problem.group());
                 for (index_t first = 0; first < rows.count; first += strips * forward_lanes) {
                     const index_t last = std::min(first + strips * forward_lanes, rows.count);
-                    blocks.push_back({sequence, kv_head, first, last,
-                                      strip_cost(mask, rows, first, last, problem.keys(sequence))});
+                    blocks.push_back(
+                        {sequence, kv_head, first, last, strip_cost(mask, rows, first, last, problem.keys(sequence))});
                 }
             }
         }

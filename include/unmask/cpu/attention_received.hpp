@@ -29,8 +29,9 @@ struct received_space {
     float* sums;        // [received_block] registers, one a key
 
     received_space(arena& pieces, index_t width)
-        : key_rows(pieces.take(received_block * width)), queries(pieces, width), log_sum_exp(pieces.take(received_lanes)),
-          scores(pieces.take(key_tile * received_lanes)), sums(pieces.take(received_block * lanes)) {}
+        : key_rows(pieces.take(received_block * width)), queries(pieces, width),
+          log_sum_exp(pieces.take(received_lanes)), scores(pieces.take(key_tile * received_lanes)),
+          sums(pieces.take(received_block * lanes)) {}
 };
 
 template <class T, mask_policy Mask>

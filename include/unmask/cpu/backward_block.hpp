@@ -20,7 +20,7 @@ UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
 inline constexpr int backward_lanes = lanes == 16 ? 4 * lanes : 6 * lanes;
-inline constexpr index_t backward_tile = 16 * block_rows;         // keys whose scores are held at once
+inline constexpr index_t backward_tile = 16 * block_rows; // keys whose scores are held at once
 
 // How the score matrix of a kv head is cut.
 struct backward_cut {
@@ -36,8 +36,7 @@ struct backward_cut {
         while (problem.batch * problem.kv_heads *
                    std::min(tiles_of(problem.query_length, queries), tiles_of(problem.key_length, keys)) <
                wanted) {
-            const bool fewer_queries =
-                tiles_of(problem.query_length, queries) <= tiles_of(problem.key_length, keys);
+            const bool fewer_queries = tiles_of(problem.query_length, queries) <= tiles_of(problem.key_length, keys);
             index_t& larger_one = fewer_queries ? queries : keys;
             if (larger_one <= (fewer_queries ? backward_lanes : smallest_keys)) {
                 break;
@@ -53,7 +52,7 @@ private:
 };
 
 struct backward_space {
-    float* keys;    // [keys of a block][width], the next three as well
+    float* keys; // [keys of a block][width], the next three as well
     float* values;
     float* d_keys;
     float* d_values;
@@ -67,8 +66,8 @@ struct backward_space {
 
     backward_space(arena& pieces, index_t key_count, index_t width)
         : keys(pieces.take(key_count * width)), values(pieces.take(key_count * width)),
-          d_keys(pieces.take(key_count * width)), d_values(pieces.take(key_count * width)),
-          queries(pieces, width), d_output(pieces, width), d_query(pieces.take(backward_lanes * width)),
+          d_keys(pieces.take(key_count * width)), d_values(pieces.take(key_count * width)), queries(pieces, width),
+          d_output(pieces, width), d_query(pieces.take(backward_lanes * width)),
           log_sum_exp(pieces.take(backward_lanes)), delta(pieces.take(backward_lanes)),
           probabilities(pieces.take(backward_tile * backward_lanes)),
           d_scores(pieces.take(backward_tile * backward_lanes)) {}
@@ -116,8 +115,8 @@ public:
         const grouped_rows all(problem_, sequence_, head, 1);
         for_each_strip<backward_lanes>(mask_, all, rows.begin, rows.end, problem_.keys(sequence_),
                                        [&](index_t first, index_t last) {
-                                           add_strip(query_strip<backward_lanes>(all, first, last), head,
-                                                     {first, last}, delta + (first - rows.begin));
+                                           add_strip(query_strip<backward_lanes>(all, first, last), head, {first, last},
+                                                     delta + (first - rows.begin));
                                        });
     }
 
@@ -166,20 +165,24 @@ private:
         const index_t at = (span.begin - keys_.begin) * width_;
         score_strip<float_products>(problem_, mask_, strip, span, kind, space_.keys + at, width_, space_.queries.panel,
                                     space_.probabilities);
-        multiply<float_products, product::overwrites, false>(count, strip.vectors() * lanes, problem_.head_dim, {space_.values + at, width_},
-                                        space_.d_output.panel, backward_lanes, {space_.d_scores, backward_lanes});
+        multiply<float_products, product::overwrites, false>(count, strip.vectors() * lanes, problem_.head_dim,
+                                                             {space_.values + at, width_}, space_.d_output.panel,
+                                                             backward_lanes, {space_.d_scores, backward_lanes});
         space_.differentiate(count, strip.vectors(), problem_.soft_cap);
         if (sums_.value.wanted()) {
-            multiply<float_products, product::accumulates, false>(count, width_, strip.count, {space_.probabilities, backward_lanes},
-                                            space_.d_output.rows, width_, {space_.d_values + at, width_});
+            multiply<float_products, product::accumulates, false>(
+                count, width_, strip.count, {space_.probabilities, backward_lanes}, space_.d_output.rows, width_,
+                {space_.d_values + at, width_});
         }
         if (sums_.key.wanted()) {
-            multiply<float_products, product::accumulates, false>(count, width_, strip.count, {space_.d_scores, backward_lanes},
-                                            space_.queries.rows, width_, {space_.d_keys + at, width_});
+            multiply<float_products, product::accumulates, false>(
+                count, width_, strip.count, {space_.d_scores, backward_lanes}, space_.queries.rows, width_,
+                {space_.d_keys + at, width_});
         }
         if (sums_.query.wanted()) {
-            multiply<float_products, product::accumulates, true>(strip.count, width_, count, {space_.d_scores, backward_lanes},
-                                           space_.keys + at, width_, {space_.d_query, width_});
+            multiply<float_products, product::accumulates, true>(strip.count, width_, count,
+                                                                 {space_.d_scores, backward_lanes}, space_.keys + at,
+                                                                 width_, {space_.d_query, width_});
         }
     }
 

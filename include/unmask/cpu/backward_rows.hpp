@@ -85,8 +85,8 @@ public:
             const index_t last = first + problem_.group();
             for (index_t d = 0; d < problem_.head_dim; ++d) {
                 if (Sink::has_key && !gradients.sink_keys.empty()) {
-                    gradients.sink_keys(kv_head, d) = static_cast<float>(
-                        total(first, last, 1 + d) * static_cast<double>(problem_.unpacked_scale()));
+                    gradients.sink_keys(kv_head, d) =
+                        static_cast<float>(total(first, last, 1 + d) * static_cast<double>(problem_.unpacked_scale()));
                 }
                 if (Sink::has_value && !gradients.sink_values.empty()) {
                     gradients.sink_values(kv_head, d) = static_cast<float>(total(first, last, 1 + width + d));

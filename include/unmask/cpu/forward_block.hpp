@@ -120,14 +120,14 @@ public:
                               [&](index_t begin, index_t end) { run_tile({begin, end}, states); });
     }
 
-    // Adds the states of a later chunk to what the chunks before it gave.
+    // Takes over the states of the first chunk, or adds those of a later one to what the chunks before it gave.
+    void set(const float* states) const {
+        std::copy_n(states, static_cast<index_t>(strips_.size()) * forward_state::size(space_.width), space_.total);
+    }
     void merge(float* states) const {
         for (std::size_t i = 0; i < strips_.size(); ++i) {
             space_.state(space_.total, i).merge(space_.state(states, i), strips_[i].rows.count, space_.width);
         }
-    }
-    void set(const float* states) const {
-        std::copy_n(states, static_cast<index_t>(strips_.size()) * forward_state::size(space_.width), space_.total);
     }
 
     void write_output() const {

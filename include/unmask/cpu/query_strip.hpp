@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/attention_problem.hpp>
@@ -99,9 +98,9 @@ inline void for_each_strip(const Mask& mask, const grouped_rows& rows, index_t f
 // Up to Lanes query rows, by their absolute positions.
 template <int Lanes>
 struct query_strip {
-    int count = 0;                // rows; the lanes behind them are idle
-    range hull;                   // the smallest range that holds all positions
-    std::int64_t position[Lanes]; // of each row
+    int count = 0;           // rows; the lanes behind them are idle
+    range hull;              // the smallest range that holds all positions
+    index_t position[Lanes]; // of each row
 
     query_strip() = default;
     query_strip(const grouped_rows& rows, index_t first, index_t last)

@@ -4,12 +4,10 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstdint>
 #include <cstring>
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/attention_problem.hpp>
-#include <unmask/cpu/scratch.hpp>
 #include <unmask/cpu/simd.hpp>
 #include <unmask/cpu/tile_product.hpp>
 
