@@ -87,7 +87,7 @@ inline vfloat exp2(vfloat x) {
     const vfloat r = x - whole;
 #else
 #if defined(__AVX2__)
-    const vint whole = (vint)_mm256_cvtps_epi32(x);
+    const vint whole = std::bit_cast<vint>(_mm256_cvtps_epi32(x));
 #else
     const vint whole = __builtin_convertvector(x - 0.5F, vint); // the nearest, as x ≤ 0
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
@@ -32,8 +33,8 @@ struct bfloat16_products {
     using element = std::uint32_t;
     static constexpr int depth = 2;
     static vfloat multiply_add(vfloat sum, std::uint32_t left, const std::uint32_t* right) {
-        return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32(static_cast<int>(left)),
-                                (__m512bh)_mm512_loadu_si512(right));
+        return _mm512_dpbf16_ps(sum, std::bit_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(left))),
+                                std::bit_cast<__m512bh>(_mm512_loadu_si512(right)));
     }
 };
 #endif
