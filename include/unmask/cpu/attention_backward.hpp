@@ -16,6 +16,7 @@
 // Backward: five products, each probability computed once. The score matrix of a kv head is cut into blocks of query
 // rows × keys. In round r, query block i meets key block (i + r) mod n: no two blocks of a round share queries or keys,
 // so all of them may add to the gradients at the same time, and every sum has one order, whatever the number of threads.
+// Where there is one block of queries, several rounds go at the same time, and their parts of dQ are added afterwards.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
@@ -30,11 +31,10 @@ struct backward_task {
     range keys;
 };
 
-// The blocks of one round, each cut down to the keys that its queries see; empty ones are left out.
+// Adds the blocks of one round, each cut down to the keys that its queries see; empty ones are left out.
 template <class T, mask_policy Mask>
-inline std::vector<backward_task> tasks_of_round(const attention_problem<T>& problem, const Mask& mask,
-                                                 const backward_cut& cut, kv_head_range units, index_t round) {
-    std::vector<backward_task> tasks;
+inline void add_round(const attention_problem<T>& problem, const Mask& mask, const backward_cut& cut,
+                      kv_head_range units, index_t round, std::vector<backward_task>& tasks) {
     for (index_t unit = units.first; unit < units.last; ++unit) {
         const index_t sequence = unit / problem.kv_heads;
         const index_t query_blocks = tiles_of(problem.queries(sequence), cut.queries);
@@ -51,7 +51,6 @@ inline std::vector<backward_task> tasks_of_round(const attention_problem<T>& pro
             }
         }
     }
-    return tasks;
 }
 
 template <class Executor, class T, mask_policy Mask, sink_policy Sink>
@@ -78,18 +77,36 @@ void attention_backward(const Executor& exec, const attention_problem<T>& proble
                 sums.value.clear(unit / problem.kv_heads, unit % problem.kv_heads);
             }
         });
-        for (index_t round = 0; round < rounds; ++round) {
-            const std::vector<backward_task> tasks = tasks_of_round(problem, mask, cut, units, round);
-            exec.parallel_for(static_cast<index_t>(tasks.size()), [&](index_t i, int worker) {
+        const bool parts = rounds > 1 && problem.query_length <= cut.queries && sums.query.wanted();
+        const index_t rounds_at_once = parts ? std::max<index_t>(1, backward_cut::wanted / units.size()) : 1;
+        std::vector<backward_task> tasks;
+        for (index_t round = 0; round < rounds; round += rounds_at_once) {
+            tasks.clear();
+            for (index_t i = round; i < std::min(round + rounds_at_once, rounds); ++i) {
+                add_round(problem, mask, cut, units, i, tasks);
+            }
+            const auto count = static_cast<index_t>(tasks.size());
+            const index_t part_size = parts ? group * problem.query_length * width : 0;
+            const float_buffer d_query_parts(count * part_size);
+            exec.parallel_for(count, [&](index_t i, int worker) {
                 const backward_task& task = tasks[static_cast<std::size_t>(i)];
                 const backward_space space = spaces.of(worker, cut.keys, width);
                 const backward_block<T, Mask> block(problem, gradients.output, mask, sums, space, task.sequence,
-                                                    task.kv_head, task.keys);
+                                                    task.kv_head, task.keys,
+                                                    parts ? d_query_parts.data() + i * part_size : nullptr);
                 for (index_t head = task.kv_head * group; head < (task.kv_head + 1) * group; ++head) {
                     block.add_rows(head, task.queries, rows.delta(task.sequence, head, task.queries.begin));
                 }
                 block.write_keys();
             });
+            for (index_t i = 0; parts && i < count; ++i) {
+                const backward_task& task = tasks[static_cast<std::size_t>(i)];
+                const index_t queries = problem.queries(task.sequence);
+                for (index_t h = 0; h < group; ++h) {
+                    sums.query.add(task.sequence, task.kv_head * group + h, 0, queries, problem.scale,
+                                   d_query_parts.data() + i * part_size + h * queries * width, width);
+                }
+            }
         }
         if constexpr (!gradient_sum<T>::in_place) {
             exec.parallel_for(units.size(), [&](index_t i, int) {

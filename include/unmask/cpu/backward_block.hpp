@@ -32,7 +32,6 @@ struct backward_cut {
     template <class T>
     explicit backward_cut(const attention_problem<T>& problem)
         : queries(8 * backward_lanes), keys(largest_keys(problem.width())) {
-        constexpr index_t wanted = 16;
         while (problem.batch * problem.kv_heads *
                    std::min(tiles_of(problem.query_length, queries), tiles_of(problem.key_length, keys)) <
                wanted) {
@@ -44,6 +43,8 @@ struct backward_cut {
             larger_one /= 2;
         }
     }
+
+    static constexpr index_t wanted = 16; // blocks at the same time
 
     static index_t largest_keys(index_t width) { return std::clamp<index_t>(32768 / width, smallest_keys, 512); }
 
@@ -97,12 +98,13 @@ struct backward_space {
 template <class T, mask_policy Mask>
 class backward_block {
 public:
-    // Keys of kv head `kv_head`, in positions.
+    // Some keys of a kv head. dQ is added to the sums, or, if `d_query_part` is given, written there: [group, queries,
+    // width], for all queries that there are.
     backward_block(const attention_problem<T>& problem, const tensor_view<const T, 4>& d_output, const Mask& mask,
                    const gradient_sums<T>& sums, const backward_space& space, index_t sequence, index_t kv_head,
-                   range keys)
+                   range keys, float* d_query_part)
         : problem_(problem), d_output_(d_output), mask_(mask), sums_(sums), space_(space), sequence_(sequence),
-          kv_head_(kv_head), keys_(keys), width_(problem.width()) {
+          kv_head_(kv_head), keys_(keys), width_(problem.width()), d_query_part_(d_query_part) {
         const index_t count = keys.end - keys.begin;
         pack_rows(problem.key, sequence, kv_head, keys.begin, count, 1.0F, space.keys, width_);
         pack_rows(problem.value, sequence, kv_head, keys.begin, count, 1.0F, space.values, width_);
@@ -147,7 +149,14 @@ private:
                 }
             }
         }
-        if (packed && sums_.query.wanted()) {
+        if (d_query_part_ != nullptr) {
+            const index_t at = (head - kv_head_ * problem_.group()) * problem_.queries(sequence_) + rows.begin;
+            if (packed) {
+                std::copy_n(space_.d_query, strip.count * width_, d_query_part_ + at * width_);
+            } else {
+                std::fill_n(d_query_part_ + at * width_, strip.count * width_, 0.0F);
+            }
+        } else if (packed && sums_.query.wanted()) {
             sums_.query.add(sequence_, head, rows.begin, strip.count, problem_.scale, space_.d_query, width_);
         }
     }
@@ -195,6 +204,7 @@ private:
     index_t kv_head_;
     range keys_;
     index_t width_;
+    float* d_query_part_;
 };
 
 } // namespace detail
