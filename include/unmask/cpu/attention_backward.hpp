@@ -77,8 +77,10 @@ void attention_backward(const Executor& exec, const attention_problem<T>& proble
                 sums.value.clear(unit / problem.kv_heads, unit % problem.kv_heads);
             }
         });
-        const bool parts = rounds > 1 && problem.query_length <= cut.queries && sums.query.wanted();
-        const index_t rounds_at_once = parts ? std::max<index_t>(1, backward_cut::wanted / units.size()) : 1;
+        const bool one_block = problem.query_length <= cut.queries;
+        const index_t rounds_at_once =
+            one_block ? std::clamp<index_t>(backward_cut::wanted / units.size(), 1, std::max<index_t>(rounds, 1)) : 1;
+        const bool parts = rounds_at_once > 1 && sums.query.wanted();
         std::vector<backward_task> tasks;
         for (index_t round = 0; round < rounds; round += rounds_at_once) {
             tasks.clear();
