@@ -66,7 +66,8 @@ attention_problem<T> resolve(const attention_tensors<T>& tensors, const attentio
 /// or threads beside it. bfloat16 is multiplied as it is where the processor can (AVX512-BF16); probabilities are then
 /// rounded to bfloat16, too.
 ///
-/// Work: 4 · head_dim operations a visible (query, key, head). Memory: a few MiB a thread, whatever the length.
+/// Work: 4 · head_dim operations a visible (query, key, head). Memory: a few MiB a thread, whatever the length,
+/// and at most 32 MiB where few queries meet so many keys that these are split.
 /// Throws invalid_argument, before anything is written: for shapes that don't fit each other, heads that are not a
 /// multiple of kv_heads, missing data, an innermost stride other than 1, an output that overlaps anything else, or
 /// lengths, offset, scale or soft cap out of range.

@@ -38,17 +38,20 @@ struct forward_plan {
     template <class T, mask_policy Mask>
     forward_plan(const attention_problem<T>& problem, const Mask& mask, int workers) {
         index_t all_strips = 0;
+        index_t most_strips = 1; // of a kv head
         for (index_t sequence = 0; sequence < problem.batch; ++sequence) {
             const index_t rows = problem.group() * problem.queries(sequence);
             all_strips += problem.kv_heads * tiles_of(rows, forward_lanes);
+            most_strips = std::max(most_strips, tiles_of(rows, forward_lanes));
             chunks = std::max(chunks, tiles_of(problem.keys(sequence), key_chunk));
         }
         // A block packs each key once for all its strips: from 8 on that is cheap.
         strips = std::clamp<index_t>(all_strips / (4 * workers), 1, 64);
-        const index_t states = 2 * all_strips * chunks * forward_state::size(problem.width());
-        if (strips < 8 && chunks > 1 && states <= max_states) {
+        const index_t enough = std::min<index_t>(8, most_strips);
+        const index_t reserved = 2 * (all_strips + problem.batch * problem.kv_heads * (enough - 1)); // at most
+        if (strips < 8 && chunks > 1 && reserved * chunks * forward_state::size(problem.width()) <= max_states) {
             split = true;
-            strips = 8;
+            strips = enough;
         }
         for (index_t sequence = 0; sequence < problem.batch; ++sequence) {
             for (index_t kv_head = 0; kv_head < problem.kv_heads; ++kv_head) {

@@ -98,11 +98,10 @@ inline void for_each_strip(const Mask& mask, const grouped_rows& rows, index_t f
 // Up to Lanes query rows, by their absolute positions.
 template <int Lanes>
 struct query_strip {
-    int count = 0;           // rows; the lanes behind them are idle
+    int count;               // rows; the lanes behind them are idle
     range hull;              // the smallest range that holds all positions
     index_t position[Lanes]; // of each row
 
-    query_strip() = default;
     query_strip(const grouped_rows& rows, index_t first, index_t last)
         : count(static_cast<int>(last - first)), hull(rows.positions(first, last)) {
         rows.for_each(first, last,
