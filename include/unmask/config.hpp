@@ -7,10 +7,18 @@
 
 #include <unmask/version.hpp>
 
+// What CUDA adds to the language. For a host compiler it is empty: the tests run kernels with one.
 #if defined(__CUDACC__)
 #define UNMASK_HOST_DEVICE __host__ __device__
+#define UNMASK_DEVICE __device__ __forceinline__
+#define UNMASK_KERNEL(threads, blocks_a_multiprocessor) \
+    __global__ __attribute__((visibility("hidden"))) __launch_bounds__(threads, blocks_a_multiprocessor)
+#define UNMASK_UNROLL _Pragma("unroll")
 #else
 #define UNMASK_HOST_DEVICE
+#define UNMASK_DEVICE inline
+#define UNMASK_KERNEL(threads, blocks_a_multiprocessor)
+#define UNMASK_UNROLL
 #endif
 
 // What changes the code that one source compiles to is part of every mangled name, so that files built with

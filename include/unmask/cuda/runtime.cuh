@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+
+#include <cuda_runtime_api.h>
+
+#include <unmask/config.hpp>
+
+// All that the host side asks of the CUDA runtime. tests/emulator/ has this header once more.
+
+UNMASK_NAMESPACE_BEGIN
+
+/// A call of the CUDA runtime has failed. what() reads "cudaMallocAsync: out of memory (2)".
+class cuda_error : public std::runtime_error {
+public:
+    cuda_error(std::string call, cudaError_t code)
+        : std::runtime_error(call + ": " + cudaGetErrorString(code) + " (" + std::to_string(code) + ")"),
+          call_(std::move(call)), code_(code) {}
+
+    /// The function that failed.
+    [[nodiscard]] const std::string& call() const noexcept { return call_; }
+    /// What it returned.
+    [[nodiscard]] cudaError_t code() const noexcept { return code_; }
+
+private:
+    std::string call_;
+    cudaError_t code_;
+};
+
+/// What work is enqueued on.
+using cuda_stream = cudaStream_t;
+
+namespace detail {
+
+inline void expect_success(cudaError_t code, const char* call) {
+    if (code != cudaSuccess) {
+        (void)cudaGetLastError(); // a launch's error stays behind otherwise, and is blamed on the next call
+        throw cuda_error(call, code);
+    }
+}
+
+/// What the current device is.
+struct device_properties {
+    int multiprocessors = 0;
+
+    static device_properties current() {
+        int device = 0;
+        device_properties result;
+        expect_success(cudaGetDevice(&device), "cudaGetDevice");
+        expect_success(cudaDeviceGetAttribute(&result.multiprocessors, cudaDevAttrMultiProcessorCount, device),
+                       "cudaDeviceGetAttribute");
+        return result;
+    }
+};
+
+/// Whether the kernel's code for the current device was compiled for compute capability 8.0 or later.
+template <class Parameters>
+bool has_tensor_cores(void (*kernel)(Parameters)) {
+    cudaFuncAttributes attributes{};
+    expect_success(cudaFuncGetAttributes(&attributes, kernel), "cudaFuncGetAttributes");
+    return attributes.ptxVersion >= 80;
+}
+
+/// Enqueues a kernel. Does not wait for it.
+template <class Parameters>
+void launch(void (*kernel)(Parameters), int blocks, int threads, std::size_t shared_bytes, cuda_stream stream,
+            const Parameters& parameters) {
+    if (blocks == 0) {
+        return;
+    }
+    if (shared_bytes > 48 * 1024) {
+        expect_success(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                            static_cast<int>(shared_bytes)),
+                       "cudaFuncSetAttribute");
+    }
+    kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), shared_bytes, stream>>>(parameters);
+    expect_success(cudaGetLastError(), "a kernel's launch");
+}
+
+/// Memory in the order of the stream.
+inline void* allocate_async(std::size_t bytes, cuda_stream stream) {
+    void* memory = nullptr;
+    expect_success(cudaMallocAsync(&memory, bytes, stream), "cudaMallocAsync");
+    return memory;
+}
+inline void free_async(void* memory, cuda_stream stream) noexcept { (void)cudaFreeAsync(memory, stream); }
+
+} // namespace detail
+UNMASK_NAMESPACE_END
