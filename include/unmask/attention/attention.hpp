@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <concepts>
+#include <type_traits>
 
 #include <unmask/attention/checks.hpp>
 #include <unmask/attention/tensors.hpp>
@@ -13,6 +13,7 @@
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/sink/sink_policy.hpp>
+#include <unmask/tensor/attention_call.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -22,19 +23,22 @@ struct cuda_executor;
 namespace detail {
 
 template <class Executor>
+inline constexpr bool runs_on_cuda = std::is_base_of_v<cuda_executor, Executor>;
+
+template <class Executor>
 constexpr void check_executor() {
-    if constexpr (std::same_as<Executor, cuda_executor>) {
+    if constexpr (runs_on_cuda<Executor>) {
         static_assert(requires { sizeof(Executor); },
                       "unmask: cuda_executor needs nvcc: include <unmask/unmask.cuh> in a .cu file");
     } else {
         static_assert(host_executor<Executor>,
-                      "unmask: the first argument must be an executor: cpu_executor, or your own with workers() and "
-                      "parallel_for(tasks, body)");
+                      "unmask: the first argument must be an executor: cuda_executor, cpu_executor, or your own with "
+                      "workers() and parallel_for(tasks, body)");
     }
 }
 
 template <class T>
-attention_problem<T> resolve(const attention_tensors<T>& tensors, const attention_options& options) {
+attention_call<T> resolve(const attention_tensors<T>& tensors, const attention_options& options) {
     const auto& [batch, query_length, heads, head_dim] = tensors.query.extents;
     return {.query = tensors.query,
             .key = tensors.key,
@@ -61,13 +65,17 @@ attention_problem<T> resolve(const attention_tensors<T>& tensors, const attentio
 /// Exact: float scores, softmax and sums, rounded to T once. A row with no visible key and no sink gets output 0 and
 /// LSE −∞. The mask decides which tiles are visited: what it hides costs nothing.
 ///
-/// `exec` says where it runs: cpu_executor, or any host_executor; the call returns when it is done. A row's output and LSE
-/// depend on its query, its visible keys and their positions alone, to the last bit: not on the rows, sequences, padding
-/// or threads beside it. bfloat16 is multiplied as it is where the processor can (AVX512-BF16); probabilities are then
-/// rounded to bfloat16, too.
+/// `exec` says where it runs. On cpu_executor, or any host_executor, the call returns when it is done; a row's output and
+/// LSE depend on its query, its visible keys and their positions alone, to the last bit: not on the rows, sequences,
+/// padding or threads beside it. bfloat16 is multiplied as it is where the processor can (AVX512-BF16); probabilities are
+/// then rounded to bfloat16, too. On cuda_executor the call enqueues its work and does not wait; tensors, and what masks and
+/// sinks point to, are in memory of the device. bfloat16 and float16 run on the tensor cores, with probabilities rounded
+/// to that type, if head_dim is a multiple of 8 up to 256 and rows are aligned to 16 bytes; everything else runs, slower,
+/// without them. Which keys are summed together depends on the call's shape and the number of multiprocessors.
 ///
-/// Work: 4 · head_dim operations a visible (query, key, head). Memory: a few MiB a thread, whatever the length,
-/// and at most 32 MiB where few queries meet so many keys that these are split.
+/// Work: 4 · head_dim operations a visible (query, key, head). Memory: on the CPU a few MiB a thread, whatever the length,
+/// and at most 32 MiB where few queries meet so many keys that these are split; on the GPU none, and where keys are split
+/// 4 · (head_dim + 1) bytes for each row and part.
 /// Throws invalid_argument, before anything is written: for shapes that don't fit each other, heads that are not a
 /// multiple of kv_heads, missing data, an innermost stride other than 1, an output that overlaps anything else, or
 /// lengths, offset, scale or soft cap out of range.
@@ -77,7 +85,7 @@ void attention_forward(const Executor& exec, const attention_tensors<T>& tensors
                        const Sink& sink = {}, const attention_options& options = {}) {
     detail::check_executor<Executor>();
     detail::check_forward(tensors, mask, sink, options);
-    detail::attention_forward(exec, detail::resolve(tensors, options), mask, sink);
+    forward_on(exec, detail::resolve(tensors, options), mask, sink);
 }
 
 /// The gradients of attention_forward.
@@ -96,10 +104,11 @@ void attention_backward(const Executor& exec, const attention_tensors<T>& tensor
                         const attention_gradients<T>& gradients, const Mask& mask, const Sink& sink = {},
                         const attention_options& options = {}) {
     detail::check_executor<Executor>();
+    static_assert(!detail::runs_on_cuda<Executor>, "unmask: attention_backward does not run on cuda_executor yet");
     detail::check_backward(tensors, gradients, mask, sink, options);
     const detail::gradient_views<T> views{gradients.output,      gradients.query,     gradients.key,        gradients.value,
                                           gradients.sink_logits, gradients.sink_keys, gradients.sink_values};
-    detail::attention_backward(exec, detail::resolve(tensors, options), views, mask, sink);
+    backward_on(exec, detail::resolve(tensors, options), views, mask, sink);
 }
 
 /// What every key receives: the column sums of the probability matrix, cⱼ = Σᵢ exp(sᵢⱼ − LSEᵢ), never stored as one.
@@ -114,7 +123,7 @@ void attention_received(const Executor& exec, const attention_tensors<T>& tensor
                         const Mask& mask, const Sink& sink = {}, const attention_options& options = {}) {
     detail::check_executor<Executor>();
     detail::check_received(tensors, received, mask, sink, options);
-    detail::attention_received(exec, detail::resolve(tensors, options), received, mask);
+    received_on(exec, detail::resolve(tensors, options), received, mask);
 }
 
 UNMASK_NAMESPACE_END

@@ -6,6 +6,7 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/attention_problem.hpp>
+#include <unmask/cpu/executor.hpp>
 #include <unmask/cpu/backward_block.hpp>
 #include <unmask/cpu/backward_rows.hpp>
 #include <unmask/cpu/gradient_sums.hpp>
@@ -53,9 +54,10 @@ inline void add_round(const attention_problem<T>& problem, const Mask& mask, con
     }
 }
 
-template <class Executor, class T, mask_policy Mask, sink_policy Sink>
-void attention_backward(const Executor& exec, const attention_problem<T>& problem, const gradient_views<T>& gradients,
+template <host_executor Executor, class T, mask_policy Mask, sink_policy Sink>
+void backward_on(const Executor& exec, const attention_call<T>& call, const gradient_views<T>& gradients,
                         const Mask& mask, const Sink& sink) {
+    const attention_problem<T> problem(call);
     const index_t width = problem.width();
     const index_t group = problem.group();
     const backward_cut cut(problem);

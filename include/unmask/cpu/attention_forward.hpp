@@ -8,6 +8,7 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/attention_problem.hpp>
+#include <unmask/cpu/executor.hpp>
 #include <unmask/cpu/forward_block.hpp>
 #include <unmask/cpu/query_strip.hpp>
 #include <unmask/cpu/scratch.hpp>
@@ -82,8 +83,9 @@ inline void clear_idle_rows(const attention_problem<T>& problem, index_t sequenc
     }
 }
 
-template <class Executor, class T, mask_policy Mask, sink_policy Sink>
-void attention_forward(const Executor& exec, const attention_problem<T>& problem, const Mask& mask, const Sink& sink) {
+template <host_executor Executor, class T, mask_policy Mask, sink_policy Sink>
+void forward_on(const Executor& exec, const attention_call<T>& call, const Mask& mask, const Sink& sink) {
+    const attention_problem<T> problem(call);
     using products = forward_products<T>;
     using block_type = forward_block<products, T, Mask, Sink>;
     if (problem.query_lengths != nullptr) {

@@ -5,6 +5,7 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/attention_problem.hpp>
+#include <unmask/cpu/executor.hpp>
 #include <unmask/cpu/pack.hpp>
 #include <unmask/cpu/query_strip.hpp>
 #include <unmask/cpu/score_strip.hpp>
@@ -83,9 +84,10 @@ inline void received_block_of(const attention_problem<T>& problem, const Mask& m
     }
 }
 
-template <class Executor, class T, mask_policy Mask>
-void attention_received(const Executor& exec, const attention_problem<T>& problem, tensor_view<float, 3> received,
+template <host_executor Executor, class T, mask_policy Mask>
+void received_on(const Executor& exec, const attention_call<T>& call, tensor_view<float, 3> received,
                         const Mask& mask) {
+    const attention_problem<T> problem(call);
     const index_t width = problem.width();
     const worker_spaces<received_space> spaces(exec.workers(), width);
     const index_t blocks = tiles_of(problem.key_length, received_block);

@@ -63,7 +63,9 @@ struct extra_sink {
         ranges<(inner_capacity > 2 ? inner_capacity : 2) + 1> result;
         const range sink_keys = detail::intersect({k_begin, k_end}, sinks());
         if (sink_keys.empty()) { // the sinks see none of these keys: they are a hole in what the inner mask says
-            for (const range& each : inner.query_ranges(content(k_begin), content(k_end), content(queries))) {
+            const auto seen = inner.query_ranges(content(k_begin), content(k_end), content(queries));
+            for (int i = 0; i < inner_capacity; ++i) {
+                const range each = seen.at(i);
                 result.append({each.begin, detail::smaller(each.end, position)});
                 result.append({detail::larger(each.begin, position) + count, each.end + count});
             }
@@ -104,7 +106,8 @@ private:
     template <int Capacity>
     UNMASK_HOST_DEVICE constexpr ranges<Capacity + 1> with_sinks(const ranges<Capacity>& seen, index_t keys) const {
         ranges<Capacity> moved;
-        for (const range& each : seen) {
+        for (int i = 0; i < Capacity; ++i) {
+            const range each = seen.at(i);
             moved.append({each.begin < position ? each.begin : each.begin + count,
                           each.end <= position ? each.end : each.end + count});
         }

@@ -44,11 +44,29 @@ struct ranges {
         if (next.empty()) {
             return;
         }
-        if (count > 0 && next.begin <= items[count - 1].end) {
-            items[count - 1].end = detail::larger(items[count - 1].end, next.end);
-        } else {
-            items[count++] = next;
+        // Every item is asked whether it is the one: with constant indices, GPU compilers keep all in registers.
+        bool merged = false;
+        for (int i = 0; i < Capacity; ++i) {
+            if (i == count - 1 && next.begin <= items[i].end) {
+                items[i].end = detail::larger(items[i].end, next.end);
+                merged = true;
+            }
         }
+        if (!merged) {
+            for (int i = 0; i < Capacity; ++i) {
+                items[i] = i == count ? next : items[i];
+            }
+            ++count;
+        }
+    }
+
+    /// items[i], an empty range past the last one.
+    UNMASK_HOST_DEVICE constexpr range at(int i) const {
+        range result{};
+        for (int j = 0; j < Capacity; ++j) {
+            result = j == i && j < count ? items[j] : result;
+        }
+        return result;
     }
 
     UNMASK_HOST_DEVICE constexpr const range* begin() const { return items; }
@@ -56,12 +74,11 @@ struct ranges {
     UNMASK_HOST_DEVICE constexpr const range& operator[](int i) const { return items[i]; }
 
     UNMASK_HOST_DEVICE constexpr bool contains(index_t position) const {
-        for (const range& each : *this) {
-            if (each.contains(position)) {
-                return true;
-            }
+        bool found = false;
+        for (int i = 0; i < Capacity; ++i) {
+            found = found || (i < count && items[i].contains(position));
         }
-        return false;
+        return found;
     }
 };
 
@@ -69,14 +86,9 @@ struct ranges {
 template <int A, int B>
 UNMASK_HOST_DEVICE constexpr ranges<A + B - 1> intersection(const ranges<A>& a, const ranges<B>& b) {
     ranges<A + B - 1> result;
-    int i = 0;
-    int j = 0;
-    while (i < a.count && j < b.count) {
-        result.append(detail::intersect(a[i], b[j]));
-        if (a[i].end < b[j].end) {
-            ++i;
-        } else {
-            ++j;
+    for (int i = 0; i < A; ++i) {
+        for (int j = 0; j < B; ++j) {
+            result.append(detail::intersect(a.at(i), b.at(j)));
         }
     }
     return result;
@@ -88,9 +100,11 @@ UNMASK_HOST_DEVICE constexpr ranges<A + B> set_union(const ranges<A>& a, const r
     ranges<A + B> result;
     int i = 0;
     int j = 0;
-    while (i < a.count || j < b.count) {
-        const bool from_a = j == b.count || (i < a.count && a[i].begin <= b[j].begin);
-        result.append(from_a ? a[i++] : b[j++]);
+    for (int step = 0; step < A + B; ++step) {
+        const bool from_a = j >= b.count || (i < a.count && a.at(i).begin <= b.at(j).begin);
+        result.append(from_a ? a.at(i) : b.at(j));
+        i += from_a ? 1 : 0;
+        j += from_a ? 0 : 1;
     }
     return result;
 }
@@ -100,9 +114,10 @@ template <int A>
 UNMASK_HOST_DEVICE constexpr ranges<A + 1> complement(const ranges<A>& a, index_t length) {
     ranges<A + 1> result;
     index_t next = 0;
-    for (const range& each : a) {
-        result.append({next, detail::smaller(each.begin, length)});
-        next = each.end;
+    for (int i = 0; i < A; ++i) {
+        const range each = a.at(i);
+        result.append({next, detail::smaller(each.empty() ? next : each.begin, length)});
+        next = each.empty() ? next : each.end;
     }
     result.append({next, length});
     return result;

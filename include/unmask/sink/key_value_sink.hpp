@@ -19,10 +19,10 @@ struct key_value_sink {
     tensor_view<const float, 2> values; ///< [kv_heads, head_dim]
 
     UNMASK_HOST_DEVICE constexpr const float* key(index_t kv_head) const {
-        return keys.data + kv_head * keys.strides[0];
+        return keys.pointer(kv_head);
     }
     UNMASK_HOST_DEVICE constexpr const float* value(index_t kv_head) const {
-        return values.data + kv_head * values.strides[0];
+        return values.pointer(kv_head);
     }
 };
 

@@ -10,6 +10,18 @@
 
 UNMASK_NAMESPACE_BEGIN
 
+namespace detail {
+// An array's element. std::array's own members are not callable in device code without a compiler flag that we do not
+// force on users.
+template <std::size_t Size>
+UNMASK_HOST_DEVICE constexpr index_t element(const std::array<index_t, Size>& array, std::size_t i) {
+    struct plain {
+        index_t items[Size];
+    };
+    return __builtin_bit_cast(plain, array).items[i];
+}
+} // namespace detail
+
 /// A non-owning view of a tensor in somebody else's memory.
 ///
 /// Strides count elements; the innermost stride is 1. A view with a null pointer is empty: it stands for a tensor that
@@ -26,17 +38,17 @@ struct tensor_view {
     /// The element at these indices, which are not checked.
     template <std::convertible_to<index_t>... Indices>
         requires(sizeof...(Indices) == Rank)
-    constexpr T& operator()(Indices... indices) const {
+    UNMASK_HOST_DEVICE constexpr T& operator()(Indices... indices) const {
         return *pointer(static_cast<index_t>(indices)...);
     }
 
     /// The address of the element at these indices; indices left out are 0.
     template <std::convertible_to<index_t>... Indices>
         requires(sizeof...(Indices) <= Rank)
-    constexpr T* pointer(Indices... indices) const {
+    UNMASK_HOST_DEVICE constexpr T* pointer(Indices... indices) const {
         index_t offset = 0;
         std::size_t dimension = 0;
-        ((offset += static_cast<index_t>(indices) * strides[dimension++]), ...);
+        ((offset += static_cast<index_t>(indices) * detail::element(strides, dimension++)), ...);
         return data + offset;
     }
 
