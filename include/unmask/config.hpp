@@ -47,13 +47,23 @@
 #define UNMASK_DETAIL_MATH ieee
 #endif
 
-#define UNMASK_DETAIL_PASTE(major, minor, patch, isa, threads, math) \
-    v##major##_##minor##_##patch##_##isa##_##threads##_##math
-#define UNMASK_DETAIL_EXPAND(major, minor, patch, isa, threads, math) \
-    UNMASK_DETAIL_PASTE(major, minor, patch, isa, threads, math)
-#define UNMASK_ABI_NAMESPACE                                                                             \
+// nvcc's list of architectures, 800,900,1000: _cuda_8009001000. It is sorted, so no two lists read alike. There is room
+// for the 12 that nvcc 13 knows.
+#if defined(__CUDACC__) && defined(__CUDA_ARCH_LIST__)
+#define UNMASK_DETAIL_CUDA_PASTE(a, b, c, d, e, f, g, h, i, j, k, l, ...) \
+    _cuda_##a##b##c##d##e##f##g##h##i##j##k##l
+#define UNMASK_DETAIL_CUDA_EXPAND(...) UNMASK_DETAIL_CUDA_PASTE(__VA_ARGS__)
+#define UNMASK_DETAIL_CUDA UNMASK_DETAIL_CUDA_EXPAND(__CUDA_ARCH_LIST__, , , , , , , , , , , , )
+#else
+#define UNMASK_DETAIL_CUDA
+#endif
+
+#define UNMASK_DETAIL_PASTE(major, minor, patch, isa, threads, math, cuda) \
+    v##major##_##minor##_##patch##_##isa##_##threads##_##math##cuda
+#define UNMASK_DETAIL_EXPAND(...) UNMASK_DETAIL_PASTE(__VA_ARGS__)
+#define UNMASK_ABI_NAMESPACE                                                                                  \
     UNMASK_DETAIL_EXPAND(UNMASK_VERSION_MAJOR, UNMASK_VERSION_MINOR, UNMASK_VERSION_PATCH, UNMASK_DETAIL_ISA, \
-                         UNMASK_DETAIL_THREADS, UNMASK_DETAIL_MATH)
+                         UNMASK_DETAIL_THREADS, UNMASK_DETAIL_MATH, UNMASK_DETAIL_CUDA)
 
 #define UNMASK_NAMESPACE_BEGIN \
     namespace unmask {         \

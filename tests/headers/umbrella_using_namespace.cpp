@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// POSIX declares functions in the global namespace (index, select, read, …). After `using namespace unmask` every
-// public name must still be unambiguous.
+// POSIX declares functions in the global namespace (index, select, read, …), libcu++ the namespace cuda. After
+// `using namespace unmask` every public name must still be unambiguous.
 
+#if defined(__CUDACC__)
+#include <cuda/std/cstdint>
+#include <unmask/unmask.cuh>
+#else
 #include <unmask/unmask.hpp>
+#endif
 
 #include <fcntl.h>
 #include <math.h>
@@ -32,6 +37,10 @@ using types =
            negative_entropy, random_order, top_k, threshold, ancestral, greedy, categorical, filter_order, stop_at_end,
            never_stop, commitment, sampler_step, no_observer, trace, statistics, non_finite_logits, policy_kind,
            decltype(sampler{steps{}, greedy{}}), decltype(presets::llada())>;
+
+#if defined(__CUDACC__)
+using cuda_types = all_of<cuda_executor, cuda_stream, cuda_error, device_memory_resource, cuda::std::int32_t>;
+#endif
 
 float functions(std::array<float, 8>& memory, std::array<float, 2>& output) {
     const tensor_view<float, 4> tensor = view(memory.data(), 1, 2, 1, 2);

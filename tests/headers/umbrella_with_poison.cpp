@@ -24,4 +24,8 @@
 #define None POISON        // X.h
 #define True POISON        // X.h
 
+#if defined(__CUDACC__)
+#include <unmask/unmask.cuh>
+#else
 #include <unmask/unmask.hpp>
+#endif

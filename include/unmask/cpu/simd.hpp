@@ -4,12 +4,12 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #if defined(__AVX2__) || defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
 #include <unmask/config.hpp>
+#include <unmask/tensor/base_2.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
@@ -68,10 +68,6 @@ inline float largest_of_lanes(vfloat value) {
     }
     return each[0];
 }
-
-inline constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
-inline constexpr float log2_e = 1.44269504088896340736F;
-inline constexpr float ln_2 = 0.693147180559945309417F;
 
 // True for −∞ and nothing that a score can be. Written so that -ffinite-math-only can't fold it away.
 inline bool is_minus_infinity(float value) {

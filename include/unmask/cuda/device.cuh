@@ -56,6 +56,10 @@ UNMASK_DEVICE void copy_async(void* to_shared, const void* from_global, bool val
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from_global), "r"(bytes) : "memory");
 #endif
 }
+/// 16 bytes from shared to global memory, both aligned to 16.
+UNMASK_DEVICE void copy_16_bytes(void* to_global, const void* from_shared) {
+    *static_cast<uint4*>(to_global) = *static_cast<const uint4*>(from_shared);
+}
 /// Closes a group of copies.
 UNMASK_DEVICE void commit_copies() {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
@@ -145,6 +149,15 @@ UNMASK_DEVICE float reciprocal(float x) {
     float result;
     asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
     return result;
+}
+
+/// The value itself, of which the compiler knows nothing: what is computed from it is computed here, again each time, and
+/// not kept in registers from before a loop.
+template <class Integer>
+UNMASK_DEVICE Integer opaque(Integer value) {
+    static_assert(sizeof(Integer) == 4);
+    asm volatile("" : "+r"(value));
+    return value;
 }
 
 /// word << bits, 0 from 32 bits on. (In C++ such a shift is undefined.)

@@ -44,8 +44,9 @@ struct ranges {
         if (next.empty()) {
             return;
         }
-        // Every item is asked whether it is the one: with constant indices, GPU compilers keep all in registers.
+        // Every item is asked whether it is the one: with constant indices, GPU compilers keep all of them in registers.
         bool merged = false;
+        UNMASK_UNROLL
         for (int i = 0; i < Capacity; ++i) {
             if (i == count - 1 && next.begin <= items[i].end) {
                 items[i].end = detail::larger(items[i].end, next.end);
@@ -53,6 +54,7 @@ struct ranges {
             }
         }
         if (!merged) {
+            UNMASK_UNROLL
             for (int i = 0; i < Capacity; ++i) {
                 items[i] = i == count ? next : items[i];
             }
@@ -63,6 +65,7 @@ struct ranges {
     /// items[i], an empty range past the last one.
     UNMASK_HOST_DEVICE constexpr range at(int i) const {
         range result{};
+        UNMASK_UNROLL
         for (int j = 0; j < Capacity; ++j) {
             result = j == i && j < count ? items[j] : result;
         }
@@ -75,6 +78,7 @@ struct ranges {
 
     UNMASK_HOST_DEVICE constexpr bool contains(index_t position) const {
         bool found = false;
+        UNMASK_UNROLL
         for (int i = 0; i < Capacity; ++i) {
             found = found || (i < count && items[i].contains(position));
         }
@@ -86,7 +90,9 @@ struct ranges {
 template <int A, int B>
 UNMASK_HOST_DEVICE constexpr ranges<A + B - 1> intersection(const ranges<A>& a, const ranges<B>& b) {
     ranges<A + B - 1> result;
+    UNMASK_UNROLL
     for (int i = 0; i < A; ++i) {
+        UNMASK_UNROLL
         for (int j = 0; j < B; ++j) {
             result.append(detail::intersect(a.at(i), b.at(j)));
         }
@@ -100,6 +106,7 @@ UNMASK_HOST_DEVICE constexpr ranges<A + B> set_union(const ranges<A>& a, const r
     ranges<A + B> result;
     int i = 0;
     int j = 0;
+    UNMASK_UNROLL
     for (int step = 0; step < A + B; ++step) {
         const bool from_a = j >= b.count || (i < a.count && a.at(i).begin <= b.at(j).begin);
         result.append(from_a ? a.at(i) : b.at(j));
@@ -114,6 +121,7 @@ template <int A>
 UNMASK_HOST_DEVICE constexpr ranges<A + 1> complement(const ranges<A>& a, index_t length) {
     ranges<A + 1> result;
     index_t next = 0;
+    UNMASK_UNROLL
     for (int i = 0; i < A; ++i) {
         const range each = a.at(i);
         result.append({next, detail::smaller(each.empty() ? next : each.begin, length)});

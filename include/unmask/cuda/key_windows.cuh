@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstdint>
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/device.cuh>
+#include <unmask/cuda/kernel_call.cuh>
+#include <unmask/mask/mask_policy.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail::gpu {
+
+// How many ranges of keys a row of the mask has; 0 if the mask can't list them.
+template <mask_policy Mask>
+constexpr int window_count() {
+    if constexpr (row_mask_policy<Mask>) {
+        return decltype(static_cast<const Mask*>(nullptr)->row(index_t{}, index_t{}))::capacity;
+    } else {
+        return 0;
+    }
+}
+
+// The keys that each row of a block sees, as ranges in shared memory: the mask is asked once a row, and every partial
+// tile makes bits of what it said. [windows][Rows] pairs of begin and end.
+template <int Rows, mask_policy Mask>
+struct key_windows {
+    static constexpr int count = window_count<Mask>();
+    static constexpr int bytes = count * Rows * 2 * static_cast<int>(sizeof(int));
+
+    int* data;
+
+    // By the thread that has this row of the block. `row` counts through all rows of the kv head; one that does not
+    // exist sees nothing.
+    template <class T>
+    UNMASK_DEVICE void set(const kernel_call<T>& call, const Mask& mask, int row_in_block, int row, int rows,
+                           int keys) const {
+        if constexpr (count > 0) {
+            const auto seen = mask.row(call.position_of(smaller_of(row, larger_of(rows - 1, 0))), keys);
+            UNMASK_UNROLL
+            for (int i = 0; i < count; ++i) {
+                const range window = row < rows ? seen.at(i) : range{};
+                data[(i * Rows + row_in_block) * 2] = static_cast<int>(window.begin);
+                data[(i * Rows + row_in_block) * 2 + 1] = static_cast<int>(window.end);
+            }
+        }
+    }
+
+    // Bit i: the row sees key begin + i.
+    UNMASK_DEVICE std::uint32_t word(int row_in_block, int begin) const {
+        std::uint32_t word = 0;
+        UNMASK_UNROLL
+        for (int i = 0; i < count; ++i) {
+            const int first = data[(i * Rows + row_in_block) * 2] - begin;
+            const int last = data[(i * Rows + row_in_block) * 2 + 1] - begin;
+            word |= ones_from(first) & ~ones_from(last);
+        }
+        return word;
+    }
+
+private:
+    UNMASK_DEVICE static std::uint32_t ones_from(int bit) {
+        return device::shift_left(0xffffffffU, static_cast<std::uint32_t>(larger_of(bit, 0)));
+    }
+};
+
+} // namespace detail::gpu
+UNMASK_NAMESPACE_END

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// What the emulated device.cuh calls: all that needs to know the thread that runs. Kernels may call it, nobody else.
+namespace emulator {
+
+/// Where a kernel calls a collective function: as a default argument, the line of the call.
+struct call_site {
+    const char* file = "";
+    int line = 0;
+
+    static constexpr call_site here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+        return {file, line};
+    }
+};
+
+int thread();
+int block();
+std::byte* shared_memory();
+
+void barrier(call_site where);
+void warp_barrier(call_site where);
+float shuffle_xor(float value, int mask, call_site where);
+std::uint32_t ballot(bool vote, call_site where);
+
+void copy_async(void* to_shared, const void* from_global, bool valid);
+void commit_copies();
+void wait_copies(int pending);
+
+void load_matrices(std::uint32_t (&result)[4], const void* row, bool transposed, call_site where);
+
+enum class half { bfloat16, float16 };
+void multiply_add(half type, float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1,
+                  call_site where);
+
+} // namespace emulator

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <unmask/config.hpp>
+
+#include "../../../emulator.hpp"
+#include "../../../launch.hpp"
+
+// unmask/cuda/runtime.cuh on the host. There is one stream, and it is always up to date: a launch returns when its
+// blocks have ended. Besides cuda_error it throws emulator::fault.
+
+struct emulated_stream;
+
+UNMASK_NAMESPACE_BEGIN
+
+class cuda_error : public std::runtime_error {
+public:
+    cuda_error(std::string call, int code)
+        : std::runtime_error(call + ": emulated error (" + std::to_string(code) + ")"), call_(std::move(call)),
+          code_(code) {}
+
+    [[nodiscard]] const std::string& call() const noexcept { return call_; }
+    [[nodiscard]] int code() const noexcept { return code_; }
+
+private:
+    std::string call_;
+    int code_;
+};
+
+using cuda_stream = emulated_stream*;
+
+namespace detail {
+
+inline void expect_success(int code, const char* call) {
+    if (code != 0) {
+        throw cuda_error(call, code);
+    }
+}
+
+struct device_properties {
+    int multiprocessors = 0;
+
+    static device_properties current() { return {emulator::current_settings().multiprocessors}; }
+};
+
+template <class Parameters>
+bool has_tensor_cores(void (*)(Parameters)) {
+    return emulator::current_settings().tensor_cores;
+}
+
+template <class Parameters>
+void launch(void (*kernel)(Parameters), int blocks, int threads, std::size_t shared_bytes, cuda_stream,
+            const Parameters& parameters) {
+    if (blocks == 0) {
+        return;
+    }
+    const emulator::grid size{blocks, threads, shared_bytes};
+    expect_success(emulator::is_possible(size) ? 0 : 1, "a kernel's launch"); // cudaErrorInvalidValue
+    emulator::launch(size, [&] { kernel(parameters); });
+}
+
+inline void* allocate_async(std::size_t bytes, cuda_stream) {
+    void* const memory = emulator::allocate(bytes);
+    expect_success(memory != nullptr ? 0 : 2, "cudaMallocAsync"); // cudaErrorMemoryAllocation
+    return memory;
+}
+inline void free_async(void* memory, cuda_stream) noexcept { emulator::release(memory); }
+
+} // namespace detail
+UNMASK_NAMESPACE_END

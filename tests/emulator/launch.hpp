@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+// What the emulated runtime.cuh calls.
+namespace emulator {
+
+struct grid {
+    int blocks = 0;
+    int threads = 0;
+    std::size_t shared_bytes = 0;
+};
+
+/// Whether the device can run this at all.
+bool is_possible(const grid& size);
+
+/// Runs the kernel in every thread of every block, and returns when all are done. Throws fault.
+void launch(const grid& size, const std::function<void()>& kernel);
+
+} // namespace emulator

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <string_view>
+
+struct cuda_unit {
+    std::string_view abi_namespace;
+    void (*function)(); // an inline function of the library, cast
+};
+
+extern const cuda_unit same_first;
+extern const cuda_unit same_second;
+extern const cuda_unit more_architectures;
