@@ -16,14 +16,20 @@ constexpr std::size_t page = 4096;
 constexpr std::size_t gap = 16 * page; // wider than what most kernels run over
 constexpr std::size_t device_size = std::size_t{1} << 36;
 
-std::size_t round_up(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
-std::byte* pointer_to(std::uintptr_t address) { return reinterpret_cast<std::byte*>(address); }
-std::uintptr_t address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
+std::size_t round_up(std::size_t bytes, std::size_t unit) {
+    return (bytes + unit - 1) / unit * unit;
+}
+std::byte* pointer_to(std::uintptr_t address) {
+    return reinterpret_cast<std::byte*>(address);
+}
+std::uintptr_t address_of(const void* pointer) {
+    return reinterpret_cast<std::uintptr_t>(pointer);
+}
 
 void reserve() {
     const std::size_t shared_size = shared_slots * shared_slot;
-    void* const memory = mmap(nullptr, shared_size + device_size, PROT_NONE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* const memory =
+        mmap(nullptr, shared_size + device_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
         throw std::bad_alloc();
     }
@@ -90,7 +96,9 @@ void release(void* pointer) noexcept {
     }
 }
 
-int live_allocations() { return device().live; }
+int live_allocations() {
+    return device().live;
+}
 
 std::byte* new_shared_slot() {
     static std::atomic<std::size_t> used = 0;
@@ -112,14 +120,17 @@ std::optional<bad_access> check_device_access(const void* pointer, std::size_t b
         if (below->second.live) {
             return std::nullopt;
         }
-        return bad_access{fault_kind::use_after_free, "byte " + std::to_string(address - below->first) +
-                                                          " of an allocation that was released"};
+        return bad_access{fault_kind::use_after_free,
+                          "byte " + std::to_string(address - below->first) + " of an allocation that was released"};
     }
-    const auto of = [](const auto& each) { return " an allocation of " + std::to_string(each->second.bytes) + " bytes"; };
+    const auto of = [](const auto& each) {
+        return " an allocation of " + std::to_string(each->second.bytes) + " bytes";
+    };
     if (above != allocations.end() && (below == allocations.end() || above->first - address < gap / 2)) {
-        return bad_access{fault_kind::out_of_bounds, std::to_string(above->first - address) + " bytes before" + of(above)};
+        return bad_access{fault_kind::out_of_bounds,
+                          std::to_string(above->first - address) + " bytes before" + of(above)};
     }
-    if (below == allocations.end()) {
+    if (below == allocations.end() || address - below->first > below->second.bytes + gap) {
         return bad_access{fault_kind::out_of_bounds, "an address outside every allocation"};
     }
     return bad_access{fault_kind::out_of_bounds, "byte " + std::to_string(address - below->first) + " of" + of(below)};

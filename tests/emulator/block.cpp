@@ -16,7 +16,9 @@ std::string name_of(int thread) {
            std::to_string(thread % 32) + ")";
 }
 
-std::string to_string(call_site where) { return std::string(where.file) + ":" + std::to_string(where.line); }
+std::string to_string(call_site where) {
+    return std::string(where.file) + ":" + std::to_string(where.line);
+}
 
 bool is_same(call_site a, call_site b) {
     return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
@@ -90,15 +92,10 @@ void block_runner::check_shared(const void* pointer, std::size_t bytes, access_k
     if (!found) {
         return;
     }
-    finding result{found->kind,
-                   action(kind, bytes) + " at byte " + std::to_string(offset) + " of shared memory (byte " +
-                       std::to_string(found->offset) + ")",
-                   code};
-    if (found->kind != fault_kind::uninitialised) {
-        result.earlier = name_of(found->thread) +
-                         (found->kind == fault_kind::in_flight ? " copies there"
-                          : found->wrote                       ? " wrote there"
-                                                               : " read there");
+    finding result{found->kind, action(kind, bytes) + " at byte " + std::to_string(offset) + " of shared memory", code};
+    if (found->thread >= 0) {
+        const char* const earlier[] = {" read there", " wrote there", " copies there"};
+        result.earlier = name_of(found->thread) + earlier[static_cast<int>(found->earlier)];
         result.earlier_code = found->code;
     }
     fail(std::move(result));
@@ -139,8 +136,8 @@ void block_runner::warp_barrier(call_site where) {
 void block_runner::check_same_call(const meeting& here, const char* call, call_site where) {
     if (here.arrived > 0 && (!is_same(here.where, where) || std::strcmp(here.call, call) != 0)) {
         fail({fault_kind::divergence, name_of(thread()) + " calls " + call + " at " + to_string(where) +
-                                          " while others wait for it in " + here.call + " at " +
-                                          to_string(here.where) + states()});
+                                          " while others wait for it in " + here.call + " at " + to_string(here.where) +
+                                          states()});
     }
 }
 

@@ -21,11 +21,9 @@ struct finding {
     fault_kind kind;
     std::string text;
     const void* code = nullptr;
-    std::string earlier; // what it is at odds with
+    std::string earlier{}; // what it is at odds with
     const void* earlier_code = nullptr;
 };
-
-enum class access_kind { read, write, copy };
 
 /// Sixteen bytes under way.
 struct pending_copy {
@@ -76,7 +74,7 @@ public:
 private:
     struct thread_state {
         const char* waits_in = nullptr; // the name of a call; null: it runs
-        call_site where;
+        call_site where{};
         bool has_finished = false;
         copy_queue copies;
     };
@@ -108,7 +106,7 @@ private:
 };
 
 /// The block of the thread that runs; null on the host.
-inline thread_local block_runner* running_block = nullptr;
+inline constinit thread_local block_runner* running_block = nullptr;
 
 // Threads [first, first + size) meet. The last to come does the work, and then it is anybody's turn.
 template <class Work>

@@ -10,9 +10,6 @@
 namespace emulator {
 namespace {
 
-// The instruction of the kernel that called the emulator.
-#define CALLING_CODE __builtin_return_address(0)
-
 void land(const pending_copy& copy) {
     if (copy.from != nullptr) {
         std::memcpy(copy.to, copy.from, 16);
@@ -21,14 +18,12 @@ void land(const pending_copy& copy) {
     }
 }
 
-std::uint16_t half_of(std::uint32_t pair, int which) { return static_cast<std::uint16_t>(pair >> (16 * which)); }
-
 // A product of two 16-bit numbers is exact in float.
 template <class T, class Lanes>
 void multiply_add(const Lanes& lanes) {
     const auto value = [](std::uint32_t pair, int which) {
         T number;
-        number.bits = half_of(pair, which);
+        number.bits = static_cast<std::uint16_t>(pair >> (16 * which));
         return static_cast<float>(number);
     };
     float a[16][16];
@@ -62,12 +57,22 @@ void multiply_add(const Lanes& lanes) {
 
 } // namespace
 
-int thread() { return running_block->thread(); }
-int block() { return running_block->block(); }
-std::byte* shared_memory() { return running_block->shared_memory(); }
+int thread() {
+    return running_block->thread();
+}
+int block() {
+    return running_block->block();
+}
+std::byte* shared_memory() {
+    return running_block->shared_memory();
+}
 
-void barrier(call_site where) { running_block->barrier(where); }
-void warp_barrier(call_site where) { running_block->warp_barrier(where); }
+void barrier(call_site where) {
+    running_block->barrier(where);
+}
+void warp_barrier(call_site where) {
+    running_block->warp_barrier(where);
+}
 
 float shuffle_xor(float value, int mask, call_site where) {
     struct {
@@ -102,7 +107,7 @@ std::uint32_t ballot(bool vote, call_site where) {
 }
 
 void copy_async(void* to_shared, const void* from_global, bool valid) {
-    const void* const code = CALLING_CODE;
+    const void* const code = __builtin_return_address(0);
     block_runner& block = *running_block;
     block.check_alignment(to_shared, 16, access_kind::copy, code);
     block.check_shared(to_shared, 16, access_kind::copy, code);
@@ -127,7 +132,18 @@ void copy_async(void* to_shared, const void* from_global, bool valid) {
     }
 }
 
-void commit_copies() { ++running_block->copies().open_group; }
+void copy_16_bytes(void* to_global, const void* from_shared) {
+    const void* const code = __builtin_return_address(0);
+    running_block->check_alignment(from_shared, 16, access_kind::read, code);
+    running_block->check_shared(from_shared, 16, access_kind::read, code);
+    running_block->check_alignment(to_global, 16, access_kind::write, code);
+    running_block->check_device(to_global, 16, access_kind::write, code);
+    std::memcpy(to_global, from_shared, 16);
+}
+
+void commit_copies() {
+    ++running_block->copies().open_group;
+}
 
 void wait_copies(int pending) {
     copy_queue& queue = running_block->copies();
@@ -142,7 +158,7 @@ void wait_copies(int pending) {
 }
 
 void load_matrices(std::uint32_t (&result)[4], const void* row, bool transposed, call_site where) {
-    const void* const code = CALLING_CODE;
+    const void* const code = __builtin_return_address(0);
     running_block->check_alignment(row, 16, access_kind::read, code);
     running_block->check_shared(row, 16, access_kind::read, code);
     struct {

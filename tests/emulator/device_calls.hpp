@@ -27,6 +27,7 @@ float shuffle_xor(float value, int mask, call_site where);
 std::uint32_t ballot(bool vote, call_site where);
 
 void copy_async(void* to_shared, const void* from_global, bool valid);
+void copy_16_bytes(void* to_global, const void* from_shared);
 void commit_copies();
 void wait_copies(int pending);
 

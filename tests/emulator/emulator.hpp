@@ -14,6 +14,9 @@
 // A CUDA thread is a fiber. Kernels are ordinary functions, compiled against the second implementation of
 // unmask/cuda/device.cuh and runtime.cuh under include/, and with -fsanitize=thread, whose hooks are the emulator's own.
 // One thread of the host at a time launches kernels and allocates memory.
+//
+// Not seen are mistakes in the original device.cuh itself, races between blocks in device memory, accesses by functions
+// that are not watched (memcpy, where the compiler calls it), and the GPU's errors of rounding.
 namespace emulator {
 
 /// When the bytes of an asynchronous copy arrive.
@@ -104,7 +107,8 @@ public:
         }
     }
     explicit buffer(const std::vector<T>& values) : buffer(values.size()) { assign(values); }
-    buffer(buffer&& other) noexcept : size_(std::exchange(other.size_, 0)), data_(std::exchange(other.data_, nullptr)) {}
+    buffer(buffer&& other) noexcept
+        : size_(std::exchange(other.size_, 0)), data_(std::exchange(other.data_, nullptr)) {}
     buffer& operator=(buffer other) noexcept {
         std::swap(size_, other.size_);
         std::swap(data_, other.data_);

@@ -11,7 +11,9 @@ namespace {
 constexpr std::size_t stack_size = 128 * 1024; // what is never touched costs nothing
 constexpr std::size_t guard = 4096;
 
-std::size_t size_of(int stacks) { return static_cast<std::size_t>(stacks) * stack_size; }
+std::size_t size_of(int stacks) {
+    return static_cast<std::size_t>(stacks) * stack_size;
+}
 
 } // namespace
 
@@ -39,7 +41,9 @@ void fibers::make_stacks(int count) {
 }
 
 // Staggered: at one distance from a page, all tops would compete for the same few lines of the cache.
-void* fibers::top_of_stack(int fiber) const { return stacks_ + size_of(fiber + 1) - 64 * (fiber * 5 % 64); }
+void* fibers::top_of_stack(int which) const {
+    return stacks_ + size_of(which + 1) - 64 * (which * 5 % 64);
+}
 
 void fibers::run(int count, const std::function<void()>& body, unsigned seed) {
     if (count > stack_count_) {

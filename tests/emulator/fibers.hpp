@@ -26,7 +26,7 @@ public:
     [[nodiscard]] bool toss_a_coin() { return random_() % 2 == 0; }
     /// Comes back after some other fiber has called resume.
     void wait() { go_on(); }
-    void resume(int fiber) { runnable_.push_back(fiber); }
+    void resume(int which) { runnable_.push_back(which); }
     void yield();
     /// Drops all fibers where they are: nothing on their stacks is destroyed.
     [[noreturn]] void abandon();
@@ -39,7 +39,7 @@ private:
 
     static void enter(boost::context::detail::transfer_t from);
     void make_stacks(int count);
-    [[nodiscard]] void* top_of_stack(int fiber) const;
+    [[nodiscard]] void* top_of_stack(int which) const;
     void go_on();
     void switch_to(fiber& next);
 

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "block.hpp"
-#include "host_access.hpp"
 #include "source_line.hpp"
 
 namespace emulator {
@@ -55,8 +54,9 @@ private:
 runner_pool runners;
 
 const char* name_of(fault_kind kind) {
-    const char* const names[] = {"race",       "read of bytes in flight", "uninitialised read", "out of bounds", "use after free",
-                                 "misaligned", "divergence",              "stuck",              "host access"};
+    const char* const names[] = {"race",          "bytes in flight", "uninitialised read",
+                                 "out of bounds", "use after free",  "misaligned",
+                                 "divergence",    "stuck",           "host access"};
     return names[static_cast<int>(kind)];
 }
 
@@ -73,13 +73,21 @@ const char* name_of(fault_kind kind) {
 
 } // namespace
 
-const settings& current_settings() { return in_force; }
-counters& counts() { return counted; }
+const settings& current_settings() {
+    return in_force;
+}
+counters& counts() {
+    return counted;
+}
 
 scoped_settings::scoped_settings(const settings& wanted) : before_(std::exchange(in_force, wanted)) {}
-scoped_settings::~scoped_settings() { in_force = before_; }
+scoped_settings::~scoped_settings() {
+    in_force = before_;
+}
 
-void note_host_access(const void* code) { host_access = code; }
+void note_host_access(const void* code) {
+    host_access = code;
+}
 
 bool is_possible(const grid& size) {
     return size.blocks > 0 && size.threads > 0 && size.threads <= 1024 &&

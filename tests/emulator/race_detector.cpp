@@ -16,7 +16,9 @@ const void* code_at(std::int32_t distance) {
     return reinterpret_cast<const void*>(reinterpret_cast<std::intptr_t>(&fixed) + distance);
 }
 
-int warp_of(int thread) { return thread / 32; }
+int warp_of(int thread) {
+    return thread / 32;
+}
 
 } // namespace
 
@@ -60,23 +62,24 @@ std::span<race_detector::cell> race_detector::cells_of(const shared_access& acce
     return std::span(cells_).subspan(begin, end - begin);
 }
 
-conflict race_detector::conflict_over(const cell& where, const record& other, fault_kind kind) const {
-    const auto offset = static_cast<std::size_t>(&where - cells_.data()) * bytes_a_cell;
-    return {kind, offset, other.thread, code_at(other.code), &other == &where.written};
+std::optional<conflict> race_detector::conflict_with_write(const record& written, int thread) const {
+    const bool in_flight = written.in_flight && written.clock >= block_start_;
+    const bool unordered = is_unordered(written, thread);
+    if (!in_flight && !unordered) {
+        return std::nullopt;
+    }
+    return conflict{unordered ? fault_kind::race : fault_kind::in_flight, written.thread, code_at(written.code),
+                    in_flight ? access_kind::copy : access_kind::write};
 }
 
 std::optional<conflict> race_detector::read(const shared_access& access) {
     const record reading = now(access);
     for (cell& each : cells_of(access)) {
-        const record& written = each.written;
-        if (written.clock < block_start_) {
-            return conflict_over(each, written, fault_kind::uninitialised);
+        if (each.written.clock < block_start_) {
+            return conflict{fault_kind::uninitialised, -1, nullptr, access_kind::read};
         }
-        if (written.in_flight) {
-            return conflict_over(each, written, fault_kind::in_flight);
-        }
-        if (is_unordered(written, access.thread)) {
-            return conflict_over(each, written, fault_kind::race);
+        if (const auto found = conflict_with_write(each.written, access.thread)) {
+            return found;
         }
         remember_read(each, reading);
     }
@@ -85,12 +88,12 @@ std::optional<conflict> race_detector::read(const shared_access& access) {
 
 std::optional<conflict> race_detector::check_write(const shared_access& access) {
     for (const cell& each : cells_of(access)) {
-        if (each.written.in_flight && each.written.clock >= block_start_) {
-            return conflict_over(each, each.written, fault_kind::in_flight);
+        if (const auto found = conflict_with_write(each.written, access.thread)) {
+            return found;
         }
-        for (const record* other : {&each.written, &each.read, &each.also_read}) {
-            if (is_unordered(*other, access.thread)) {
-                return conflict_over(each, *other, fault_kind::race);
+        for (const record* read : {&each.read, &each.also_read}) {
+            if (is_unordered(*read, access.thread)) {
+                return conflict{fault_kind::race, read->thread, code_at(read->code), access_kind::read};
             }
         }
     }

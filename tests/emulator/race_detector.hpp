@@ -22,6 +22,8 @@ namespace emulator {
 // Threads may well share a word, but hardly a 16-bit number.
 inline constexpr std::size_t bytes_a_cell = 2;
 
+enum class access_kind { read, write, copy };
+
 struct shared_access {
     std::size_t offset;
     std::size_t bytes;
@@ -32,10 +34,9 @@ struct shared_access {
 /// Why an access is wrong, and with whose earlier one it is at odds.
 struct conflict {
     fault_kind kind;
-    std::size_t offset;
     int thread;
     const void* code;
-    bool wrote;
+    access_kind earlier;
 };
 
 class race_detector {
@@ -72,7 +73,7 @@ private:
     void remember_read(cell& where, const record& read) const;
     std::optional<conflict> check_write(const shared_access& access);
     std::span<cell> cells_of(const shared_access& access);
-    [[nodiscard]] conflict conflict_over(const cell& where, const record& other, fault_kind kind) const;
+    [[nodiscard]] std::optional<conflict> conflict_with_write(const record& written, int thread) const;
 
     std::array<std::uint32_t, 32> clocks_{};
     std::uint32_t block_start_ = 1;

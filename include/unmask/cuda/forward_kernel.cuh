@@ -6,6 +6,7 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/block_order.cuh>
+#include <unmask/cuda/block_state.cuh>
 #include <unmask/cuda/device.cuh>
 #include <unmask/cuda/fragment_softmax.cuh>
 #include <unmask/cuda/key_tiles.cuh>
@@ -13,6 +14,7 @@
 #include <unmask/cuda/kernel_call.cuh>
 #include <unmask/cuda/score_fragment.cuh>
 #include <unmask/cuda/shared_tile.cuh>
+#include <unmask/cuda/split_states.cuh>
 #include <unmask/cuda/tile_plan.cuh>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/sink_policy.hpp>
@@ -24,12 +26,6 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::gpu {
 
-// Where the parts of split keys leave what they know of each row, for merge_kernel.
-struct split_states {
-    float* output;      // [parts][sequences · kv_heads][rows][head_dim], divided by its sum
-    float* log_sum_exp; // [parts][sequences · kv_heads][rows], base 2
-};
-
 template <class T, mask_policy Mask, sink_policy Sink>
 struct forward_parameters {
     kernel_call<T> call;
@@ -39,42 +35,18 @@ struct forward_parameters {
     Sink sink;
 };
 
-// What a block works on.
-struct block_unit {
-    int sequence;
-    int kv_head;
-    int rows; // of the kv head, those past the sequence's length not counted
-    int keys;
-    int part;
-    int first_row;
-};
-
-// A block's shared memory. What all threads know alike is here and not in registers, which are scarce. Outputs leave
-// through the tile of queries.
+// A block's shared memory. Outputs leave through the tile of queries.
 template <class Plan, mask_policy Mask>
 struct forward_memory {
     using query_tile = shared_tile<Plan::rows, Plan::head_dim>;
     using key_value_tile = shared_tile<Plan::keys, Plan::head_dim>;
-    using windows = key_windows<Plan::rows, Mask>;
-    using tile_list = key_tiles<Plan::keys>;
-    static constexpr int bytes = query_tile::bytes + 2 * key_value_tile::bytes + windows::bytes +
-                                 Plan::rows * static_cast<int>(sizeof(float)) +
-                                 static_cast<int>(sizeof(typename tile_list::state) + sizeof(block_unit));
+    using state_type = block_state<Plan::rows, Plan::keys, Mask>;
+    static constexpr int bytes = query_tile::bytes + 2 * key_value_tile::bytes + state_type::bytes;
 
     UNMASK_DEVICE static query_tile queries() { return {device::shared_memory()}; }
     UNMASK_DEVICE static key_value_tile keys() { return {queries().data + query_tile::bytes}; }
     UNMASK_DEVICE static key_value_tile values() { return {keys().data + key_value_tile::bytes}; }
-    UNMASK_DEVICE static windows seen() {
-        return {reinterpret_cast<int*>(values().data + key_value_tile::bytes)};
-    }
-    UNMASK_DEVICE static float* sink_scores() { // [rows]
-        return reinterpret_cast<float*>(values().data + key_value_tile::bytes + windows::bytes);
-    }
-    UNMASK_DEVICE static tile_list tiles() {
-        return {reinterpret_cast<typename tile_list::state*>(sink_scores() + Plan::rows)};
-    }
-    UNMASK_DEVICE static block_unit& unit() { return *reinterpret_cast<block_unit*>(tiles().memory + 1); }
-    UNMASK_DEVICE static int* order() { return reinterpret_cast<int*>(keys().data); } // before there are keys
+    UNMASK_DEVICE static state_type state() { return {values().data + key_value_tile::bytes}; }
 };
 
 template <class Plan, class T, mask_policy Mask, sink_policy Sink>
@@ -83,48 +55,46 @@ public:
     UNMASK_DEVICE explicit forward_block(const forward_parameters<T, Mask, Sink>& parameters) : p_(parameters) {}
 
     UNMASK_DEVICE void run() {
-        if (!begin()) {
-            return; // the grid is padded
+        if (!memory::state().begin(p_.call, p_.grid, p_.mask, device::block(),
+                                   reinterpret_cast<int*>(memory::keys().data))) {
+            return;
         }
-        const auto positions = [&] { return positions_of(memory::unit(), memory::unit().first_row); };
-        key_tile tile{};
-        bool more = memory::tiles().next(p_.mask, positions, memory::unit().keys, tile);
+        copy_queries();
+        key_tile tile;
+        bool more = memory::state().next(p_.call, p_.mask, tile);
         if (more) {
-            copy_tile(memory::keys(), p_.call.key, tile.begin);
+            copy_tile(memory::keys(), p_.call.key, tile.begin());
         }
         device::commit_copies();
         device::wait_copies<0>();
         device::barrier();
         start();
 
-        const bool capped = p_.call.cap > 0.0F;
-        const bool negated = !capped && p_.call.score_factor <= 0.0F; // softmax wants a positive factor
-        const float factor = capped || negated ? 1.0F : p_.call.score_factor;
         while (more) {
-            copy_tile(memory::values(), p_.call.value, tile.begin);
+            copy_tile(memory::values(), p_.call.value, tile.begin());
             device::commit_copies();
             const key_tile current = tile;
-            more = memory::tiles().next(p_.mask, positions, memory::unit().keys, tile);
+            more = memory::state().next(p_.call, p_.mask, tile);
             fragment<Plan::row_tiles, Plan::score_tiles> scores;
             multiply_scores<T>(memory::queries(), warp_row(), memory::keys(), scores);
             device::wait_copies<0>();
             device::barrier(); // values are here, and nobody needs the keys any more
 
             if (more) {
-                copy_tile(memory::keys(), p_.call.key, tile.begin);
+                copy_tile(memory::keys(), p_.call.key, tile.begin());
             }
             device::commit_copies();
-            if (capped) {
+            if (p_.call.cap > 0.0F) {
                 scores.for_each([&](float& score, int, int, int) { score = p_.call.capped(score); });
-            } else if (negated) {
+            } else if (p_.call.softmax_factor != p_.call.score_factor) {
                 scores.for_each([&](float& score, int, int, int) { score *= p_.call.score_factor; });
             }
-            if (current.partial) {
-                const block_unit& unit = memory::unit();
-                hide_scores(p_.call, p_.mask, memory::seen(), warp_row(), unit.first_row, unit.rows, current.begin,
+            if (current.partial()) {
+                const block_unit& unit = memory::state().unit();
+                hide_scores(p_.call, p_.mask, memory::state().seen(), warp_row(), unit.first_row, unit.rows, current.begin(),
                             unit.keys, scores);
             }
-            softmax_.absorb(scores, factor, output_);
+            softmax_.absorb(scores, p_.call.softmax_factor, output_);
             multiply_values<T>(scores, memory::values(), output_);
             device::wait_copies<0>();
             device::barrier(); // the next keys are here, and nobody needs the values any more
@@ -142,65 +112,19 @@ private:
 
     UNMASK_DEVICE static int warp_row() { return device::warp() * Plan::row_tiles * 16; }
 
-    // The positions of a block's rows.
-    UNMASK_DEVICE range positions_of(const block_unit& unit, int first) const {
-        const int last = smaller_of(first + Plan::rows, unit.rows);
-        return first < last ? range{p_.call.position_of(first), p_.call.position_of(last - 1) + 1} : range{};
-    }
-
-    // A block's work, if it begins with row `first`.
-    UNMASK_DEVICE int visited_keys(const block_unit& unit, int first) const {
-        const range positions = positions_of(unit, first);
-        index_t visited = 0;
-        if (!positions.empty()) {
-            const auto seen = p_.mask.key_ranges(positions.begin, positions.end, unit.keys);
-            UNMASK_UNROLL
-            for (int i = 0; i < decltype(seen)::capacity; ++i) {
-                visited += seen.at(i).end - seen.at(i).begin;
-            }
-        }
-        return static_cast<int>(visited);
-    }
-
-    // Finds out what there is to do; false if nothing. Prepares all that is needed once: the queries, the keys that each
-    // row sees, the list of tiles.
-    UNMASK_DEVICE bool begin() const {
-        const block_work work = work_of(p_.grid, device::block());
-        block_unit unit{};
-        unit.sequence = work.unit / p_.call.kv_heads;
-        unit.kv_head = work.unit % p_.call.kv_heads;
-        unit.rows = p_.call.queries(unit.sequence) * p_.call.group;
-        unit.keys = p_.call.keys(unit.sequence);
-        unit.part = work.part;
-        int tile = work.tile;
-        if (p_.grid.uneven) {
-            tile = longest_tile(p_.grid, tile, memory::order(),
-                                [&](int each) { return visited_keys(unit, each * Plan::rows); });
-        }
-        unit.first_row = tile * Plan::rows;
-        if (tile >= p_.grid.tiles) {
-            return false;
-        }
+    UNMASK_DEVICE void copy_queries() const {
+        const block_unit& unit = memory::state().unit();
+        const int last = larger_of(unit.rows - 1, 0);
         memory::queries().template copy_rows<Plan::threads>(
             unit.rows - unit.first_row, p_.call.head_dim, [&](int row) {
-                const int at = smaller_of(unit.first_row + row, larger_of(unit.rows - 1, 0));
+                const int at = smaller_of(unit.first_row + row, last);
                 return p_.call.query.row(unit.sequence, p_.call.query_of(at), p_.call.head_of(unit.kv_head, at));
             });
-        const int thread = device::thread();
-        if (thread < Plan::rows) {
-            memory::seen().set(p_.call, p_.mask, thread, unit.first_row + thread, unit.rows, unit.keys);
-        }
-        if (thread == 0) {
-            memory::unit() = unit;
-            memory::tiles().set(p_.mask, positions_of(unit, unit.first_row), unit.keys, unit.part, p_.grid.parts);
-        }
-        device::barrier();
-        return true;
     }
 
     UNMASK_DEVICE void copy_tile(const typename memory::key_value_tile& to, const tensor<const T>& from,
                                  int begin) const {
-        const block_unit& unit = memory::unit();
+        const block_unit& unit = memory::state().unit();
         const T* first = from.row(unit.sequence, begin, unit.kv_head);
         const int stride = device::opaque(static_cast<int>(from.position_stride)); // or all rows' addresses are kept
         to.template copy_rows<Plan::threads>(
@@ -209,12 +133,12 @@ private:
 
     // Before the first key: nothing seen, or the sink alone. Of split keys, the first part has it.
     UNMASK_DEVICE void start() {
-        const block_unit& unit = memory::unit();
+        const block_unit& unit = memory::state().unit();
         const bool with_sink = Sink::present && unit.part == 0;
         output_.clear();
         if constexpr (Sink::present) {
             if (device::thread() < Plan::rows) {
-                memory::sink_scores()[device::thread()] = sink_score(unit, device::thread());
+                memory::state().sink_scores()[device::thread()] = sink_score(unit, device::thread());
             }
             device::barrier();
         }
@@ -223,7 +147,7 @@ private:
             UNMASK_UNROLL
             for (int h = 0; h < 2; ++h) {
                 softmax_.largest[i][h] =
-                    with_sink ? memory::sink_scores()[warp_row() + fragment_row(i, h)] : minus_infinity;
+                    with_sink ? memory::state().sink_scores()[warp_row() + fragment_row(i, h)] : minus_infinity;
                 softmax_.sum[i][h] = with_sink && device::lane() % 4 == 0 ? 1.0F : 0.0F;
             }
         }
@@ -258,7 +182,7 @@ private:
 
     // Rows past a sequence's length have seen nothing: they get output 0, log-sum-exp −∞ like any other such row.
     UNMASK_DEVICE void write_output() const {
-        const block_unit& unit = memory::unit();
+        const block_unit& unit = memory::state().unit();
         const int all_rows = p_.call.query_length * p_.call.group;
         UNMASK_UNROLL
         for (int i = 0; i < Plan::row_tiles; ++i) {
@@ -293,9 +217,9 @@ private:
     }
 
     UNMASK_DEVICE void write_state() const {
-        const block_unit& unit = memory::unit();
+        const block_unit& unit = memory::state().unit();
         const int all_rows = p_.call.query_length * p_.call.group;
-        const index_t first = (static_cast<index_t>(unit.part) * p_.grid.units + (unit.sequence * p_.call.kv_heads + unit.kv_head)) * all_rows + unit.first_row;
+        const index_t first = split_states::row(p_.call, unit.part, unit.sequence, unit.kv_head, unit.first_row);
         UNMASK_UNROLL
         for (int i = 0; i < Plan::row_tiles; ++i) {
             UNMASK_UNROLL

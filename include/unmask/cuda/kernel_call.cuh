@@ -53,6 +53,7 @@ struct kernel_call {
     int group; // query heads that share a kv head
     int head_dim;
     float score_factor; // q · k times this is a score in base 2, if scores are not capped
+    float softmax_factor; // what is left of it for softmax: 1 where scores are capped or the factor is not positive
     float cap;          // of scores in base 2; 0: none
     float cap_factor;   // q · k times this is twice the argument of tanh, in base 2
     index_t query_offset;

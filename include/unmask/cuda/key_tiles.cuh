@@ -11,16 +11,19 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::gpu {
 
-// A tile of keys to visit.
+// A tile of keys to visit, in one register: tiles begin at even keys.
 struct key_tile {
-    int begin;
-    bool partial; // its scores must be masked
+    int begin_and_partial = 0;
+
+    UNMASK_DEVICE int begin() const { return begin_and_partial & ~1; }
+    UNMASK_DEVICE bool partial() const { return (begin_and_partial & 1) != 0; } // its scores must be masked
 };
 
 // The key tiles that some queries must visit, in rising order. The lanes of a warp ask the mask about 32 tiles at once,
 // each about its own; what they found is one bit a tile, in shared memory. A thread remembers nothing but its tile.
 template <int Size>
 struct key_tiles {
+    static_assert(Size % 2 == 0);
     struct state {
         int next; // the first tile not asked about; bit 0 is tile next − 32
         int last;
@@ -48,7 +51,7 @@ struct key_tiles {
     // Moves on from `tile`; false if it was the last one. positions() gives what `set` got. By all threads of the block.
     template <mask_policy Mask, class Positions>
     UNMASK_DEVICE bool next(const Mask& mask, const Positions& positions, int keys, key_tile& tile) const {
-        const int passed = tile.begin / Size - (memory->next - device::warp_size);
+        const int passed = tile.begin() / Size - (memory->next - device::warp_size);
         std::uint32_t visit = memory->visit & device::shift_left(~1U, static_cast<std::uint32_t>(passed));
         while (visit == 0) {
             if (memory->next >= memory->last) {
@@ -62,7 +65,7 @@ struct key_tiles {
             visit = memory->visit;
         }
         const int bit = device::lowest_bit(visit);
-        tile = {(memory->next - device::warp_size + bit) * Size, (memory->full >> bit & 1U) == 0};
+        tile = {(memory->next - device::warp_size + bit) * Size + ((memory->full >> bit & 1U) == 0 ? 1 : 0)};
         return true;
     }
 
@@ -77,10 +80,8 @@ private:
         if (tile < before.last) {
             const auto seen = mask.key_ranges(positions.begin, positions.end, keys);
             bool met = false;
-            UNMASK_UNROLL
-            for (int i = 0; i < decltype(seen)::capacity; ++i) {
-                met = met || !intersect(seen.at(i), {begin, end}).empty();
-            }
+            unrolled<decltype(seen)::capacity>(
+                [&](int i) { met = met || !intersect(seen.at(i), {begin, end}).empty(); });
             if (met) {
                 kind = mask.classify(positions.begin, positions.end, begin, end);
             }

@@ -64,12 +64,11 @@ struct extra_sink {
         const range sink_keys = detail::intersect({k_begin, k_end}, sinks());
         if (sink_keys.empty()) { // the sinks see none of these keys: they are a hole in what the inner mask says
             const auto seen = inner.query_ranges(content(k_begin), content(k_end), content(queries));
-            UNMASK_UNROLL
-            for (int i = 0; i < inner_capacity; ++i) {
+            detail::unrolled<inner_capacity>([&](int i) {
                 const range each = seen.at(i);
                 result.append({each.begin, detail::smaller(each.end, position)});
                 result.append({detail::larger(each.begin, position) + count, each.end + count});
-            }
+            });
         } else { // all content, and of the sinks those that see themselves
             result.append({0, detail::smaller(position, queries)});
             result.append(detail::clip(sink_keys, queries));
@@ -107,12 +106,11 @@ private:
     template <int Capacity>
     UNMASK_HOST_DEVICE constexpr ranges<Capacity + 1> with_sinks(const ranges<Capacity>& seen, index_t keys) const {
         ranges<Capacity> moved;
-        UNMASK_UNROLL
-        for (int i = 0; i < Capacity; ++i) {
+        detail::unrolled<Capacity>([&](int i) {
             const range each = seen.at(i);
             moved.append({each.begin < position ? each.begin : each.begin + count,
                           each.end <= position ? each.end : each.end + count});
-        }
+        });
         return set_union(moved, ranges<1>(detail::clip(sinks(), keys)));
     }
 };

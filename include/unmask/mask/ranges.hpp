@@ -23,6 +23,15 @@ UNMASK_HOST_DEVICE constexpr range intersect(range a, range b) {
     return {larger(a.begin, b.begin), smaller(a.end, b.end)};
 }
 UNMASK_HOST_DEVICE constexpr range clip(range a, index_t length) { return intersect(a, {0, length}); }
+// Calls body(0) … body(Count − 1), written out one after another: an array whose indices are constants from the start stays
+// in the registers of a GPU.
+template <int Count, class Body>
+UNMASK_HOST_DEVICE constexpr void unrolled(const Body& body) {
+    if constexpr (Count > 0) {
+        unrolled<Count - 1>(body);
+        body(Count - 1);
+    }
+}
 } // namespace detail
 
 /// At most Capacity half-open ranges, sorted, disjoint and not touching. Capacity is a constant of the mask policy.
@@ -44,31 +53,21 @@ struct ranges {
         if (next.empty()) {
             return;
         }
-        // Every item is asked whether it is the one: with constant indices, GPU compilers keep all of them in registers.
-        bool merged = false;
-        UNMASK_UNROLL
-        for (int i = 0; i < Capacity; ++i) {
-            if (i == count - 1 && next.begin <= items[i].end) {
-                items[i].end = detail::larger(items[i].end, next.end);
-                merged = true;
+        const bool grows = count > 0 && next.begin <= at(count - 1).end;
+        const int place = grows ? count - 1 : count;
+        detail::unrolled<Capacity>([&](int i) {
+            if (i == place) {
+                items[i] = {grows ? items[i].begin : next.begin,
+                            grows ? detail::larger(items[i].end, next.end) : next.end};
             }
-        }
-        if (!merged) {
-            UNMASK_UNROLL
-            for (int i = 0; i < Capacity; ++i) {
-                items[i] = i == count ? next : items[i];
-            }
-            ++count;
-        }
+        });
+        count = place + 1;
     }
 
     /// items[i], an empty range past the last one.
     UNMASK_HOST_DEVICE constexpr range at(int i) const {
         range result{};
-        UNMASK_UNROLL
-        for (int j = 0; j < Capacity; ++j) {
-            result = j == i && j < count ? items[j] : result;
-        }
+        detail::unrolled<Capacity>([&](int j) { result = j == i && j < count ? items[j] : result; });
         return result;
     }
 
@@ -78,10 +77,7 @@ struct ranges {
 
     UNMASK_HOST_DEVICE constexpr bool contains(index_t position) const {
         bool found = false;
-        UNMASK_UNROLL
-        for (int i = 0; i < Capacity; ++i) {
-            found = found || (i < count && items[i].contains(position));
-        }
+        detail::unrolled<Capacity>([&](int i) { found = found || at(i).contains(position); });
         return found;
     }
 };
@@ -90,13 +86,9 @@ struct ranges {
 template <int A, int B>
 UNMASK_HOST_DEVICE constexpr ranges<A + B - 1> intersection(const ranges<A>& a, const ranges<B>& b) {
     ranges<A + B - 1> result;
-    UNMASK_UNROLL
-    for (int i = 0; i < A; ++i) {
-        UNMASK_UNROLL
-        for (int j = 0; j < B; ++j) {
-            result.append(detail::intersect(a.at(i), b.at(j)));
-        }
-    }
+    detail::unrolled<A>([&](int i) {
+        detail::unrolled<B>([&](int j) { result.append(detail::intersect(a.at(i), b.at(j))); });
+    });
     return result;
 }
 
@@ -106,13 +98,12 @@ UNMASK_HOST_DEVICE constexpr ranges<A + B> set_union(const ranges<A>& a, const r
     ranges<A + B> result;
     int i = 0;
     int j = 0;
-    UNMASK_UNROLL
-    for (int step = 0; step < A + B; ++step) {
+    detail::unrolled<A + B>([&](int) {
         const bool from_a = j >= b.count || (i < a.count && a.at(i).begin <= b.at(j).begin);
         result.append(from_a ? a.at(i) : b.at(j));
         i += from_a ? 1 : 0;
         j += from_a ? 0 : 1;
-    }
+    });
     return result;
 }
 
@@ -121,12 +112,11 @@ template <int A>
 UNMASK_HOST_DEVICE constexpr ranges<A + 1> complement(const ranges<A>& a, index_t length) {
     ranges<A + 1> result;
     index_t next = 0;
-    UNMASK_UNROLL
-    for (int i = 0; i < A; ++i) {
+    detail::unrolled<A>([&](int i) {
         const range each = a.at(i);
         result.append({next, detail::smaller(each.empty() ? next : each.begin, length)});
         next = each.empty() ? next : each.end;
-    }
+    });
     result.append({next, length});
     return result;
 }

@@ -65,9 +65,9 @@ struct tensor_view {
     [[nodiscard]] constexpr bool empty() const { return data == nullptr; }
 
     /// A view of T is a view of const T.
-    constexpr operator tensor_view<const T, Rank>() const
+    template <std::same_as<const T> Constant>
         requires(!std::is_const_v<T>)
-    {
+    constexpr operator tensor_view<Constant, Rank>() const {
         return {data, extents, strides};
     }
 };

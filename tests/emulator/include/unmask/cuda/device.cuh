@@ -44,11 +44,12 @@ UNMASK_DEVICE std::uint32_t ballot(bool vote, call_site where = call_site::here(
 UNMASK_DEVICE void copy_async(void* to_shared, const void* from_global, bool valid) {
     ::emulator::copy_async(to_shared, from_global, valid);
 }
+UNMASK_DEVICE void copy_16_bytes(void* to_global, const void* from_shared) {
+    ::emulator::copy_16_bytes(to_global, from_shared);
+}
 UNMASK_DEVICE void commit_copies() { ::emulator::commit_copies(); }
 template <int Pending>
-UNMASK_DEVICE void wait_copies() {
-    ::emulator::wait_copies(Pending);
-}
+UNMASK_DEVICE void wait_copies() { ::emulator::wait_copies(Pending); }
 
 UNMASK_DEVICE void load_matrices(std::uint32_t (&result)[4], const void* row, call_site where = call_site::here()) {
     ::emulator::load_matrices(result, row, false, where);
@@ -67,7 +68,9 @@ UNMASK_DEVICE void multiply_add(float (&c)[4], const std::uint32_t (&a)[4], std:
 
 template <class T>
 UNMASK_DEVICE std::uint32_t pack(float low, float high) {
-    const auto bits = [](float x) -> std::uint32_t { return std::isnan(x) ? 0x7fffU : T(x).bits; }; // the GPU's only NaN
+    const auto bits = [](float x) -> std::uint32_t {
+        return std::isnan(x) ? 0x7fffU : T(x).bits;
+    }; // the GPU's only NaN
     return bits(low) | bits(high) << 16;
 }
 
@@ -78,6 +81,12 @@ UNMASK_DEVICE float without_subnormal(float x) {
 UNMASK_DEVICE float exp2(float x) { return without_subnormal(std::exp2(x)); }
 UNMASK_DEVICE float log2(float x) { return std::log2(without_subnormal(x)); }
 UNMASK_DEVICE float reciprocal(float x) { return without_subnormal(1.0F / without_subnormal(x)); }
+
+template <class Integer>
+UNMASK_DEVICE Integer opaque(Integer value) {
+    static_assert(sizeof(Integer) == 4);
+    return value;
+}
 
 UNMASK_DEVICE std::uint32_t shift_left(std::uint32_t word, std::uint32_t bits) { return bits < 32 ? word << bits : 0; }
 UNMASK_DEVICE int lowest_bit(std::uint32_t word) { return std::countr_zero(word); }

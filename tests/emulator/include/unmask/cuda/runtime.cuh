@@ -69,7 +69,9 @@ inline void* allocate_async(std::size_t bytes, cuda_stream) {
     expect_success(memory != nullptr ? 0 : 2, "cudaMallocAsync"); // cudaErrorMemoryAllocation
     return memory;
 }
-inline void free_async(void* memory, cuda_stream) noexcept { emulator::release(memory); }
+inline void free_async(void* memory, cuda_stream) noexcept {
+    emulator::release(memory);
+}
 
 } // namespace detail
 UNMASK_NAMESPACE_END

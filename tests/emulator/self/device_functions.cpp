@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "device_functions.hpp"
+
+#include <unmask/cuda/device.cuh>
+
+namespace test {
+
+using namespace unmask::detail::device;
+using unmask::bfloat16;
+using unmask::float16;
+
+void load_four_matrices(load_case c) {
+    std::byte* const row = shared_memory() + 16 * lane();
+    copy_async(row, c.matrices + 8 * lane(), true);
+    commit_copies();
+    wait_copies<0>();
+    warp_barrier();
+    std::uint32_t result[4];
+    load_matrices(result, row);
+    for (int i = 0; i < 4; ++i) {
+        c.plain[4 * lane() + i] = result[i];
+    }
+    load_matrices_transposed(result, row);
+    for (int i = 0; i < 4; ++i) {
+        c.transposed[4 * lane() + i] = result[i];
+    }
+}
+
+void exchange(warp_case c) {
+    for (int mask = 0; mask < 32; ++mask) {
+        c.shuffled[32 * mask + lane()] = shuffle_xor(c.values[lane()], mask);
+    }
+    c.ballots[lane()] = ballot(c.values[lane()] > 16);
+}
+
+// As kernels do it: tiles by asynchronous copies, fragments by load_matrices, a warp for 16 rows.
+template <class T, bool right>
+void tile_product(product_case c) {
+    constexpr int row_bytes = 32;
+    std::byte* const a_tile = shared_memory();
+    std::byte* const b_tile = a_tile + 32 * row_bytes;
+    copy_async(a_tile + 16 * thread(), c.a + 8 * thread(), true);
+    if (warp() == 0) {
+        copy_async(b_tile + 16 * lane(), c.b + 8 * lane(), true);
+    }
+    commit_copies();
+    wait_copies<0>();
+    barrier();
+    std::uint32_t a[4];
+    std::uint32_t b[4];
+    load_matrices(a, a_tile + (16 * warp() + lane() % 16) * row_bytes + lane() / 16 * 16);
+    load_matrices_transposed(b, b_tile + lane() % 16 * row_bytes + lane() / 16 * 16);
+    for (int half = 0; half < 2; ++half) {
+        float sums[4] = {};
+        multiply_add<T>(sums, a, b[2 * half], b[2 * half + 1]);
+        for (int i = 0; i < 4; ++i) {
+            const int row = 16 * warp() + lane() / 4 + 8 * (i / 2);
+            const int column = 8 * half + (right ? 2 * (lane() % 4) + i % 2 : lane() % 4 + 4 * (i % 2));
+            c.c[16 * row + column] = sums[i];
+        }
+    }
+}
+template void tile_product<bfloat16, true>(product_case);
+template void tile_product<bfloat16, false>(product_case);
+template void tile_product<float16, true>(product_case);
+
+} // namespace test
