@@ -134,7 +134,7 @@ void block_runner::warp_barrier(call_site where) {
 }
 
 void block_runner::check_same_call(const meeting& here, const char* call, call_site where) {
-    if (here.arrived > 0 && (!is_same(here.where, where) || std::strcmp(here.call, call) != 0)) {
+    if (here.arrived > 0 && (!is_same(here.where, where) || here.call != call)) {
         fail({fault_kind::divergence, name_of(thread()) + " calls " + call + " at " + to_string(where) +
                                           " while others wait for it in " + here.call + " at " + to_string(here.where) +
                                           states()});

@@ -12,6 +12,13 @@
 
 UNMASK_NAMESPACE_BEGIN
 
+namespace detail {
+// What the concept below asks with: not a lambda, which nvcc does not take there.
+struct any_task {
+    void operator()(index_t /*task*/, int /*worker*/) const {}
+};
+} // namespace detail
+
 /// An executor of the host: who runs the tasks of a call. cpu_executor is one; a thread pool of your own becomes one
 /// with two members:
 ///
@@ -24,7 +31,7 @@ UNMASK_NAMESPACE_BEGIN
 template <class E>
 concept host_executor = requires(const E& exec, index_t tasks) {
     { exec.workers() } -> std::convertible_to<int>;
-    exec.parallel_for(tasks, [](index_t /*task*/, int /*worker*/) {});
+    exec.parallel_for(tasks, detail::any_task{});
 };
 
 /// Runs work on the host's cores: with OpenMP where the including project compiles with it, otherwise on the calling

@@ -11,6 +11,11 @@
 #include <unmask/cpu/simd.hpp>
 #include <unmask/cpu/tile_product.hpp>
 
+#if defined(__CUDACC__) // nvcc hands the unrolling of loops on to the host's compiler, but says that it knows no such pragma
+#pragma nv_diagnostic push
+#pragma nv_diag_suppress 1675
+#endif
+
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
@@ -121,3 +126,7 @@ private:
 
 } // namespace detail
 UNMASK_NAMESPACE_END
+
+#if defined(__CUDACC__)
+#pragma nv_diagnostic pop
+#endif

@@ -12,6 +12,11 @@
 
 // The products of tiles that stay in cache, C = A · B: everything else in this folder exists to feed them.
 
+#if defined(__CUDACC__) // nvcc hands the unrolling of loops on to the host's compiler, but says that it knows no such pragma
+#pragma nv_diagnostic push
+#pragma nv_diag_suppress 1675
+#endif
+
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
@@ -139,3 +144,7 @@ template <class Products, product Kind, bool Transposed, class Between = nothing
 
 } // namespace detail
 UNMASK_NAMESPACE_END
+
+#if defined(__CUDACC__)
+#pragma nv_diagnostic pop
+#endif

@@ -18,6 +18,10 @@ public:
     virtual void deallocate(void* memory, std::size_t bytes, cuda_stream stream) noexcept = 0;
 };
 
+/// The head dimensions that kernels for tensor cores are compiled for, in rising order. Others are rounded up to the next.
+template <int... HeadDims>
+struct head_dims {};
+
 /// Runs on the current CUDA device. Calls enqueue their work on `stream` and return without waiting for it; nothing is
 /// read from or written to the tensors before the stream gets there. Every call can be captured in a CUDA graph.
 ///
@@ -25,8 +29,20 @@ public:
 /// cudaMallocAsync and cudaFreeAsync. Tensors, and what masks and sinks point to, lie in memory that the device can read.
 /// Throws cuda_error, with the call's name, if CUDA reports one.
 struct cuda_executor {
+    using kernels = head_dims<32, 64, 96, 128, 192, 256>;
+
     cuda_stream stream = nullptr;
     device_memory_resource* memory = nullptr;
+};
+
+/// A cuda_executor for programs that know their head dimensions: it compiles kernels for these alone, and so in a fraction
+/// of the time. Larger head dimensions run without tensor cores.
+template <int... HeadDims>
+struct cuda_executor_for : cuda_executor {
+    using kernels = head_dims<HeadDims...>;
+
+    explicit cuda_executor_for(cuda_stream on = nullptr, device_memory_resource* from = nullptr)
+        : cuda_executor{on, from} {}
 };
 
 namespace detail {

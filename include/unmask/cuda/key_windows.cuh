@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/device.cuh>
@@ -15,7 +16,7 @@ namespace detail::gpu {
 template <mask_policy Mask>
 constexpr int window_count() {
     if constexpr (row_mask_policy<Mask>) {
-        return decltype(static_cast<const Mask*>(nullptr)->row(index_t{}, index_t{}))::capacity;
+        return decltype(std::declval<const Mask&>().row(index_t{}, index_t{}))::capacity;
     } else {
         return 0;
     }

@@ -45,13 +45,19 @@ inline void expect_success(cudaError_t code, const char* call) {
 /// What the current device is.
 struct device_properties {
     int multiprocessors = 0;
+    int cache_bytes = 0; // of the second level
 
     static device_properties current() {
         int device = 0;
         device_properties result;
         expect_success(cudaGetDevice(&device), "cudaGetDevice");
-        expect_success(cudaDeviceGetAttribute(&result.multiprocessors, cudaDevAttrMultiProcessorCount, device),
-                       "cudaDeviceGetAttribute");
+        const auto ask = [&](cudaDeviceAttr attribute) {
+            int value = 0;
+            expect_success(cudaDeviceGetAttribute(&value, attribute, device), "cudaDeviceGetAttribute");
+            return value;
+        };
+        result.multiprocessors = ask(cudaDevAttrMultiProcessorCount);
+        result.cache_bytes = ask(cudaDevAttrL2CacheSize);
         return result;
     }
 };

@@ -68,9 +68,8 @@ UNMASK_DEVICE void multiply_add(float (&c)[4], const std::uint32_t (&a)[4], std:
 
 template <class T>
 UNMASK_DEVICE std::uint32_t pack(float low, float high) {
-    const auto bits = [](float x) -> std::uint32_t {
-        return std::isnan(x) ? 0x7fffU : T(x).bits;
-    }; // the GPU's only NaN
+    // The GPU makes but one NaN.
+    const auto bits = [](float x) -> std::uint32_t { return std::isnan(x) ? 0x7fffU : T(x).bits; };
     return bits(low) | bits(high) << 16;
 }
 
