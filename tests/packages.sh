@@ -4,6 +4,7 @@
 # For run.sh here and in examples/: what must be on the machine, by the names of Debian's packages.
 
 has_header() { echo "#include <$1>" | g++ -E -x c++ - -o /dev/null 2>/dev/null; }
+links_with() { echo "int main() {}" | g++ -x c++ - "$1" -o /dev/null 2>/dev/null; }
 clang_links_with() { echo "int main() {}" | clang++ "$1" -x c++ - -o /dev/null 2>/dev/null; }
 
 has() {
@@ -13,7 +14,8 @@ has() {
     clang) command -v clang++ >/dev/null ;;
     libclang-rt-dev) clang_links_with -fsanitize=thread ;;
     libomp-dev) clang_links_with -fopenmp ;;
-    libopenblas-dev) has_header cblas.h && echo "int main() {}" | g++ -x c++ - -lopenblas -o /dev/null 2>/dev/null ;;
+    libopenblas-dev) has_header cblas.h && links_with -lopenblas ;;
+    libboost-context-dev) has_header boost/context/fiber.hpp && links_with -lboost_context ;;
     nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
     doctest-dev) has_header doctest/doctest.h ;;
     libbenchmark-dev) has_header benchmark/benchmark.h ;;

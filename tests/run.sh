@@ -5,7 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/packages.sh
-need g++ cmake ninja-build clang libclang-rt-dev libomp-dev doctest-dev libbenchmark-dev libopenblas-dev nlohmann-json3-dev
+need g++ cmake ninja-build clang libclang-rt-dev libomp-dev doctest-dev libbenchmark-dev libopenblas-dev \
+    nlohmann-json3-dev libboost-context-dev
 
 jobs=${JOBS:-$(nproc)}
 cmake -S . -B build -G Ninja -DCMAKE_COMPILE_WARNING_AS_ERROR=ON

@@ -10,6 +10,5 @@ void layer(cudaStream_t stream, layer_shape shape, const float* query, const flo
                                                    .key = unmask::view(key, 1, length, heads, head_dim),
                                                    .value = unmask::view(value, 1, length, heads, head_dim),
                                                    .output = unmask::view(output, 1, length, heads, head_dim)};
-    unmask::attention_forward(unmask::cuda_executor{stream}, tensors, layer_mask{}, unmask::no_sink{},
-                              unmask::attention_options{});
+    unmask::attention_forward(unmask::cuda_executor{stream}, tensors, layer_mask{});
 }

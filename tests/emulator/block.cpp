@@ -146,7 +146,7 @@ std::string block_runner::action(access_kind kind, std::size_t bytes) const {
     return name_of(thread()) + verbs[static_cast<int>(kind)] + std::to_string(bytes) + " bytes";
 }
 
-// "warp 0: lanes 0-15 wait in barrier at file:line; lanes 16-31 have finished"
+// "warp 0: lanes 0-15 in barrier at file:line; lanes 16-31 finished"
 std::string block_runner::states() const {
     const auto state = [&](int thread) -> std::string {
         const thread_state& it = threads_[static_cast<std::size_t>(thread)];

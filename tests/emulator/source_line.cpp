@@ -38,11 +38,10 @@ std::string output_of(const std::string& command) {
 std::string source_line(const void* code) {
     std::ostringstream address;
     address << std::hex << "0x" << reinterpret_cast<std::uintptr_t>(code) - 1 - displacement();
-    std::istringstream lines(output_of("addr2line -i -e /proc/" + std::string("$PPID/exe ") + address.str() + " 2>&1"));
+    std::istringstream lines(output_of("addr2line -i -e /proc/$PPID/exe " + address.str() + " 2>/dev/null"));
     // From the innermost of inlined functions outwards, past the emulated headers.
     for (std::string line; std::getline(lines, line);) {
-        if (line.find("/emulator/include/") == std::string::npos && line.find(".") != std::string::npos &&
-            line.find("?") == std::string::npos) {
+        if (line.find("/emulator/include/") == std::string::npos && line.find("?") == std::string::npos) {
             return " at " + line.substr(0, line.find(" (discriminator"));
         }
     }

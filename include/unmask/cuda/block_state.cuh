@@ -6,9 +6,9 @@
 #include <unmask/config.hpp>
 #include <unmask/cuda/block_order.cuh>
 #include <unmask/cuda/device.cuh>
-#include <unmask/cuda/key_tiles.cuh>
 #include <unmask/cuda/key_windows.cuh>
 #include <unmask/cuda/kernel_call.cuh>
+#include <unmask/cuda/tile_list.cuh>
 #include <unmask/mask/mask_policy.hpp>
 
 UNMASK_NAMESPACE_BEGIN
@@ -28,7 +28,7 @@ struct block_unit {
 template <int Rows, int Keys, mask_policy Mask>
 struct block_state {
     using windows = key_windows<Rows, Mask>;
-    using tile_list = key_tiles<Keys>;
+    using tile_list = gpu::tile_list<Keys>;
     static constexpr int bytes = windows::bytes + Rows * static_cast<int>(sizeof(float)) +
                                  static_cast<int>(sizeof(typename tile_list::state) + sizeof(block_unit));
 
@@ -64,11 +64,12 @@ struct block_state {
         mine.first_row = tile * Rows;
         const int thread = device::thread();
         if (thread < Rows) {
-            seen().set(call, mask, thread, mine.first_row + thread, mine.rows, mine.keys);
+            const int row = smaller_of(mine.first_row + thread, larger_of(mine.rows - 1, 0));
+            seen().set(mask, thread, mine.first_row + thread < mine.rows, call.position_of(row), mine.keys);
         }
         if (thread == 0) {
             unit() = mine;
-            tiles().set(mask, positions(call, mine, mine.first_row), mine.keys, mine.part, grid.parts);
+            tiles().set(axis(call, mask, mine), mine.part, grid.parts);
         }
         device::barrier();
         return true;
@@ -76,12 +77,16 @@ struct block_state {
 
     // The next tile of keys; false if there is none. By all threads.
     template <class T>
-    UNMASK_DEVICE bool next(const kernel_call<T>& call, const Mask& mask, key_tile& tile) const {
-        return tiles().next(
-            mask, [&] { return positions(call, unit(), unit().first_row); }, unit().keys, tile);
+    UNMASK_DEVICE bool next(const kernel_call<T>& call, const Mask& mask, tile& at) const {
+        return tiles().next([&] { return axis(call, mask, unit()); }, at);
     }
 
 private:
+    template <class T>
+    UNMASK_DEVICE static key_axis<Mask> axis(const kernel_call<T>& call, const Mask& mask, const block_unit& unit) {
+        return {mask, positions(call, unit, unit.first_row), unit.keys};
+    }
+
     // The positions of the rows from `first` on.
     template <class T>
     UNMASK_DEVICE static range positions(const kernel_call<T>& call, const block_unit& unit, int first) {

@@ -9,12 +9,12 @@
 #include <unmask/cuda/block_state.cuh>
 #include <unmask/cuda/device.cuh>
 #include <unmask/cuda/fragment_softmax.cuh>
-#include <unmask/cuda/key_tiles.cuh>
 #include <unmask/cuda/key_windows.cuh>
 #include <unmask/cuda/kernel_call.cuh>
 #include <unmask/cuda/score_fragment.cuh>
 #include <unmask/cuda/shared_tile.cuh>
 #include <unmask/cuda/split_states.cuh>
+#include <unmask/cuda/tile_list.cuh>
 #include <unmask/cuda/tile_plan.cuh>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/sink_policy.hpp>
@@ -60,10 +60,10 @@ public:
             return;
         }
         copy_queries();
-        key_tile tile;
-        bool more = memory::state().next(p_.call, p_.mask, tile);
+        tile next;
+        bool more = memory::state().next(p_.call, p_.mask, next);
         if (more) {
-            copy_tile(memory::keys(), p_.call.key, tile.begin());
+            copy_tile(memory::keys(), p_.call.key, next.begin());
         }
         device::commit_copies();
         device::wait_copies<0>();
@@ -71,27 +71,24 @@ public:
         start();
 
         while (more) {
-            copy_tile(memory::values(), p_.call.value, tile.begin());
+            copy_tile(memory::values(), p_.call.value, next.begin());
             device::commit_copies();
-            const key_tile current = tile;
-            more = memory::state().next(p_.call, p_.mask, tile);
+            const tile current = next;
+            more = memory::state().next(p_.call, p_.mask, next);
             fragment<Plan::row_tiles, Plan::score_tiles> scores;
             multiply_scores<T>(memory::queries(), warp_row(), memory::keys(), scores);
             device::wait_copies<0>();
             device::barrier(); // values are here, and nobody needs the keys any more
 
             if (more) {
-                copy_tile(memory::keys(), p_.call.key, tile.begin());
+                copy_tile(memory::keys(), p_.call.key, next.begin());
             }
             device::commit_copies();
-            if (p_.call.cap > 0.0F) {
-                scores.for_each([&](float& score, int, int, int) { score = p_.call.capped(score); });
-            } else if (p_.call.softmax_factor != p_.call.score_factor) {
-                scores.for_each([&](float& score, int, int, int) { score *= p_.call.score_factor; });
-            }
+            transform_scores(p_.call, scores);
             if (current.partial()) {
                 const block_unit& unit = memory::state().unit();
-                hide_scores(p_.call, p_.mask, memory::state().seen(), warp_row(), unit.first_row, unit.rows, current.begin(),
+                hide_scores(p_.mask, memory::state().seen(), warp_row(), unit.rows - unit.first_row,
+                            [&](int row) { return p_.call.position_of(unit.first_row + row); }, current.begin(),
                             unit.keys, scores);
             }
             softmax_.absorb(scores, p_.call.softmax_factor, output_);

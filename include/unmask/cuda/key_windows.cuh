@@ -31,29 +31,25 @@ struct key_windows {
 
     int* data;
 
-    // By the thread that has this row of the block. `row` counts through all rows of the kv head; one that does not
-    // exist sees nothing.
-    template <class T>
-    UNMASK_DEVICE void set(const kernel_call<T>& call, const Mask& mask, int row_in_block, int row, int rows,
-                           int keys) const {
+    // By the thread that has this row. One that does not exist sees nothing.
+    UNMASK_DEVICE void set(const Mask& mask, int row, bool exists, index_t position, int keys) const {
         if constexpr (count > 0) {
-            const auto seen = mask.row(call.position_of(smaller_of(row, larger_of(rows - 1, 0))), keys);
-            UNMASK_UNROLL
-            for (int i = 0; i < count; ++i) {
-                const range window = row < rows ? seen.at(i) : range{};
-                data[(i * Rows + row_in_block) * 2] = static_cast<int>(window.begin);
-                data[(i * Rows + row_in_block) * 2 + 1] = static_cast<int>(window.end);
-            }
+            const auto seen = mask.row(position, keys);
+            unrolled<count>([&](int i) {
+                const range window = exists ? seen.at(i) : range{};
+                data[(i * Rows + row) * 2] = static_cast<int>(window.begin);
+                data[(i * Rows + row) * 2 + 1] = static_cast<int>(window.end);
+            });
         }
     }
 
     // Bit i: the row sees key begin + i.
-    UNMASK_DEVICE std::uint32_t word(int row_in_block, int begin) const {
+    UNMASK_DEVICE std::uint32_t word(int row, int begin) const {
         std::uint32_t word = 0;
         UNMASK_UNROLL
         for (int i = 0; i < count; ++i) {
-            const int first = data[(i * Rows + row_in_block) * 2] - begin;
-            const int last = data[(i * Rows + row_in_block) * 2 + 1] - begin;
+            const int first = data[(i * Rows + row) * 2] - begin;
+            const int last = data[(i * Rows + row) * 2 + 1] - begin;
             word |= ones_from(first) & ~ones_from(last);
         }
         return word;

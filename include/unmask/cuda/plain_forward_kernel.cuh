@@ -7,6 +7,7 @@
 #include <unmask/cuda/kernel_call.cuh>
 #include <unmask/cuda/plain_tile.cuh>
 #include <unmask/cuda/split_states.cuh>
+#include <unmask/cuda/tile_list.cuh>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/sink_policy.hpp>
 
@@ -50,15 +51,34 @@ public:
             return;
         }
         start();
-        key_tile tile;
-        while (memory::state().next(p_.call, p_.mask, tile)) {
-            const block_unit& unit = memory::state().unit();
+        const block_unit& unit = memory::state().unit();
+        const auto position_of = [&](int row) { return p_.call.position_of(unit.first_row + row); };
+        const auto query_of = [&](int row) {
+            const int at = unit.first_row + row;
+            return p_.call.query.row(unit.sequence, p_.call.query_of(at), p_.call.head_of(unit.kv_head, at));
+        };
+        tile next;
+        while (memory::state().next(p_.call, p_.mask, next)) {
+            const int first_key = next.begin();
             float scores[4][4];
-            multiply_plain_scores(p_.call, unit, tile.begin(), memory::tile(), scores);
-            hide(unit, tile, scores);
+            multiply_plain_scores(unit.rows - unit.first_row, query_of, unit.keys - first_key,
+                                  [&](int row) { return p_.call.key.row(unit.sequence, first_key + row, unit.kv_head); },
+                                  p_.call.head_dim, memory::tile(), scores);
+            UNMASK_UNROLL
+            for (int i = 0; i < 4; ++i) {
+                const auto seen = next.partial()
+                                      ? plain_seen(p_.mask, memory::state().seen(), plain_row(i),
+                                                   unit.rows - unit.first_row, position_of, first_key + plain_column(0),
+                                                   unit.keys)
+                                      : 0xfU;
+                UNMASK_UNROLL
+                for (int j = 0; j < 4; ++j) {
+                    scores[i][j] = (seen >> j & 1U) != 0 ? p_.call.score(scores[i][j]) : minus_infinity;
+                }
+            }
             absorb(scores);
             memory::probabilities().store(scores);
-            multiply_values(unit, tile.begin());
+            multiply_values(unit, first_key);
         }
         write();
     }
@@ -115,20 +135,6 @@ private:
         }
     }
 
-    // Scores in base 2, −∞ where the mask hides the key.
-    UNMASK_DEVICE void hide(const block_unit& unit, key_tile tile, float (&scores)[4][4]) const {
-        UNMASK_UNROLL
-        for (int i = 0; i < 4; ++i) {
-            const auto seen = tile.partial() ? plain_seen(p_.call, p_.mask, memory::state().seen(), unit, plain_row(i),
-                                                          tile.begin() + plain_column(0))
-                                             : 0xfU;
-            UNMASK_UNROLL
-            for (int j = 0; j < 4; ++j) {
-                scores[i][j] = (seen >> j & 1U) != 0 ? p_.call.score(scores[i][j]) : minus_infinity;
-            }
-        }
-    }
-
     // Turns scores into probabilities relative to the new largest score, and rescales the output so far to match.
     UNMASK_DEVICE void absorb(float (&scores)[4][4]) {
         UNMASK_UNROLL
@@ -164,7 +170,9 @@ private:
                 break; // the same for all threads
             }
             device::barrier(); // probabilities are there, and nobody needs the tile any more
-            memory::tile().copy_values(p_.call.value, unit, first_key, first, p_.call.head_dim);
+            memory::tile().copy(first, unit.keys - first_key, p_.call.head_dim, [&](int row) {
+                return p_.call.value.row(unit.sequence, first_key + row, unit.kv_head);
+            });
             device::barrier();
             for (int key = 0; key < plain_keys; ++key) {
                 float probability[4];

@@ -4,10 +4,8 @@
 #include <cstdint>
 
 #include <unmask/config.hpp>
-#include <unmask/cuda/block_state.cuh>
 #include <unmask/cuda/device.cuh>
 #include <unmask/cuda/key_windows.cuh>
-#include <unmask/cuda/kernel_call.cuh>
 #include <unmask/mask/mask_policy.hpp>
 
 // Products without tensor cores: 256 threads as 16 × 16, each with 4 × 4 of the 64 × 64 scores of a tile. Thread t has rows
@@ -66,15 +64,13 @@ struct plain_tile {
     }
 
     // Columns [first, first + 64) of a tile of values, a line a key.
-    template <class T>
-    UNMASK_DEVICE void copy_values(const tensor<const T>& from, const block_unit& unit, int first_key, int first,
-                                   int head_dim) const {
+    template <class RowOf>
+    UNMASK_DEVICE void copy(int first, int rows, int head_dim, const RowOf& row_of) const {
         for (int i = device::thread(); i < plain_keys * 64; i += plain_threads) {
             const int key = i / 64;
             const int column = first + i % 64;
-            const bool exists = first_key + key < unit.keys && column < head_dim;
-            data[key * plain_stride + i % 64] =
-                exists ? static_cast<float>(from.row(unit.sequence, first_key + key, unit.kv_head)[column]) : 0.0F;
+            const bool exists = key < rows && column < head_dim;
+            data[key * plain_stride + i % 64] = exists ? static_cast<float>(row_of(key)[column]) : 0.0F;
         }
     }
 };
@@ -104,11 +100,10 @@ struct plain_probabilities {
     }
 };
 
-// queries · keysᵀ of a block's rows and the keys from first_key on. By all threads; `tile` may be written over before and
-// after.
-template <class T>
-UNMASK_DEVICE void multiply_plain_scores(const kernel_call<T>& call, const block_unit& unit, int first_key,
-                                         const plain_tile& tile, float (&scores)[4][4]) {
+// queries · keysᵀ of the rows at query_of(r), r < queries, and key_of(r), r < keys. By all threads; writes over `tile`.
+template <class QueryOf, class KeyOf>
+UNMASK_DEVICE void multiply_plain_scores(int queries, const QueryOf& query_of, int keys, const KeyOf& key_of,
+                                         int head_dim, const plain_tile& tile, float (&scores)[4][4]) {
     UNMASK_UNROLL
     for (int i = 0; i < 4; ++i) {
         UNMASK_UNROLL
@@ -116,14 +111,10 @@ UNMASK_DEVICE void multiply_plain_scores(const kernel_call<T>& call, const block
             scores[i][j] = 0.0F;
         }
     }
-    for (int first = 0; first < call.head_dim; first += plain_depth) {
+    for (int first = 0; first < head_dim; first += plain_depth) {
         device::barrier(); // nobody needs the tile any more
-        tile.copy_transposed(0, first, unit.rows - unit.first_row, call.head_dim, [&](int row) {
-            const int at = unit.first_row + row;
-            return call.query.row(unit.sequence, call.query_of(at), call.head_of(unit.kv_head, at));
-        });
-        tile.copy_transposed(plain_depth, first, unit.keys - first_key, call.head_dim,
-                             [&](int row) { return call.key.row(unit.sequence, first_key + row, unit.kv_head); });
+        tile.copy_transposed(0, first, queries, head_dim, query_of);
+        tile.copy_transposed(plain_depth, first, keys, head_dim, key_of);
         device::barrier();
         for (int d = 0; d < plain_depth; ++d) {
             float query[4];
@@ -141,19 +132,18 @@ UNMASK_DEVICE void multiply_plain_scores(const kernel_call<T>& call, const block
     }
 }
 
-// Bit i: row `row` of the block sees key first_key + i, for four keys.
-template <class T, mask_policy Mask>
-UNMASK_DEVICE std::uint32_t plain_seen(const kernel_call<T>& call, const Mask& mask,
-                                       const key_windows<plain_rows, Mask>& windows, const block_unit& unit, int row,
-                                       int first_key) {
+// Bit i: row r of the block, which exists if r < rows and is at position_of(r), sees key first_key + i; for four keys.
+template <mask_policy Mask, class PositionOf>
+UNMASK_DEVICE std::uint32_t plain_seen(const Mask& mask, const key_windows<plain_rows, Mask>& windows, int row, int rows,
+                                       const PositionOf& position_of, int first_key, int keys) {
     if constexpr (key_windows<plain_rows, Mask>::count > 0) {
         return windows.word(row, first_key);
     } else {
         std::uint32_t seen = 0;
-        if (unit.first_row + row < unit.rows) {
-            const index_t position = call.position_of(unit.first_row + row);
+        if (row < rows) {
+            const index_t position = position_of(row);
             for (int i = 0; i < 4; ++i) {
-                seen |= first_key + i < unit.keys && mask.visible(position, first_key + i) ? 1U << i : 0U;
+                seen |= first_key + i < keys && mask.visible(position, first_key + i) ? 1U << i : 0U;
             }
         }
         return seen;

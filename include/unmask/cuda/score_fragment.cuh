@@ -116,11 +116,11 @@ UNMASK_DEVICE void multiply_values(const fragment<RowTiles, KeyTiles>& probabili
     }
 }
 
-// −∞ where the mask hides the key. `first_row` is the warp's first row in the block, `block_row` the block's first of all;
-// `rows` and `keys` exist.
-template <int RowTiles, int ColumnTiles, int Rows, class T, mask_policy Mask>
-UNMASK_DEVICE void hide_scores(const kernel_call<T>& call, const Mask& mask, const key_windows<Rows, Mask>& windows,
-                               int first_row, int block_row, int rows, int first_key, int keys,
+// −∞ where the mask hides the key. Row r of the block exists if r < rows, and is at position_of(r); the warp's first row is
+// first_row.
+template <int RowTiles, int ColumnTiles, int Rows, mask_policy Mask, class PositionOf>
+UNMASK_DEVICE void hide_scores(const Mask& mask, const key_windows<Rows, Mask>& windows, int first_row, int rows,
+                               const PositionOf& position_of, int first_key, int keys,
                                fragment<RowTiles, ColumnTiles>& scores) {
     UNMASK_UNROLL
     for (int i = 0; i < RowTiles; ++i) {
@@ -141,19 +141,28 @@ UNMASK_DEVICE void hide_scores(const kernel_call<T>& call, const Mask& mask, con
                     }
                 }
             } else {
-                const bool exists = block_row + row < rows;
-                const index_t position = call.position_of(exists ? block_row + row : 0);
+                const index_t position = position_of(row < rows ? row : 0);
                 UNMASK_UNROLL
                 for (int j = 0; j < ColumnTiles; ++j) {
                     UNMASK_UNROLL
                     for (int c = 0; c < 2; ++c) {
                         const int key = first_key + fragment_column(j) + c;
                         float& score = scores.values[i][j][2 * h + c];
-                        score = exists && key < keys && mask.visible(position, key) ? score : minus_infinity;
+                        score = row < rows && key < keys && mask.visible(position, key) ? score : minus_infinity;
                     }
                 }
             }
         }
+    }
+}
+
+// What has to be done to sums of products before they are scores times call.softmax_factor.
+template <class T, int RowTiles, int ColumnTiles>
+UNMASK_DEVICE void transform_scores(const kernel_call<T>& call, fragment<RowTiles, ColumnTiles>& scores) {
+    if (call.cap > 0.0F) {
+        scores.for_each([&](float& score, int, int, int) { score = call.capped(score); });
+    } else if (call.softmax_factor != call.score_factor) {
+        scores.for_each([&](float& score, int, int, int) { score *= call.score_factor; });
     }
 }
 

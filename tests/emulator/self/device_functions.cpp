@@ -33,6 +33,14 @@ void exchange(warp_case c) {
     c.ballots[lane()] = ballot(c.values[lane()] > 16);
 }
 
+void change_under_a_copy(change_case c) {
+    copy_async(shared_memory(), c.source, true);
+    commit_copies();
+    c.source[0] = 2;
+    wait_copies<0>();
+    c.got[0] = *reinterpret_cast<const float*>(shared_memory());
+}
+
 // As kernels do it: tiles by asynchronous copies, fragments by load_matrices, a warp for 16 rows.
 template <class T, bool right>
 void tile_product(product_case c) {

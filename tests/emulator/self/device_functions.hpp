@@ -20,6 +20,13 @@ struct warp_case {
 };
 void exchange(warp_case c);
 
+// Copies source[0], which is 1, and sets it to 2 while the copy is under way.
+struct change_case {
+    float* source; // 4
+    float* got;
+};
+void change_under_a_copy(change_case c); // 16 bytes of shared memory
+
 // c = a · b of 32 × 16 and 16 × 16 numbers, by two warps. b comes by rows.
 struct product_case {
     const std::uint16_t* a;

@@ -38,6 +38,28 @@ TEST_CASE("load_matrices: who gets what") {
     }
 }
 
+TEST_CASE("copies arrive late, early or at random") {
+    const auto got = [](emulator::copies mode, unsigned seed) {
+        emulator::settings wanted;
+        wanted.copies = mode;
+        wanted.seed = seed;
+        const emulator::scoped_settings scope(wanted);
+        const emulator::buffer<float> source(std::vector<float>(4, 1.0F));
+        const emulator::buffer<float> result(1);
+        unmask::detail::launch(test::change_under_a_copy, 1, 1, 16, nullptr,
+                               test::change_case{source.data(), result.data()});
+        return result.to_host()[0];
+    };
+    int late = 0;
+    for (unsigned seed = 0; seed < 40; ++seed) {
+        CHECK(got(emulator::copies::late, seed) == 2.0F);
+        CHECK(got(emulator::copies::early, seed) == 1.0F);
+        late += got(emulator::copies::random, seed) == 2.0F ? 1 : 0;
+    }
+    CHECK(late > 5);
+    CHECK(late < 35);
+}
+
 TEST_CASE("shuffle_xor and ballot") {
     std::vector<float> numbers(32);
     for (std::size_t i = 0; i < 32; ++i) {
