@@ -6,4 +6,5 @@
 #include <unmask/unmask.hpp>
 
 #include <unmask/cuda/attention_forward.cuh>
+#include <unmask/cuda/attention_received.cuh>
 #include <unmask/cuda/executor.cuh>

@@ -6,106 +6,23 @@
 #include <limits>
 #include <random>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include <unmask/attention/attention.hpp>
 #include <unmask/attention/reference.hpp>
-#include <unmask/mask/bidirectional.hpp>
-#include <unmask/mask/block.hpp>
-#include <unmask/mask/block_diffusion.hpp>
-#include <unmask/mask/causal.hpp>
-#include <unmask/mask/document.hpp>
-#include <unmask/mask/extra_sink.hpp>
-#include <unmask/mask/logic.hpp>
-#include <unmask/mask/predicate.hpp>
-#include <unmask/mask/prefix.hpp>
-#include <unmask/mask/shadow_block.hpp>
-#include <unmask/mask/sliding_window.hpp>
 #include <unmask/sink/key_sink.hpp>
 #include <unmask/sink/key_value_sink.hpp>
 #include <unmask/sink/logit_sink.hpp>
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/sink/off_by_one_sink.hpp>
 
+#include "any_mask.hpp"
+
 // Random attention problems, and the comparison that every kernel has to pass.
 
 namespace test {
 
 using namespace unmask;
-
-// Sees every third key: a mask without row() and without structure.
-struct every_third {
-    constexpr bool operator()(index_t q, index_t k) const { return (q + 2 * k) % 3 == 0; }
-};
-
-// One type for all policies, so that the kernels are compiled once for each sink and element type and still run every
-// policy's own functions.
-struct any_mask {
-    std::variant<bidirectional, causal, block, sliding_window, prefix, document, block_diffusion, shadow_block,
-                 extra_sink<bidirectional>, extra_sink<block>, extra_sink<document>,
-                 mask_and<causal, sliding_window>, mask_or<prefix, sliding_window>, mask_not<causal>>
-        policy;
-
-    bool visible(index_t q, index_t k) const {
-        return std::visit([&](const auto& mask) { return mask.visible(q, k); }, policy);
-    }
-    tile_class classify(index_t q_begin, index_t q_end, index_t k_begin, index_t k_end) const {
-        return std::visit([&](const auto& mask) { return mask.classify(q_begin, q_end, k_begin, k_end); }, policy);
-    }
-    ranges<8> key_ranges(index_t q_begin, index_t q_end, index_t keys) const {
-        return std::visit([&](const auto& mask) { return widen(mask.key_ranges(q_begin, q_end, keys)); }, policy);
-    }
-    ranges<8> query_ranges(index_t k_begin, index_t k_end, index_t queries) const {
-        return std::visit([&](const auto& mask) { return widen(mask.query_ranges(k_begin, k_end, queries)); }, policy);
-    }
-    ranges<8> row(index_t q, index_t keys) const {
-        return std::visit([&](const auto& mask) { return widen(mask.row(q, keys)); }, policy);
-    }
-
-private:
-    template <int Capacity>
-    static ranges<8> widen(const ranges<Capacity>& narrow) {
-        ranges<8> result;
-        for (const range& each : narrow) {
-            result.append(each);
-        }
-        return result;
-    }
-};
-static_assert(row_mask_policy<any_mask>);
-
-// A mask of every kind for sequences of this length, with its name. Documents point into storage.
-inline std::vector<std::pair<std::string, any_mask>> masks(index_t length, const std::vector<range>& documents) {
-    const index_t half = length / 2 + 1;
-    return {
-        {"bidirectional", {bidirectional{}}},
-        {"causal", {causal{}}},
-        {"block(5)", {block{5}}},
-        {"sliding_window(9, 3)", {sliding_window{9, 3}}},
-        {"prefix(7)", {prefix{7}}},
-        {"document", {document{documents}}},
-        {"block_diffusion", {block_diffusion{half, 8}}},
-        {"shadow_block", {shadow_block{half, 3, half / 3}}},
-        {"extra_sink(bidirectional)", {extra_sink{bidirectional{}}}},
-        {"extra_sink(block(16), 10, 3)", {extra_sink{block{16}, 10, 3}}},
-        {"extra_sink(document, 64, 2)", {extra_sink{document{documents}, 64, 2}}},
-        {"causal && sliding_window", {causal{} && sliding_window{20, 20}}},
-        {"prefix || sliding_window", {prefix{3} || sliding_window{1, 70}}},
-        {"!causal", {!causal{}}}, // the last row sees nothing
-    };
-}
-
-// Consecutive documents of the lengths 1, 30, 2, 65, 1, 30, …
-inline std::vector<range> some_documents(index_t total) {
-    std::vector<index_t> lengths;
-    for (index_t sum = 0, i = 0; sum < total; ++i) {
-        constexpr index_t cycle[] = {1, 30, 2, 65};
-        lengths.push_back(std::min(cycle[i % 4], total - sum));
-        sum += lengths.back();
-    }
-    return document_ranges(lengths);
-}
 
 struct shape {
     index_t batch = 1;

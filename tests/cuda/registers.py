@@ -71,18 +71,22 @@ def read_table() -> tuple[str, Costs]:
 
 
 def write_table(version: str, costs: Costs) -> None:
-    ordered = sorted(costs.items(), key=lambda item: (item[0][:2], int(item[0][2])))
-    rows = [",".join(key + cost) + "\n" for key, cost in ordered]
+    by_architecture = sorted(costs, key=lambda key: (key[:2], len(key[2]), key[2]))
+    rows = [",".join(key + costs[key]) + "\n" for key in by_architecture]
     TABLE.write_text(f"# nvcc {version}\ncase,kernel,arch,{','.join(COSTS)}\n" + "".join(rows))
 
 
 def compare(expected: Costs, measured: Costs) -> list[str]:
     """What differs, in words."""
-    words = []
-    for key in dict.fromkeys([*expected, *measured]):
-        if expected.get(key) != measured.get(key):
-            words.append(f"{' '.join(key)}: {expected.get(key)} in the table, now {measured.get(key)}")
-    return words
+
+    def text(cost: tuple[str, ...] | None) -> str:
+        return " ".join(cost) if cost else "nothing"
+
+    return [
+        f"{' '.join(key)}: {text(expected.get(key))}, now {text(measured.get(key))}"
+        for key in dict.fromkeys([*expected, *measured])
+        if expected.get(key) != measured.get(key)
+    ]
 
 
 def main() -> None:
@@ -108,7 +112,7 @@ def main() -> None:
         if SPILL_FREE.search(key[0]) and (stack, spills) != ("0", "0")
     ]
     if different:
-        print(f"{', '.join(COSTS)} for nvcc {tables_version}, now {version}:", *different, sep="\n  ")
+        print(f"{', '.join(COSTS)}, by the table of nvcc {tables_version} and now by {version}:", *different, sep="\n  ")
     if spilling:
         print("registers don't suffice:", *spilling, sep="\n  ")
     sys.exit(1 if spilling or (different and version == tables_version) else 0)

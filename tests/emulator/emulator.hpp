@@ -34,6 +34,7 @@ struct settings {
     int os_threads = 1;
     /// What the emulated device is.
     int multiprocessors = 4;
+    int cache_bytes = 64 * 1024;
     bool tensor_cores = true;
     std::size_t shared_bytes_a_block = 227 * 1024;
 };

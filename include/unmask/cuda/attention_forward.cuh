@@ -62,8 +62,10 @@ bool run_on_tensor_cores(const cuda_executor& exec, const kernel_call<T>& call, 
         if (!copies_16_bytes(call)) {
             return false;
         }
+        const device_properties gpu = device_properties::current();
         const auto run = [&]<int HeadDim>(std::integral_constant<int, HeadDim>) {
-            if (call.head_dim > HeadDim || !has_tensor_cores(&forward_kernel<wide_plan<HeadDim>, T, Mask, Sink>)) {
+            if (call.head_dim > HeadDim || forward_memory<wide_plan<HeadDim>, Mask>::bytes > gpu.shared_bytes_a_block ||
+                !has_tensor_cores(&forward_kernel<wide_plan<HeadDim>, T, Mask, Sink>)) {
                 return false;
             }
             if (call.query_length * call.group > narrow_plan<HeadDim>::rows) {
@@ -91,7 +93,7 @@ void run_plain(const cuda_executor& exec, const kernel_call<T>& call, const Mask
 
 template <std::derived_from<cuda_executor> Executor, class T, mask_policy Mask, sink_policy Sink>
 void forward_on(const Executor& exec, const attention_call<T>& call, const Mask& mask, const Sink& sink) {
-    gpu::for_each_launch("attention_forward", call, [&](const gpu::kernel_call<T>& part) {
+    gpu::for_each_launch("attention_forward", call, [&](const gpu::kernel_call<T>& part, index_t /*first*/) {
         if (!gpu::run_on_tensor_cores(exec, part, mask, sink, typename Executor::kernels{})) {
             gpu::run_plain(exec, part, mask, sink);
         }

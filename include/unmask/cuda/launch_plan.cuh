@@ -110,7 +110,7 @@ bool copies_16_bytes(const kernel_call<T>& call) {
     const int heads = call.kv_heads * call.group;
     return call.head_dim % elements == 0 && fits(call.query, call.sequences, call.query_length, heads) &&
            fits(call.key, call.sequences, call.key_length, call.kv_heads) &&
-           fits(call.value, call.sequences, call.key_length, call.kv_heads) &&
+           fits(call.value, call.sequences, call.key_length, call.kv_heads) && // where not given, these two fit
            fits(call.output, call.sequences, call.query_length, heads);
 }
 
@@ -134,7 +134,7 @@ void check_sizes(const char* function, const attention_call<T>& call) {
     }
 }
 
-// Calls launch(kernel_call) for all sequences: together, unless a ragged batch is too long for a kernel's parameters.
+// Calls launch(kernel_call, first sequence) for all sequences: together, unless a ragged batch is too long for a kernel's parameters.
 template <class T, class Launch>
 void for_each_launch(const char* function, const attention_call<T>& call, const Launch& launch) {
     if (call.batch == 0 || call.heads == 0) {
@@ -144,7 +144,7 @@ void for_each_launch(const char* function, const attention_call<T>& call, const 
     const bool ragged = call.query_lengths != nullptr || call.key_lengths != nullptr;
     const index_t step = ragged ? most_ragged_sequences : call.batch;
     for (index_t first = 0; first < call.batch; first += step) {
-        launch(kernel_call_of(call, first, std::min(step, call.batch - first)));
+        launch(kernel_call_of(call, first, std::min(step, call.batch - first)), first);
     }
 }
 

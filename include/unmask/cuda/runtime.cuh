@@ -45,7 +45,8 @@ inline void expect_success(cudaError_t code, const char* call) {
 /// What the current device is.
 struct device_properties {
     int multiprocessors = 0;
-    int cache_bytes = 0; // of the second level
+    int cache_bytes = 0;          // of the second level
+    int shared_bytes_a_block = 0; // at most, when asked for
 
     static device_properties current() {
         int device = 0;
@@ -58,6 +59,7 @@ struct device_properties {
         };
         result.multiprocessors = ask(cudaDevAttrMultiProcessorCount);
         result.cache_bytes = ask(cudaDevAttrL2CacheSize);
+        result.shared_bytes_a_block = ask(cudaDevAttrMaxSharedMemoryPerBlockOptin);
         return result;
     }
 };

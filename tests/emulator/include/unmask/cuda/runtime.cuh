@@ -44,8 +44,13 @@ inline void expect_success(int code, const char* call) {
 
 struct device_properties {
     int multiprocessors = 0;
+    int cache_bytes = 0;
+    int shared_bytes_a_block = 0;
 
-    static device_properties current() { return {emulator::current_settings().multiprocessors}; }
+    static device_properties current() {
+        const emulator::settings& now = emulator::current_settings();
+        return {now.multiprocessors, now.cache_bytes, static_cast<int>(now.shared_bytes_a_block)};
+    }
 };
 
 template <class Parameters>
