@@ -11,8 +11,13 @@
 #if defined(__CUDACC__)
 #define UNMASK_HOST_DEVICE __host__ __device__
 #define UNMASK_DEVICE __device__ __forceinline__
+#if defined(__CUDACC_RTC__)
+#define UNMASK_DETAIL_HIDDEN
+#else
+#define UNMASK_DETAIL_HIDDEN __attribute__((visibility("hidden")))
+#endif
 #define UNMASK_KERNEL(threads, blocks_a_multiprocessor) \
-    __global__ __attribute__((visibility("hidden"))) __launch_bounds__(threads, blocks_a_multiprocessor)
+    __global__ UNMASK_DETAIL_HIDDEN __launch_bounds__(threads, blocks_a_multiprocessor)
 #define UNMASK_UNROLL _Pragma("unroll")
 #else
 #define UNMASK_HOST_DEVICE

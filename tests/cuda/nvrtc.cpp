@@ -89,7 +89,8 @@ bool expect(bool condition, const char* what) {
 // The arguments are options of NVRTC: where the headers are.
 int main(int argc, char** argv) {
     std::vector<const char*> options(argv + 1, argv + argc);
-    options.insert(options.end(), {"--std=c++20", "--gpu-architecture=compute_80", "--device-as-default-execution-space"});
+    options.insert(options.end(),
+                   {"--std=c++20", "--gpu-architecture=compute_80", "--device-as-default-execution-space"});
     try {
         const auto [name, ptx] = compile(options);
         const bool good = expect(ptx.find(".entry " + name) != std::string::npos, "the kernel is in the PTX");

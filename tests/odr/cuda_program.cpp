@@ -21,5 +21,6 @@ int main() {
     good &= expect(same_first.function == same_second.function, "same architecture, same function");
     good &= expect(more_architectures.abi_namespace.ends_with("_cuda_800900"), "the namespace names both architectures");
     good &= expect(same_first.function != more_architectures.function, "more architectures, another function");
+    good &= expect(same_first.kernel != more_architectures.kernel, "more architectures, another kernel");
     return good ? 0 : 1;
 }

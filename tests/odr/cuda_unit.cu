@@ -9,4 +9,7 @@
 #define TEXT_OF(name) #name
 #define TEXT(name) TEXT_OF(name)
 
-extern const cuda_unit UNIT{TEXT(UNMASK_ABI_NAMESPACE), reinterpret_cast<void (*)()>(unmask::detail::allocate_async)};
+using function = void (*)();
+
+extern const cuda_unit UNIT{TEXT(UNMASK_ABI_NAMESPACE), reinterpret_cast<function>(unmask::detail::allocate_async),
+                            reinterpret_cast<function>(unmask::detail::gpu::merge_kernel<float>)};

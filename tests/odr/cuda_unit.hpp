@@ -6,6 +6,7 @@
 struct cuda_unit {
     std::string_view abi_namespace;
     void (*function)(); // an inline function of the library, cast
+    void (*kernel)();   // the same of a kernel
 };
 
 extern const cuda_unit same_first;

@@ -9,6 +9,9 @@ namespace detail {
 
 // Calls visit(tile_begin, tile_end) for every tile of `size` positions that meets one of the ranges, tiles counted from
 // `origin`: each tile once, in rising order, the last one cut at `end`. What the ranges hold below `origin` is ignored.
+#if defined(__CUDACC__)
+#pragma nv_exec_check_disable // what `visit` calls decides where this can run
+#endif
 template <int Capacity, class Visit>
 UNMASK_HOST_DEVICE constexpr void for_each_aligned_tile(const ranges<Capacity>& where, index_t origin, index_t end,
                                                         index_t size, Visit&& visit) {
@@ -26,6 +29,9 @@ UNMASK_HOST_DEVICE constexpr void for_each_aligned_tile(const ranges<Capacity>& 
 
 /// Calls visit(k_begin, k_end, tile_class) for the key tiles that queries [q_begin, q_end) must visit, in rising order.
 /// This is the loop that every kernel runs: tiles outside the mask's ranges and empty ones are never seen.
+#if defined(__CUDACC__)
+#pragma nv_exec_check_disable // what `visit` calls decides where this can run
+#endif
 template <mask_policy Mask, class Visit>
 UNMASK_HOST_DEVICE constexpr void for_each_key_tile(const Mask& mask, index_t q_begin, index_t q_end, index_t keys,
                                                     index_t tile_size, Visit&& visit) {
@@ -41,6 +47,9 @@ UNMASK_HOST_DEVICE constexpr void for_each_key_tile(const Mask& mask, index_t q_
 /// Calls visit(q_begin, q_end, tile_class) for the tiles of [first_query, queries_end) that must visit the keys
 /// [k_begin, k_end), in rising order: the transpose, for the backward pass. Positions are absolute; q_begin −
 /// first_query is a multiple of tile_size and q_end ≤ queries_end.
+#if defined(__CUDACC__)
+#pragma nv_exec_check_disable // what `visit` calls decides where this can run
+#endif
 template <mask_policy Mask, class Visit>
 UNMASK_HOST_DEVICE constexpr void for_each_query_tile(const Mask& mask, index_t k_begin, index_t k_end,
                                                       index_t first_query, index_t queries_end, index_t tile_size,

@@ -3,6 +3,7 @@
 // The public names of unmask.cuh are there, and the program runs where there is no GPU, too.
 
 #include <cstdio>
+#include <stdexcept>
 #include <type_traits>
 
 #include <unmask/unmask.cuh>
