@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <concepts>
 #include <cstddef>
 #include <optional>
-#include <string>
 
 #include <benchmark/benchmark.h>
 
 #include <unmask/attention/attention.hpp>
 #include <unmask/sink/no_sink.hpp>
-#include <unmask/tensor/float_types.hpp>
 
 #include "buffers.hpp"
+#include "case_name.hpp"
 #include "dump.hpp"
 #include "extra_memory.hpp"
 #include "fma_peak.hpp"
@@ -24,25 +22,7 @@
 
 namespace bench {
 
-enum class direction { forward, backward, received };
-
 namespace detail {
-
-constexpr const char* to_string(direction direction) {
-    return direction == direction::forward ? "forward" : direction == direction::backward ? "backward" : "received";
-}
-
-template <class T>
-constexpr const char* type_name() {
-    return std::same_as<T, float> ? "fp32" : std::same_as<T, unmask::bfloat16> ? "bf16" : "fp16";
-}
-
-// Operations that count, a visible score: its products with head_dim numbers, and nothing of what an implementation
-// computes again or of the softmax.
-constexpr double useful_flops(direction direction, index_t head_dim) {
-    const double forward = 4.0 * static_cast<double>(head_dim);
-    return direction == direction::forward ? forward : direction == direction::backward ? 2.5 * forward : 0.5 * forward;
-}
 
 // The size of what a call reads and writes.
 template <class T>
@@ -89,7 +69,7 @@ void run(benchmark::State& state, const options& options, const shape& shape, co
     }
 
     using benchmark::Counter;
-    const mask_work work = work_of(mask, shape);
+    const mask_work work = work_of(mask, shape.queries, shape.length);
     const auto visible = static_cast<double>(work.visible_scores);
     const double flops = useful_flops(Direction, shape.head_dim) * visible * static_cast<double>(shape.heads);
     state.counters["useful_flops"] = Counter(flops, Counter::kIsIterationInvariantRate);
@@ -106,13 +86,11 @@ void run(benchmark::State& state, const options& options, const shape& shape, co
 
 } // namespace detail
 
-/// Registers one case, under a name like `forward/fp32/causal/no_sink/length:4096/head_dim:64/threads:2`.
+/// Registers one case.
 template <direction Direction, class T = float, class Sink = unmask::no_sink, class Mask>
 void add(const options& options, const shape& shape, const named_mask<Mask>& mask) {
-    const std::string name = std::string(detail::to_string(Direction)) + "/" + detail::type_name<T>() + "/" +
-                             mask.name + "/" + sink_name<Sink>() + "/" + to_string(shape);
     benchmark::RegisterBenchmark(
-        name.c_str(),
+        case_name<T, Sink>(Direction, mask.name, shape).c_str(),
         [=](benchmark::State& state) { detail::run<Direction, T, Sink>(state, options, shape, mask.mask); })
         ->UseRealTime()
         ->Unit(benchmark::kMillisecond);

@@ -25,10 +25,22 @@ void write(const std::filesystem::path& file, const std::vector<T>& values) {
     }
 }
 
+/// visible.u8: a byte for every query and key.
+template <unmask::mask_policy Mask>
+void write_visible(const std::filesystem::path& folder, const Mask& mask, index_t queries, index_t keys) {
+    std::vector<unsigned char> visible;
+    for (index_t q = 0; q < queries; ++q) {
+        for (index_t k = 0; k < keys; ++k) {
+            visible.push_back(mask.visible(q, k) ? 1 : 0);
+        }
+    }
+    write(folder / "visible.u8", visible);
+}
+
 } // namespace detail
 
 /// Writes what went into a call and what came out, for other programs to compare: NAME.f32, dense floats as in the
-/// buffers, and visible.u8, a byte for every query and key.
+/// buffers, and visible.u8.
 template <class T, unmask::mask_policy Mask>
 void dump(const std::filesystem::path& folder, const buffers<T>& data, const Mask& mask) {
     const auto write = [&](const char* name, const auto& values) {
@@ -44,14 +56,7 @@ void dump(const std::filesystem::path& folder, const buffers<T>& data, const Mas
     write("d_query", data.d_query);
     write("d_key", data.d_key);
     write("d_value", data.d_value);
-
-    std::vector<unsigned char> visible;
-    for (index_t q = 0; q < data.sizes.queries; ++q) {
-        for (index_t k = 0; k < data.sizes.length; ++k) {
-            visible.push_back(mask.visible(q, k) ? 1 : 0);
-        }
-    }
-    detail::write(folder / "visible.u8", visible);
+    detail::write_visible(folder, mask, data.sizes.queries, data.sizes.length);
 }
 
 } // namespace bench

@@ -16,17 +16,17 @@ struct mask_work {
 };
 
 template <unmask::row_mask_policy Mask>
-mask_work work_of(const Mask& mask, const shape& shape) {
+mask_work work_of(const Mask& mask, index_t queries, index_t keys) {
     constexpr index_t tile = 64;
     mask_work work;
-    for (index_t q = 0; q < shape.queries; ++q) {
-        for (const unmask::range& seen : mask.row(q, shape.length)) {
+    for (index_t q = 0; q < queries; ++q) {
+        for (const unmask::range& seen : mask.row(q, keys)) {
             work.visible_scores += seen.end - seen.begin;
         }
     }
-    for (index_t q = 0; q < shape.queries; q += tile) {
-        const index_t q_end = q + tile < shape.queries ? q + tile : shape.queries;
-        unmask::for_each_key_tile(mask, q, q_end, shape.length, tile,
+    for (index_t q = 0; q < queries; q += tile) {
+        const index_t q_end = q + tile < queries ? q + tile : queries;
+        unmask::for_each_key_tile(mask, q, q_end, keys, tile,
                                   [&](index_t, index_t, unmask::tile_class) { ++work.visited_tiles; });
     }
     return work;

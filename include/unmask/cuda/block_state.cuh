@@ -43,7 +43,7 @@ struct block_state {
 
     // Finds out what block number `block` has to do; false if nothing. `order` is shared memory for 65 integers, which is
     // free again afterwards. By all threads.
-    template <class T>
+    template <int Threads, class T>
     UNMASK_DEVICE bool begin(const kernel_call<T>& call, const block_grid& grid, const Mask& mask, int block,
                              int* order) const {
         const block_work work = work_of(grid, block);
@@ -69,24 +69,14 @@ struct block_state {
         }
         if (thread == 0) {
             unit() = mine;
-            tiles().set(axis(call, mask, mine), mine.part, grid.parts);
         }
+        tiles().template set<Threads>(key_axis<Mask>{mask, positions(call, mine, mine.first_row), mine.keys}, mine.part,
+                                      grid.parts);
         device::barrier();
         return true;
     }
 
-    // The next tile of keys; false if there is none. By all threads.
-    template <class T>
-    UNMASK_DEVICE bool next(const kernel_call<T>& call, const Mask& mask, tile& at) const {
-        return tiles().next([&] { return axis(call, mask, unit()); }, at);
-    }
-
 private:
-    template <class T>
-    UNMASK_DEVICE static key_axis<Mask> axis(const kernel_call<T>& call, const Mask& mask, const block_unit& unit) {
-        return {mask, positions(call, unit, unit.first_row), unit.keys};
-    }
-
     // The positions of the rows from `first` on.
     template <class T>
     UNMASK_DEVICE static range positions(const kernel_call<T>& call, const block_unit& unit, int first) {

@@ -27,8 +27,8 @@ inline constexpr bool has_tensor_cores = true;
 inline constexpr int warp_size = 32;
 
 UNMASK_DEVICE int thread() { return static_cast<int>(threadIdx.x); }
-UNMASK_DEVICE int lane() { return thread() % warp_size; }
-UNMASK_DEVICE int warp() { return thread() / warp_size; }
+UNMASK_DEVICE int lane() { return static_cast<int>(threadIdx.x % warp_size); }
+UNMASK_DEVICE int warp() { return static_cast<int>(threadIdx.x / warp_size); }
 UNMASK_DEVICE int block() { return static_cast<int>(blockIdx.x); }
 
 /// The block's dynamic shared memory, aligned to 128 bytes. There is no other.

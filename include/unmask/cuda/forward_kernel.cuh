@@ -55,13 +55,14 @@ public:
     UNMASK_DEVICE explicit forward_block(const forward_parameters<T, Mask, Sink>& parameters) : p_(parameters) {}
 
     UNMASK_DEVICE void run() {
-        if (!memory::state().begin(p_.call, p_.grid, p_.mask, device::block(),
+        if (!memory::state().template begin<Plan::threads>(p_.call, p_.grid, p_.mask, device::block(),
                                    reinterpret_cast<int*>(memory::keys().data))) {
             return;
         }
         copy_queries();
-        tile next;
-        bool more = memory::state().next(p_.call, p_.mask, next);
+        const auto tiles = memory::state().tiles();
+        tile next = tiles.before_first();
+        bool more = tiles.next(next);
         if (more) {
             copy_tile(memory::keys(), p_.call.key, next.begin());
         }
@@ -74,7 +75,7 @@ public:
             copy_tile(memory::values(), p_.call.value, next.begin());
             device::commit_copies();
             const tile current = next;
-            more = memory::state().next(p_.call, p_.mask, next);
+            more = tiles.next(next);
             fragment<Plan::row_tiles, Plan::score_tiles> scores;
             multiply_scores<T>(memory::queries(), warp_row(), memory::keys(), scores);
             device::wait_copies<0>();
@@ -107,7 +108,7 @@ public:
 private:
     using memory = forward_memory<Plan, Mask>;
 
-    UNMASK_DEVICE static int warp_row() { return device::warp() * Plan::row_tiles * 16; }
+    UNMASK_DEVICE static int warp_row() { return fragment_warp_row<Plan::row_tiles>(); }
 
     UNMASK_DEVICE void copy_queries() const {
         const block_unit& unit = memory::state().unit();
@@ -150,11 +151,20 @@ private:
         }
         if constexpr (Sink::has_value) {
             if (with_sink) {
-                const float* value = p_.sink.value(unit.kv_head);
-                output_.for_each([&](float& each, int, int j, int e) {
-                    const int column = fragment_column(j) + e % 2;
-                    each = column < p_.call.head_dim ? value[column] : 0.0F;
-                });
+                const float* value = p_.sink.value(unit.kv_head) + fragment_column(0);
+                const int columns = p_.call.head_dim - fragment_column(0);
+                UNMASK_UNROLL
+                for (int j = 0; j < Plan::output_tiles; ++j) {
+                    UNMASK_UNROLL
+                    for (int c = 0; c < 2; ++c) {
+                        const float each = j * 8 + c < columns ? value[j * 8 + c] : 0.0F;
+                        UNMASK_UNROLL
+                        for (int i = 0; i < Plan::row_tiles; ++i) {
+                            output_.values[i][j][c] = each;
+                            output_.values[i][j][2 + c] = each;
+                        }
+                    }
+                }
             }
         }
     }

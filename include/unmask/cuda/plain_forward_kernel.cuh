@@ -46,7 +46,7 @@ public:
         : p_(parameters), first_column_(device::block() % p_.column_groups * plain_columns) {}
 
     UNMASK_DEVICE void run() {
-        if (!memory::state().begin(p_.call, p_.grid, p_.mask, device::block() / p_.column_groups,
+        if (!memory::state().template begin<plain_threads>(p_.call, p_.grid, p_.mask, device::block() / p_.column_groups,
                                    reinterpret_cast<int*>(memory::tile().data))) {
             return;
         }
@@ -57,8 +57,9 @@ public:
             const int at = unit.first_row + row;
             return p_.call.query.row(unit.sequence, p_.call.query_of(at), p_.call.head_of(unit.kv_head, at));
         };
-        tile next;
-        while (memory::state().next(p_.call, p_.mask, next)) {
+        const auto tiles = memory::state().tiles();
+        tile next = tiles.before_first();
+        while (tiles.next(next)) {
             const int first_key = next.begin();
             float scores[4][4];
             multiply_plain_scores(unit.rows - unit.first_row, query_of, unit.keys - first_key,

@@ -29,10 +29,11 @@ UNMASK_KERNEL(plain_threads, 2)
 void plain_received_kernel(received_parameters<T, Mask> p) {
     using memory = plain_received_memory<Mask>;
     const received_block<T, Mask> block(p, device::block());
-    block.begin(memory::state());
+    block.template begin<plain_threads>(memory::state());
+    const auto tiles = memory::state().tiles();
     float sums[4]{}; // of a thread's columns, over its rows
-    tile next;
-    for (int turn = 0; block.next(memory::state(), next); turn ^= 1) {
+    tile next = tiles.before_first();
+    for (int turn = 0; tiles.next(next); turn ^= 1) {
         const int first_query = next.begin();
         block.set_rows(memory::state(), turn, next);
         float scores[4][4];

@@ -67,21 +67,13 @@ struct received_block {
         keys = p.call.keys(sequence);
     }
 
-    UNMASK_DEVICE query_axis<Mask> axis() const {
-        const index_t end = smaller(static_cast<index_t>(first_key) + received_size, keys);
-        return {p.mask, {first_key, end}, p.call.query_offset + queries, p.call.query_offset};
-    }
-
+    // Lists the tiles of queries to visit. By all threads.
+    template <int Threads>
     UNMASK_DEVICE void begin(const received_state<Mask>& state) const {
-        if (device::thread() == 0) {
-            state.tiles().set(axis(), 0, 1);
-        }
+        const index_t end = smaller(static_cast<index_t>(first_key) + received_size, keys);
+        const query_axis<Mask> axis{p.mask, {first_key, end}, p.call.query_offset + queries, p.call.query_offset};
+        state.tiles().template set<Threads>(axis, 0, 1);
         device::barrier();
-    }
-
-    // The next tile of queries; false if there is none. By all threads.
-    UNMASK_DEVICE bool next(const received_state<Mask>& state, tile& at) const {
-        return state.tiles().next([&] { return axis(); }, at);
     }
 
     // What is known of a tile's queries, for all to see after a barrier. A row that has seen nothing or does not exist gets

@@ -45,9 +45,10 @@ void received_kernel(received_parameters<T, Mask> p) {
             to.template copy_rows<threads>(rows - first, p.call.head_dim,
                                            [&](int row) { return start + static_cast<index_t>(row) * stride; });
         };
-        block.begin(memory::state());
-        tile next;
-        bool more = block.next(memory::state(), next);
+        block.template begin<threads>(memory::state());
+        const auto tiles = memory::state().tiles();
+        tile next = tiles.before_first();
+        bool more = tiles.next(next);
         if (more) {
             copy(p.call.key, block.head / p.call.group, block.first_key, block.keys, memory::keys());
             copy(p.call.query, block.head, next.begin(), block.queries, memory::queries(0));
@@ -60,7 +61,7 @@ void received_kernel(received_parameters<T, Mask> p) {
         for (int turn = 0; more; turn ^= 1) {
             const tile current = next;
             block.set_rows(memory::state(), turn, current);
-            more = block.next(memory::state(), next);
+            more = tiles.next(next);
             device::wait_copies<0>();
             device::barrier(); // queries and what was set are here, and nobody needs the other turn's any more
             if (more) {

@@ -48,80 +48,101 @@ struct query_axis {
     }
 };
 
-// The tiles of Size along an axis, in rising order. The lanes of a warp ask the mask about 32 tiles at once, each about its
-// own; what they found is one bit a tile, in shared memory. A thread remembers nothing but its tile.
+// The tiles of Size along an axis, in rising order. The lanes of a block's warps ask the mask about one tile each, before
+// the loop; what they found is two bits a tile, in shared memory. A thread remembers nothing but its tile. Where there are
+// more tiles than bits, a bit stands for 2, 4, … neighbours.
 template <int Size>
 struct tile_list {
     static_assert(Size % 2 == 0);
+    static constexpr int words = 128;
     struct state {
-        int next; // the first tile not asked about; bit 0 is tile next − 32
-        int last;
-        std::uint32_t visit;
-        std::uint32_t full;
+        int first;
+        int count;
+        int shift; // a bit stands for 2^shift tiles
+        std::uint32_t visit[words];
+        std::uint32_t full[words];
     };
     state* memory;
 
-    // Part `part` of `parts` of the axis. By one thread.
-    template <class Axis>
+    // Part `part` of `parts` of the axis. By all threads of the block; a barrier must follow.
+    template <int Threads, class Axis>
     UNMASK_DEVICE void set(const Axis& axis, int part, int parts) const {
-        *memory = {0, 0, 0, 0};
-        if (axis.empty()) {
-            return;
+        int first = 0;
+        int last = 0;
+        int shift = 0;
+        if (!axis.empty()) {
+            const auto seen = axis.seen();
+            const index_t begin = larger(seen.at(0).begin - axis.origin, 0);
+            const index_t end = seen.at(seen.count - 1).end - axis.origin;
+            if (seen.count > 0 && begin < end) {
+                const auto hull = static_cast<int>(begin / Size);
+                const int count = static_cast<int>((end + Size - 1) / Size) - hull;
+                first = hull + static_cast<int>(static_cast<index_t>(count) * part / parts);
+                last = hull + static_cast<int>(static_cast<index_t>(count) * (part + 1) / parts);
+            }
         }
-        const auto seen = axis.seen();
-        const index_t end = seen.at(seen.count - 1).end - axis.origin;
-        if (seen.count > 0 && end > 0) {
-            const int first = static_cast<int>(larger(seen.at(0).begin - axis.origin, 0) / Size);
-            const int count = static_cast<int>((end + Size - 1) / Size) - first;
-            memory->next = first + static_cast<int>(static_cast<index_t>(count) * part / parts);
-            memory->last = first + static_cast<int>(static_cast<index_t>(count) * (part + 1) / parts);
+        while ((last - first) >> shift > words * device::warp_size) {
+            ++shift;
+        }
+        const int bits = last > first ? ((last - first - 1) >> shift) + 1 : 0;
+        for (int word = device::warp(); word * device::warp_size < bits; word += Threads / device::warp_size) {
+            const int begin = first + ((word * device::warp_size + device::lane()) << shift);
+            const tile_class kind = begin < last ? ask(axis, begin, 1 << shift) : tile_class::empty;
+            const std::uint32_t visit = device::ballot(kind != tile_class::empty);
+            const std::uint32_t full = device::ballot(kind == tile_class::full);
+            if (device::lane() == 0) {
+                memory->visit[word] = visit;
+                memory->full[word] = full;
+            }
+        }
+        if (device::thread() == 0) {
+            memory->first = first;
+            memory->count = last - first;
+            memory->shift = shift;
         }
     }
 
-    // Moves on from `at`; false if it was the last one. axis() gives what `set` got: it is needed seldom, and not worth
-    // registers in between. By all threads of the block.
-    template <class AxisOf>
-    UNMASK_DEVICE bool next(const AxisOf& axis, tile& at) const {
-        const int passed = at.begin() / Size - (memory->next - device::warp_size);
-        std::uint32_t visit = memory->visit & device::shift_left(~1U, static_cast<std::uint32_t>(passed));
-        while (visit == 0) {
-            if (memory->next >= memory->last) {
-                return false;
+    // What `next` starts from.
+    UNMASK_DEVICE tile before_first() const { return {(memory->first - 1) * Size}; }
+
+    // Moves on from `at`; false if it was the last one.
+    UNMASK_DEVICE bool next(tile& at) const {
+        const int wanted = at.begin() / Size - memory->first + 1; // from the list's first tile
+        const int shift = memory->shift;
+        const int bits = memory->count > 0 ? ((memory->count - 1) >> shift) + 1 : 0;
+        int word = (wanted >> shift) / device::warp_size;
+        std::uint32_t hidden = shift_ones((wanted >> shift) % device::warp_size);
+        for (; word * device::warp_size < bits; ++word) {
+            const std::uint32_t visit = memory->visit[word] & hidden;
+            if (visit != 0) {
+                const int bit = device::lowest_bit(visit);
+                const int found = (word * device::warp_size + bit) << shift;
+                const int number = found < wanted ? wanted : found; // inside what the bit of the tile before stands for
+                const bool partial = (memory->full[word] >> bit & 1U) == 0;
+                at = {(memory->first + number) * Size + (partial ? 1 : 0)};
+                return number < memory->count;
             }
-            device::barrier();
-            if (device::warp() == 0) {
-                ask(axis());
-            }
-            device::barrier();
-            visit = memory->visit;
+            hidden = 0xffffffffU;
         }
-        const int bit = device::lowest_bit(visit);
-        at = {(memory->next - device::warp_size + bit) * Size + ((memory->full >> bit & 1U) == 0 ? 1 : 0)};
-        return true;
+        return false;
     }
 
 private:
+    UNMASK_DEVICE static std::uint32_t shift_ones(int bits) {
+        return device::shift_left(0xffffffffU, static_cast<std::uint32_t>(bits));
+    }
+
+    // The class of `count` tiles; full only if all of them are whole.
     template <class Axis>
-    UNMASK_DEVICE void ask(const Axis& axis) const {
-        const state before = *memory;
-        const int number = before.next + device::lane();
-        const index_t begin = axis.origin + static_cast<index_t>(number) * Size;
-        const range mine{begin, smaller(begin + Size, axis.end)};
-        tile_class kind = tile_class::empty;
-        if (number < before.last) {
-            const auto seen = axis.seen();
-            bool met = false;
-            unrolled<decltype(seen)::capacity>([&](int i) { met = met || !intersect(seen.at(i), mine).empty(); });
-            if (met) {
-                kind = axis.classify(mine);
-            }
-        }
-        const std::uint32_t visit = device::ballot(kind != tile_class::empty);
-        const std::uint32_t full = device::ballot(kind == tile_class::full && mine.end - mine.begin == Size);
-        device::warp_barrier(); // all lanes have read
-        if (device::lane() == 0) {
-            *memory = {before.next + device::warp_size, before.last, visit, full};
-        }
+    UNMASK_DEVICE static tile_class ask(const Axis& axis, int first, int count) {
+        const index_t begin = axis.origin + static_cast<index_t>(first) * Size;
+        const index_t whole = begin + static_cast<index_t>(count) * Size;
+        const range mine{begin, smaller(whole, axis.end)};
+        const auto seen = axis.seen();
+        bool met = false;
+        unrolled<decltype(seen)::capacity>([&](int i) { met = met || !intersect(seen.at(i), mine).empty(); });
+        const tile_class kind = met ? axis.classify(mine) : tile_class::empty;
+        return kind == tile_class::full && mine.end < whole ? tile_class::partial : kind;
     }
 };
 
