@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from support.programs import ROOT, build, case, run
-from support.report import Verdict, about, print_table, rounded, save, summary
+from support.report import Verdict, about, comparison, print_table, save
 
 THREADS = 2
 HEADS = 8  # of every case
@@ -119,15 +119,7 @@ def main() -> None:
         what, *judged = verdict.row()
         rows.append([what, f"{statistics.median(ours):.1f}", f"{statistics.median(theirs):.1f}", *judged])
         results["about"] = about(context)
-        results["pairs"][pair.what] = {
-            "case": pair.case,
-            "difference": rounded(difference),
-            "milliseconds": summary(ours),
-            "peer_milliseconds": summary(theirs),
-            "ratio": rounded(ratio),
-            "bound": pair.bound,
-            "met": verdict.met,
-        }
+        results["pairs"][pair.what] = comparison(verdict, pair.case, difference, ours, theirs)
     if not given.check:
         print()
         print_table(("what", "ours, ms", "peer, ms", "measured", "target", ""), rows)

@@ -5,6 +5,9 @@ Writes bench/results/<date>-<processor>-attention.json, and the plot of speed ag
 
 Cases that are compared run in one process, in random order, repetition by repetition, so that a machine that slows down
 slows all of them. Nothing else should run meanwhile. Takes about ten minutes on two cores.
+
+With --cuda it is bench_attention_cuda, cuda_targets.py and the GPU, without a plot. See cuda_peers.py for a machine
+without Google Benchmark.
 """
 
 import argparse
@@ -12,21 +15,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import cuda_targets
 import plot
 from support.programs import ROOT, Samples, build, case, run
-from support.report import Verdict, about, print_table, rounded, save, summary
-from targets import HEAD_DIMS, PLOT_LENGTHS, PLOT_MASKS, TARGETS, Target
+from support.report import about, print_table, save, summary
+from targets import HEAD_DIMS, PLOT_LENGTHS, PLOT_MASKS, TARGETS
 
 PROGRAMS = ["bench_attention"]
 if re.search(r"^flags\b.* avx2 ", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
     PROGRAMS.append("bench_attention_avx2")
-
-
-def verdict(target: Target, medians: dict[str, dict[str, Any]]) -> Verdict:
-    measured = medians[target.case][target.counter]["median"]
-    if target.against is not None:
-        measured /= medians[target.against][target.counter]["median"]
-    return Verdict(target.what, measured, target.unit, target.bound, target.at_least)
 
 
 def on_core(samples: Samples) -> float:
@@ -49,9 +46,11 @@ def main() -> None:
     )
     arguments.add_argument("--repetitions", type=int, default=7)
     arguments.add_argument("--min-time", type=float, default=0.1, metavar="SECONDS", help="of a repetition of a case")
+    arguments.add_argument("--cuda", action="store_true", help="measure the GPU")
     given = arguments.parse_args()
+    targets, programs = (cuda_targets.TARGETS, [cuda_targets.PROGRAM]) if given.cuda else (TARGETS, PROGRAMS)
 
-    build(given.build, PROGRAMS)
+    build(given.build, programs)
     flags = (
         "--benchmark_enable_random_interleaving=true",
         f"--benchmark_repetitions={given.repetitions}",
@@ -59,50 +58,41 @@ def main() -> None:
     )
 
     groups: dict[str, tuple[str, list[str]]] = {}  # name -> program, cases
-    for target in TARGETS:
+    for target in targets:
         groups.setdefault(target.group, (target.program, []))[1].extend(target.cases)
-    groups[plot.GROUP] = (
-        PROGRAMS[0],
-        [
-            case("forward", mask, length=length, head_dim=head_dim)
-            for mask in PLOT_MASKS
-            for length in PLOT_LENGTHS
-            for head_dim in HEAD_DIMS
-        ],
-    )
+    if not given.cuda:
+        groups[plot.GROUP] = (
+            PROGRAMS[0],
+            [
+                case("forward", mask, length=length, head_dim=head_dim)
+                for mask in PLOT_MASKS
+                for length in PLOT_LENGTHS
+                for head_dim in HEAD_DIMS
+            ],
+        )
 
     results: dict[str, Any] = {"repetitions": given.repetitions, "groups": {}}
     for name, (program, cases) in groups.items():
-        if program not in PROGRAMS or not re.search(given.only, name):
+        if program not in programs or not re.search(given.only, name):
             continue
         print(f"{name}: ", end="", flush=True)
         samples, context = run(given.build / "bench" / program, dict.fromkeys(cases), *flags)
-        print(f"{len(samples)} cases, at least {100 * on_core(samples):.0f} % of the time on its core")
+        busy = "" if given.cuda else f", at least {100 * on_core(samples):.0f} % of the time on its core"
+        print(f"{len(samples)} cases{busy}")
         results["groups"][name] = {
             each: {counter: summary(values) for counter, values in counters.items()}
             for each, counters in samples.items()
         }
-        if program == PROGRAMS[0]:
+        if program == programs[0]:
             results["about"] = about(context)
 
-    verdicts = [
-        verdict(target, results["groups"][target.group]) for target in TARGETS if target.group in results["groups"]
-    ]
+    verdicts = [target.verdict(results) for target in targets if target.group in results["groups"]]
     print()
     print_table(("what", "measured", "target", ""), [each.row() for each in verdicts])
     if not given.only:
-        results["targets"] = [
-            {
-                "what": each.what,
-                "measured": rounded(each.measured),
-                "unit": each.unit,
-                "bound": each.bound,
-                "met": each.met,
-            }
-            for each in verdicts
-        ]
+        results["targets"] = [each.record() for each in verdicts]
         path = save(results, "attention")
-        print(f"\nwritten: {path} and {plot.draw(path)}")
+        print(f"\nwritten: {path}" + ("" if given.cuda else f" and {plot.draw(path)}"))
 
 
 if __name__ == "__main__":

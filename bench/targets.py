@@ -2,8 +2,10 @@
 """What the CPU kernels should reach. TARGETS is the table; a bound of None is measured and not judged."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from support.programs import case
+from support.report import Verdict
 
 HEAD_DIMS = (64, 128)
 PLOT_LENGTHS = (512, 1024, 2048, 4096, 8192)
@@ -14,7 +16,7 @@ PLOT_MASKS = ("bidirectional", "causal", "block_32")
 class Target:
     """The median of a case's counter, divided by that of another case if one is named, and the bound it should keep.
 
-    The unit is "%" (of the FMA peak or of the other case), "×" (times the other case) or "MiB".
+    The unit is "%" (of a peak or of the other case), "×" (times the other case), "MiB" or "TFLOP/s".
     """
 
     group: str  # its cases are measured together
@@ -26,10 +28,23 @@ class Target:
     at_least: bool
     against: str | None = None
     program: str = "bench_attention"
+    processor: str = ""  # in the name of those that the bound is for
 
     @property
     def cases(self) -> list[str]:
         return [self.case] if self.against is None else [self.case, self.against]
+
+    def verdict(self, results: dict[str, Any]) -> Verdict:
+        """results: a file's content."""
+        measured = None
+        cases = results["groups"].get(self.group, {})
+        if all(name in cases for name in self.cases):
+            measured, *others = (cases[name][self.counter]["median"] for name in self.cases)
+            for other in others:
+                measured /= other
+            measured /= 1e12 if self.unit == "TFLOP/s" else 1.0
+        bound = self.bound if self.processor in results["about"]["processor"] else None
+        return Verdict(self.what, measured, self.unit, bound, self.at_least)
 
 
 def peak(direction: str, head_dim: int, bound: float | None, dtype: str = "fp32", avx2: bool = False) -> Target:

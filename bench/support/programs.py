@@ -22,8 +22,9 @@ def case(
     sink: str = "no_sink",
     sizes: str = "",
 ) -> str:
-    """The name of a case; sizes is what stands between length and head_dim, such as "/queries:32"."""
-    return f"{direction}/{dtype}/{mask}/{sink}/length:{length}{sizes}/head_dim:{head_dim}/threads:{threads}"
+    """The name of a case; sizes is what stands between length and head_dim, such as "/queries:32". No threads: on a GPU."""
+    where = f"/threads:{threads}" if threads else ""
+    return f"{direction}/{dtype}/{mask}/{sink}/length:{length}{sizes}/head_dim:{head_dim}{where}"
 
 
 def build(folder: Path, programs: Iterable[str]) -> None:
@@ -48,12 +49,16 @@ def build(folder: Path, programs: Iterable[str]) -> None:
 def run(program: Path, cases: Iterable[str], *flags: str) -> tuple[Samples, dict[str, str]]:
     """Runs cases of a program in one process: what it counted, and what it says about itself."""
     wanted = list(cases)
-    command = [str(program), f"--benchmark_filter=^({'|'.join(wanted)})/real_time$", "--benchmark_format=json", *flags]
-    output = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+    names = f"^({'|'.join(wanted)})/(real|manual)_time$"
+    command = [str(program), f"--benchmark_filter={names}", "--benchmark_format=json", *flags]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0 or not done.stdout:
+        raise SystemExit(done.stderr)
+    output = json.loads(done.stdout)
     samples: Samples = {name: {} for name in wanted}
     for entry in output["benchmarks"]:
         if entry["run_type"] == "iteration":
-            counters = samples[entry["run_name"].removesuffix("/real_time")]
+            counters = samples[entry["run_name"].rpartition("/")[0]]
             for counter, value in entry.items():
                 if isinstance(value, float):
                     counters.setdefault(counter, []).append(value)

@@ -29,9 +29,8 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     return {"lower_quartile": rounded(lower), "median": rounded(median), "upper_quartile": rounded(upper)}
 
 
-def about(context: dict[str, str]) -> dict[str, Any]:
-    """Date, machine, compiler and commit; context is what the program says about itself."""
-    processor = next(
+def processor() -> str:
+    return next(
         (
             line.split(":", 1)[1].strip()
             for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -39,28 +38,38 @@ def about(context: dict[str, str]) -> dict[str, Any]:
         ),
         "unknown processor",
     )
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+
+
+def commit() -> str:
+    try:
+        return subprocess.check_output(
+            ["git", "describe", "--always", "--dirty"], cwd=ROOT, text=True, stderr=subprocess.DEVNULL
+        ).strip()
+    except (OSError, subprocess.CalledProcessError):  # a copy of the files alone
+        return "unknown"
+
+
+def about(context: dict[str, str]) -> dict[str, Any]:
+    """Date, machine, compiler and commit; context is what the program says about itself."""
+    machine = (
+        {"processor": context["gpu"], "cores": int(context["multiprocessors"]), "clock_mhz": int(context["clock_mhz"])}
+        if "gpu" in context
+        else {"processor": processor(), "cores": os.cpu_count()}
     )
     return {
         "date": datetime.date.today().isoformat(),
-        "processor": processor,
-        "cores": os.cpu_count(),
+        **machine,
         "compiler": context["compiler"],
         "instruction_set": context["instruction_set"],
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
     }
 
 
 def save(results: dict[str, Any], kind: str) -> Path:
     """Writes bench/results/<date>-<processor>-<kind>.json, innermost objects on one line each."""
-    processor = re.sub(r"[^a-z0-9]+", "-", results["about"]["processor"].lower()).strip("-")
+    machine = re.sub(r"[^a-z0-9]+", "-", results["about"]["processor"].lower()).strip("-")
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{results['about']['date']}-{processor}-{kind}.json"
+    path = RESULTS / f"{results['about']['date']}-{machine}-{kind}.json"
     text = re.sub(r"{[^{}]*}", lambda flat: re.sub(r"\n *", " ", flat[0]), json.dumps(results, indent=1))
     path.write_text(text.replace("{ ", "{").replace(" }", "}") + "\n")
     return path
@@ -68,10 +77,11 @@ def save(results: dict[str, Any], kind: str) -> Path:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A number beside its target: a bound that it should not be below (at_least) or above; None where there is none."""
+    """A number beside its target: a bound that it should not be below (at_least) or above; None where there is none.
+    What was not measured (None) has not met a bound."""
 
     what: str
-    measured: float
+    measured: float | None
     unit: str
     bound: float | None
     at_least: bool
@@ -80,14 +90,42 @@ class Verdict:
     def met(self) -> bool | None:
         if self.bound is None:
             return None
+        if self.measured is None:
+            return False
         return self.measured >= self.bound if self.at_least else self.measured <= self.bound
 
-    def text(self, value: float) -> str:
+    def text(self, value: float | None) -> str:
+        if value is None:
+            return "not measured"
         return f"{100 * value:.0f} %" if self.unit == "%" else f"{value:.2f} {self.unit}"
 
     def row(self) -> list[str]:
         target = "" if self.bound is None else ("≥ " if self.at_least else "≤ ") + self.text(self.bound)
         return [self.what, self.text(self.measured), target, {None: "", True: "ok", False: "missed"}[self.met]]
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "what": self.what,
+            "measured": None if self.measured is None else rounded(self.measured),
+            "unit": self.unit,
+            "bound": self.bound,
+            "met": self.met,
+        }
+
+
+def comparison(
+    verdict: Verdict, name: str, difference: float, ours: Sequence[float], theirs: Sequence[float]
+) -> dict[str, Any]:
+    """What is written about a case of ours and a peer: the times in milliseconds, one a round."""
+    return {
+        "case": name,
+        "difference": rounded(difference),
+        "milliseconds": summary(ours),
+        "peer_milliseconds": summary(theirs),
+        "ratio": rounded(verdict.measured or 0.0),
+        "bound": verdict.bound,
+        "met": verdict.met,
+    }
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -196,61 +196,83 @@ struct verdict {
     [[nodiscard]] bool passed() const { return forward <= 1.0 && backward <= 1.0 && received <= 1.0; }
 };
 
-// Runs the kernel, the naive float implementation and the reference on one problem.
+// One problem as a kernel, the naive float implementation and the reference solve it.
+template <class T>
+struct comparison {
+    problem<T>& fast;
+    problem<T> naive;
+    problem<double> truth;
+
+    // The last two do their work here.
+    template <class Mask, class Sink>
+    comparison(problem<T>& input, const Mask& mask, const Sink& sink, const attention_options& options)
+        : fast(input), naive(input), truth(input) {
+        reference::attention_forward<float>(naive.tensors(), mask, sink, options);
+        reference::attention_received<float>(naive.tensors(), naive.received_view(), mask, sink, options);
+        reference::attention_forward(truth.tensors(), mask, sink, options);
+        reference::attention_received(truth.tensors(), truth.received_view(), mask, sink, options);
+    }
+
+    [[nodiscard]] double forward() const {
+        return std::fmax(excess(fast.output, naive.output, truth.output, 2.0),
+                         excess(fast.log_sum_exp, naive.log_sum_exp, truth.log_sum_exp, 2.0));
+    }
+    [[nodiscard]] double received() const { return recomputed(fast.received, naive.received, truth.received, 0.0); }
+
+    // Backward and received recompute P = exp(s − LSE) from an LSE that was stored as a float, so a relative error of one
+    // unit in the last place of LSE is in every probability.
+    template <class Value>
+    [[nodiscard]] double recomputed(const std::vector<Value>& got, const std::vector<Value>& simple,
+                                    const std::vector<double>& exact, double noise) const {
+        const auto largest_of = [](const std::vector<double>& values) {
+            double largest = 0.0;
+            for (const double each : values) {
+                largest = std::isfinite(each) ? std::fmax(largest, std::fabs(each)) : largest;
+            }
+            return largest;
+        };
+        const double slack = largest_of(truth.log_sum_exp) * unit_of<float> * largest_of(exact);
+        return excess(got, simple, exact, 3.0, noise + slack);
+    }
+
+    // dS = P · (dP − Δ) cancels, and Δ comes from the output as rounded to T: where all the mass is on one key the true
+    // gradient is 0, and so may be the naive error.
+    template <class Mask, class Sink>
+    [[nodiscard]] double backward(const Mask& mask, const Sink& sink, const attention_options& options) {
+        reference::attention_backward<float>(naive.tensors(), naive.gradients(sink), mask, sink, options);
+        reference::attention_backward(truth.tensors(), truth.gradients(sink), mask, sink, options);
+        const double few_units = 8.0 * unit_of<T>; // inputs are of size 1, and a large one is 4
+        double worst = std::fmax(recomputed(fast.d_query, naive.d_query, truth.d_query, few_units),
+                                 std::fmax(recomputed(fast.d_key, naive.d_key, truth.d_key, few_units),
+                                           recomputed(fast.d_value, naive.d_value, truth.d_value, few_units)));
+        // A sink's gradient is one long sum of such terms over all rows.
+        const double noise = 0.5 * unit_of<T> *
+                             std::sqrt(static_cast<double>(fast.queries() * fast.dim()) /
+                                       static_cast<double>(std::max<index_t>(fast.size.kv_heads, 1)));
+        if (Sink::present && !Sink::has_key) {
+            worst = std::fmax(worst, recomputed(fast.d_logits, naive.d_logits, truth.d_logits, noise));
+        }
+        if (Sink::has_key) {
+            worst = std::fmax(worst, recomputed(fast.d_keys, naive.d_keys, truth.d_keys, noise));
+        }
+        if (Sink::has_value) {
+            worst = std::fmax(worst, recomputed(fast.d_values, naive.d_values, truth.d_values, noise));
+        }
+        return worst;
+    }
+};
+
+// Runs the CPU's kernels on one problem and judges them.
 template <class Sink, class T, class Mask>
 verdict compare(problem<T>& fast, const Mask& mask, const attention_options& options,
                 const cpu_executor& exec = cpu_executor{1}) {
-    problem<T> naive(fast);
-    problem<double> truth(fast);
     const auto sink = fast.template sink<Sink>();
-
     attention_forward(exec, fast.tensors(), mask, sink, options);
     attention_backward(exec, fast.tensors(), fast.gradients(sink), mask, sink, options);
     attention_received(exec, fast.tensors(), fast.received_view(), mask, sink, options);
-    reference::attention_forward<float>(naive.tensors(), mask, sink, options);
-    reference::attention_backward<float>(naive.tensors(), naive.gradients(sink), mask, sink, options);
-    reference::attention_received<float>(naive.tensors(), naive.received_view(), mask, sink, options);
-    reference::attention_forward(truth.tensors(), mask, sink, options);
-    reference::attention_backward(truth.tensors(), truth.gradients(sink), mask, sink, options);
-    reference::attention_received(truth.tensors(), truth.received_view(), mask, sink, options);
 
-    verdict result;
-    result.forward = std::fmax(excess(fast.output, naive.output, truth.output, 2.0),
-                               excess(fast.log_sum_exp, naive.log_sum_exp, truth.log_sum_exp, 2.0));
-    // Backward recomputes P = exp(s − LSE) from an LSE that was stored as a float, so a relative error of one unit in the
-    // last place of LSE is in every probability. dS = P · (dP − Δ) cancels, and Δ comes from the output as rounded to T:
-    // where all the mass is on one key the true gradient is 0, and so may be the naive error.
-    double log_sum_exp = 0.0;
-    for (const double each : truth.log_sum_exp) {
-        log_sum_exp = std::isfinite(each) ? std::fmax(log_sum_exp, std::fabs(each)) : log_sum_exp;
-    }
-    const auto recomputed = [&](const auto& got, const auto& simple, const std::vector<double>& exact, double noise) {
-        double largest = 0.0;
-        for (const double each : exact) {
-            largest = std::fmax(largest, std::fabs(each));
-        }
-        return excess(got, simple, exact, 3.0, noise + log_sum_exp * unit_of<float> * largest);
-    };
-    const double few_units = 8.0 * unit_of<T>; // inputs are of size 1, and a large one is 4
-    result.backward = std::fmax(recomputed(fast.d_query, naive.d_query, truth.d_query, few_units),
-                                std::fmax(recomputed(fast.d_key, naive.d_key, truth.d_key, few_units),
-                                          recomputed(fast.d_value, naive.d_value, truth.d_value, few_units)));
-    // A sink's gradient is one long sum of such terms over all rows.
-    const double noise = 0.5 * unit_of<T> *
-                         std::sqrt(static_cast<double>(fast.queries() * fast.dim()) /
-                                   static_cast<double>(std::max<index_t>(fast.size.kv_heads, 1)));
-    if (Sink::present && !Sink::has_key) {
-        result.backward =
-            std::fmax(result.backward, recomputed(fast.d_logits, naive.d_logits, truth.d_logits, noise));
-    }
-    if (Sink::has_key) {
-        result.backward = std::fmax(result.backward, recomputed(fast.d_keys, naive.d_keys, truth.d_keys, noise));
-    }
-    if (Sink::has_value) {
-        result.backward = std::fmax(result.backward, recomputed(fast.d_values, naive.d_values, truth.d_values, noise));
-    }
-    result.received = recomputed(fast.received, naive.received, truth.received, 0.0);
-    return result;
+    comparison<T> judge(fast, mask, sink, options);
+    return {judge.forward(), judge.backward(mask, sink, options), judge.received()};
 }
 
 } // namespace test

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+#include <stdexcept>
+#include <vector>
+
+// An array in device memory: the GPU's where nvcc compiles, else the emulator's.
+
+#if defined(__CUDACC__)
+
+#include <cuda_runtime_api.h>
+
+namespace test {
+
+template <class T>
+class device_array {
+public:
+    explicit device_array(const std::vector<T>& values) : size_(values.size()) {
+        expect(cudaMalloc(reinterpret_cast<void**>(&data_), bytes() + sizeof(T)));
+        expect(cudaMemcpy(data_, values.data(), bytes(), cudaMemcpyHostToDevice));
+    }
+    device_array(const device_array&) = delete;
+    device_array& operator=(const device_array&) = delete;
+    ~device_array() { cudaFree(data_); }
+
+    [[nodiscard]] T* data() const { return data_; }
+    [[nodiscard]] std::vector<T> to_host() const {
+        std::vector<T> values(size_);
+        expect(cudaMemcpy(values.data(), data_, bytes(), cudaMemcpyDeviceToHost));
+        return values;
+    }
+
+private:
+    static void expect(cudaError_t code) {
+        if (code != cudaSuccess) {
+            throw std::runtime_error(cudaGetErrorString(code));
+        }
+    }
+    [[nodiscard]] std::size_t bytes() const { return size_ * sizeof(T); }
+
+    std::size_t size_;
+    T* data_ = nullptr;
+};
+
+} // namespace test
+
+#else
+
+#include "emulator.hpp"
+
+namespace test {
+
+template <class T>
+using device_array = emulator::buffer<T>;
+
+} // namespace test
+
+#endif

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include <unmask/cuda/executor.cuh>
+
+#include "../../attention/problem.hpp"
+#include "device_calls.hpp"
+#include "device_memory.hpp"
+
+namespace test {
+
+// The tensors of a problem, in device memory.
+template <class T>
+struct device_problem {
+    problem<T>& host;
+    device_array<T> query, key, value, output;
+    device_array<float> log_sum_exp, received, sink_logits, sink_keys, sink_values;
+
+    explicit device_problem(problem<T>& from)
+        : host(from), query(from.query), key(from.key), value(from.value), output(from.output),
+          log_sum_exp(from.log_sum_exp), received(from.received), sink_logits(from.sink_logits),
+          sink_keys(from.sink_keys), sink_values(from.sink_values) {}
+
+    [[nodiscard]] attention_tensors<T> tensors() const {
+        attention_tensors<T> result = host.tensors();
+        result.query.data = query.data();
+        result.key.data = key.data();
+        result.value.data = value.data();
+        result.output.data = output.data();
+        result.log_sum_exp.data = log_sum_exp.data();
+        return result;
+    }
+    [[nodiscard]] tensor_view<float, 3> received_view() const {
+        tensor_view<float, 3> result = host.received_view();
+        result.data = received.data();
+        return result;
+    }
+    template <class Sink>
+    [[nodiscard]] Sink sink() const {
+        Sink result = host.template sink<Sink>();
+        if constexpr (requires { result.logits; }) {
+            result.logits.data = sink_logits.data();
+        }
+        if constexpr (requires { result.keys; }) {
+            result.keys.data = sink_keys.data();
+        }
+        if constexpr (requires { result.values; }) {
+            result.values.data = sink_values.data();
+        }
+        return result;
+    }
+
+    // Brings the results home.
+    void fetch() const {
+        host.output = output.to_host();
+        host.log_sum_exp = log_sum_exp.to_host();
+        host.received = received.to_host();
+    }
+};
+
+// Runs forward and received on the device.
+template <class Sink, class T, class Mask>
+void run_on_device(problem<T>& fast, const Mask& mask, const attention_options& options, const cuda_executor& exec = {}) {
+    const device_problem<T> device(fast);
+    const auto sink = device.template sink<Sink>();
+    device_calls<T, Mask, Sink>::forward(exec, device.tensors(), mask, sink, options);
+    device_calls<T, Mask, Sink>::received(exec, device.tensors(), device.received_view(), mask, sink, options);
+    device.fetch();
+}
+
+// The same, judged. The mask is given twice: what it points to is in the host's memory, and in the device's.
+template <class Sink, class T, class Mask>
+verdict compare_on_device(problem<T>& fast, const Mask& mask, const Mask& device_mask, const attention_options& options,
+                          const cuda_executor& exec = {}) {
+    run_on_device<Sink>(fast, device_mask, options, exec);
+    const comparison<T> judge(fast, mask, fast.template sink<Sink>(), options);
+    return {judge.forward(), 0.0, judge.received()};
+}
+
+} // namespace test
