@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Measures attention on this machine's GPU beside PyTorch's, on the same inputs and masks: the flash and cuDNN backends of
-scaled_dot_product_attention, and compiled FlexAttention. Checks first that the outputs agree, then lets them take turns
-and compares the medians. Writes bench/results/<date>-<GPU>-peers.json.
+"""Measures attention on this machine's GPU beside PyTorch's, on the same inputs and masks: the flash and cuDNN backends
+of scaled_dot_product_attention, and compiled FlexAttention. Checks first that the outputs agree, then lets them take
+turns and compares the medians. Writes bench/results/<date>-<GPU>-peers.json. Takes about five minutes.
 
-All calls are timed alike: by CUDA events, after a write of 1 GiB that flushes the cache, on three copies of the inputs in
-turn. Each side gets its own natural layout: [batch, length, heads, head_dim] ours, [batch, heads, length, head_dim]
+All calls are timed alike: by CUDA events, after a write of 1 GiB that flushes the cache, on three copies of the inputs
+in turn. Each side gets its own natural layout: [batch, length, heads, head_dim] ours, [batch, heads, length, head_dim]
 PyTorch. Needs PyTorch with CUDA (2.11) in the Python that runs this.
 
-Everything in one call, with a copy of Google Benchmark (its include/ and lib/) in build-benchmark/ if it is not installed:
+Everything in one call, with Google Benchmark's Debian packages unpacked in build-benchmark/ if it is not installed:
 
-    CMAKE_PREFIX_PATH=$PWD/build-benchmark bash -c 'bench/run.py --cuda && bench/cuda_peers.py'
+    export CMAKE_PREFIX_PATH=$PWD/build-benchmark/usr
+    bench/run.py --cuda && bench/cuda_peers.py && bench/cuda_targets.py bench/results/*-{attention,peers}.json
 
-and then bench/cuda_targets.py judges the two files.
+The last one takes one file of each kind, and judges them.
 """
 
 import argparse

@@ -131,8 +131,8 @@ TARGETS = [
 
 @dataclass(frozen=True)
 class Pair:
-    """A case of ours and who it is compared with: "flash" or "cudnn", backends of scaled_dot_product_attention, or "flex",
-    compiled FlexAttention. bound: how many times as fast ours should be."""
+    """A case of ours and who it is compared with: "flash" or "cudnn", backends of scaled_dot_product_attention, or
+    "flex", compiled FlexAttention. bound: how many times as fast ours should be."""
 
     mask: str
     head_dim: int

@@ -3,8 +3,8 @@
 
 #include "../support/options.hpp"
 
-// The cases of bench_attention_cuda. They are in several files because each pair of mask and sink is kernels of its own,
-// which take seconds to compile.
+// The cases of bench_attention_cuda. They are in several files because each pair of mask and sink is kernels of its
+// own, which take seconds to compile.
 
 namespace bench::cuda {
 

@@ -9,7 +9,7 @@ struct peaks {
     double bytes; ///< bytes a second: memory that is read, or read and written, whichever is faster
 };
 
-/// The best of 5 rounds of a few milliseconds, so that what slows down a round does not count. Also wakes up the clocks.
+/// The best of 5 rounds of a few milliseconds: what slows down a round does not count. Wakes up the clocks, too.
 peaks measure_peaks();
 
 } // namespace bench

@@ -22,7 +22,7 @@ def case(
     sink: str = "no_sink",
     sizes: str = "",
 ) -> str:
-    """The name of a case; sizes is what stands between length and head_dim, such as "/queries:32". No threads: on a GPU."""
+    """The name of a case; sizes is what stands between length and head_dim, such as "/queries:32". 0 threads: a GPU."""
     where = f"/threads:{threads}" if threads else ""
     return f"{direction}/{dtype}/{mask}/{sink}/length:{length}{sizes}/head_dim:{head_dim}{where}"
 

@@ -76,8 +76,8 @@ union mask_union<Only> {
 // One type for all policies, so that the kernels are compiled once for each sink and element type and still run every
 // policy's own functions.
 struct any_mask {
-    using masks = mask_union<bidirectional, causal, block, sliding_window, prefix, document, block_diffusion, shadow_block,
-                             extra_sink<bidirectional>, extra_sink<block>, extra_sink<document>,
+    using masks = mask_union<bidirectional, causal, block, sliding_window, prefix, document, block_diffusion,
+                             shadow_block, extra_sink<bidirectional>, extra_sink<block>, extra_sink<document>,
                              mask_and<causal, sliding_window>, mask_or<prefix, sliding_window>, mask_not<causal>>;
     masks policy;
     int index;

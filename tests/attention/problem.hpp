@@ -157,7 +157,9 @@ private:
 
 // The spacing of a type's numbers just above 1.
 template <class T>
-inline constexpr double unit_of = std::same_as<T, float> ? 0x1p-23 : std::same_as<T, bfloat16> ? 0x1p-7 : 0x1p-10;
+inline constexpr double unit_of = std::same_as<T, float>      ? 0x1p-23
+                                  : std::same_as<T, bfloat16> ? 0x1p-7
+                                                              : 0x1p-10;
 
 // The distance of a result from the truth, in units of what is allowed: `factor` times the error of the naive float
 // implementation, two units in the last place of the largest value, and `slack`. Infinite if the infinities differ.
@@ -179,8 +181,7 @@ double excess(const std::vector<T>& result, const std::vector<T>& naive, const s
             return std::numeric_limits<double>::infinity();
         }
         error = std::fmax(error, std::fabs(got - truth[i]));
-        naive_error =
-            std::fmax(naive_error, std::fabs(static_cast<double>(static_cast<float>(naive[i])) - truth[i]));
+        naive_error = std::fmax(naive_error, std::fabs(static_cast<double>(static_cast<float>(naive[i])) - truth[i]));
         largest = std::fmax(largest, std::fabs(truth[i]));
     }
     const double allowed = factor * naive_error + 2.0 * unit_of<T> * largest + slack;

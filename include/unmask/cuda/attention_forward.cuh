@@ -44,8 +44,7 @@ void launch_forward(const cuda_executor& exec, void (*kernel)(Parameters), int t
 }
 
 template <class Plan, class T, mask_policy Mask, sink_policy Sink>
-void launch_on_tensor_cores(const cuda_executor& exec, const kernel_call<T>& call, const Mask& mask,
-                            const Sink& sink) {
+void launch_on_tensor_cores(const cuda_executor& exec, const kernel_call<T>& call, const Mask& mask, const Sink& sink) {
     const block_grid grid = plan_grid(device_properties::current(), call, Plan::rows, Plan::keys, Plan::blocks,
                                       !std::same_as<Mask, bidirectional>);
     launch_forward(exec, &forward_kernel<Plan, T, Mask, Sink>, Plan::threads, forward_memory<Plan, Mask>::bytes,
@@ -82,8 +81,8 @@ bool run_on_tensor_cores(const cuda_executor& exec, const kernel_call<T>& call, 
 template <class T, mask_policy Mask, sink_policy Sink>
 void run_plain(const cuda_executor& exec, const kernel_call<T>& call, const Mask& mask, const Sink& sink) {
     const int column_groups = std::max(1, tiles_of(call.head_dim, plain_columns));
-    const block_grid grid = plan_grid(device_properties::current(), call, plain_rows, plain_keys, 2,
-                                      !std::same_as<Mask, bidirectional>);
+    const block_grid grid =
+        plan_grid(device_properties::current(), call, plain_rows, plain_keys, 2, !std::same_as<Mask, bidirectional>);
     launch_forward(exec, &plain_forward_kernel<T, Mask, Sink>, plain_threads, plain_forward_memory<Mask>::bytes,
                    plain_forward_parameters<T, Mask, Sink>{call, grid, {}, mask, sink, column_groups}, call,
                    column_groups);

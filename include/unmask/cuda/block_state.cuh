@@ -6,8 +6,8 @@
 #include <unmask/config.hpp>
 #include <unmask/cuda/block_order.cuh>
 #include <unmask/cuda/device.cuh>
-#include <unmask/cuda/key_windows.cuh>
 #include <unmask/cuda/kernel_call.cuh>
+#include <unmask/cuda/key_windows.cuh>
 #include <unmask/cuda/tile_list.cuh>
 #include <unmask/mask/mask_policy.hpp>
 
@@ -55,8 +55,8 @@ struct block_state {
         mine.part = work.part;
         int tile = work.tile;
         if (grid.uneven) {
-            tile = longest_tile(grid, tile, order,
-                                [&](int each) { return visited_keys(call, mask, mine, each * Rows); });
+            tile =
+                longest_tile(grid, tile, order, [&](int each) { return visited_keys(call, mask, mine, each * Rows); });
         }
         if (tile >= grid.tiles) {
             return false; // the grid is padded

@@ -26,10 +26,18 @@ inline constexpr bool has_tensor_cores = true;
 
 inline constexpr int warp_size = 32;
 
-UNMASK_DEVICE int thread() { return static_cast<int>(threadIdx.x); }
-UNMASK_DEVICE int lane() { return static_cast<int>(threadIdx.x % warp_size); }
-UNMASK_DEVICE int warp() { return static_cast<int>(threadIdx.x / warp_size); }
-UNMASK_DEVICE int block() { return static_cast<int>(blockIdx.x); }
+UNMASK_DEVICE int thread() {
+    return static_cast<int>(threadIdx.x);
+}
+UNMASK_DEVICE int lane() {
+    return static_cast<int>(threadIdx.x % warp_size);
+}
+UNMASK_DEVICE int warp() {
+    return static_cast<int>(threadIdx.x / warp_size);
+}
+UNMASK_DEVICE int block() {
+    return static_cast<int>(blockIdx.x);
+}
 
 /// The block's dynamic shared memory, aligned to 128 bytes. There is no other.
 UNMASK_DEVICE std::byte* shared_memory() {
@@ -38,14 +46,22 @@ UNMASK_DEVICE std::byte* shared_memory() {
 }
 
 /// All threads of the block have come here, and see what each wrote before.
-UNMASK_DEVICE void barrier() { __syncthreads(); }
+UNMASK_DEVICE void barrier() {
+    __syncthreads();
+}
 /// The same for the lanes of a warp.
-UNMASK_DEVICE void warp_barrier() { __syncwarp(); }
+UNMASK_DEVICE void warp_barrier() {
+    __syncwarp();
+}
 
 /// The value of lane `lane() ^ mask`. Collective.
-UNMASK_DEVICE float shuffle_xor(float value, int mask) { return __shfl_xor_sync(0xffffffffU, value, mask); }
+UNMASK_DEVICE float shuffle_xor(float value, int mask) {
+    return __shfl_xor_sync(0xffffffffU, value, mask);
+}
 /// Bit i is what lane i says. Collective.
-UNMASK_DEVICE std::uint32_t ballot(bool vote) { return __ballot_sync(0xffffffffU, vote); }
+UNMASK_DEVICE std::uint32_t ballot(bool vote) {
+    return __ballot_sync(0xffffffffU, vote);
+}
 
 /// 16 bytes from global to shared memory, both aligned to 16; zeros if not `valid`, and nothing is read then. They have
 /// arrived after a wait_copies that covers them, for the thread that copied; after a barrier, for all.
@@ -167,7 +183,9 @@ UNMASK_DEVICE std::uint32_t shift_left(std::uint32_t word, std::uint32_t bits) {
     return result;
 }
 /// The number of the lowest bit that is set. word is not 0.
-UNMASK_DEVICE int lowest_bit(std::uint32_t word) { return __ffs(static_cast<int>(word)) - 1; }
+UNMASK_DEVICE int lowest_bit(std::uint32_t word) {
+    return __ffs(static_cast<int>(word)) - 1;
+}
 
 } // namespace detail::device
 UNMASK_NAMESPACE_END

@@ -52,8 +52,8 @@ class device_scratch {
 public:
     device_scratch(const cuda_executor& exec, std::size_t bytes) : exec_(exec), bytes_(bytes) {
         if (bytes > 0) {
-            data_ = exec.memory != nullptr ? exec.memory->allocate(bytes, exec.stream)
-                                           : allocate_async(bytes, exec.stream);
+            data_ =
+                exec.memory != nullptr ? exec.memory->allocate(bytes, exec.stream) : allocate_async(bytes, exec.stream);
         }
     }
     device_scratch(const device_scratch&) = delete;

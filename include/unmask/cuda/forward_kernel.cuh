@@ -9,8 +9,8 @@
 #include <unmask/cuda/block_state.cuh>
 #include <unmask/cuda/device.cuh>
 #include <unmask/cuda/fragment_softmax.cuh>
-#include <unmask/cuda/key_windows.cuh>
 #include <unmask/cuda/kernel_call.cuh>
+#include <unmask/cuda/key_windows.cuh>
 #include <unmask/cuda/score_fragment.cuh>
 #include <unmask/cuda/shared_tile.cuh>
 #include <unmask/cuda/split_states.cuh>
@@ -56,7 +56,7 @@ public:
 
     UNMASK_DEVICE void run() {
         if (!memory::state().template begin<Plan::threads>(p_.call, p_.grid, p_.mask, device::block(),
-                                   reinterpret_cast<int*>(memory::keys().data))) {
+                                                           reinterpret_cast<int*>(memory::keys().data))) {
             return;
         }
         copy_queries();
@@ -88,9 +88,10 @@ public:
             transform_scores(p_.call, scores);
             if (current.partial()) {
                 const block_unit& unit = memory::state().unit();
-                hide_scores(p_.mask, memory::state().seen(), warp_row(), unit.rows - unit.first_row,
-                            [&](int row) { return p_.call.position_of(unit.first_row + row); }, current.begin(),
-                            unit.keys, scores);
+                hide_scores(
+                    p_.mask, memory::state().seen(), warp_row(), unit.rows - unit.first_row,
+                    [&](int row) { return p_.call.position_of(unit.first_row + row); }, current.begin(), unit.keys,
+                    scores);
             }
             softmax_.absorb(scores, p_.call.softmax_factor, output_);
             multiply_values<T>(scores, memory::values(), output_);
@@ -113,11 +114,10 @@ private:
     UNMASK_DEVICE void copy_queries() const {
         const block_unit& unit = memory::state().unit();
         const int last = larger_of(unit.rows - 1, 0);
-        memory::queries().template copy_rows<Plan::threads>(
-            unit.rows - unit.first_row, p_.call.head_dim, [&](int row) {
-                const int at = smaller_of(unit.first_row + row, last);
-                return p_.call.query.row(unit.sequence, p_.call.query_of(at), p_.call.head_of(unit.kv_head, at));
-            });
+        memory::queries().template copy_rows<Plan::threads>(unit.rows - unit.first_row, p_.call.head_dim, [&](int row) {
+            const int at = smaller_of(unit.first_row + row, last);
+            return p_.call.query.row(unit.sequence, p_.call.query_of(at), p_.call.head_of(unit.kv_head, at));
+        });
     }
 
     UNMASK_DEVICE void copy_tile(const typename memory::key_value_tile& to, const tensor<const T>& from,
@@ -125,8 +125,8 @@ private:
         const block_unit& unit = memory::state().unit();
         const T* first = from.row(unit.sequence, begin, unit.kv_head);
         const int stride = device::opaque(static_cast<int>(from.position_stride)); // or all rows' addresses are kept
-        to.template copy_rows<Plan::threads>(
-            unit.keys - begin, p_.call.head_dim, [&](int row) { return first + static_cast<index_t>(row) * stride; });
+        to.template copy_rows<Plan::threads>(unit.keys - begin, p_.call.head_dim,
+                                             [&](int row) { return first + static_cast<index_t>(row) * stride; });
     }
 
     // Before the first key: nothing seen, or the sink alone. Of split keys, the first part has it.

@@ -52,10 +52,10 @@ struct kernel_call {
     int kv_heads;
     int group; // query heads that share a kv head
     int head_dim;
-    float score_factor; // q · k times this is a score in base 2, if scores are not capped
+    float score_factor;   // q · k times this is a score in base 2, if scores are not capped
     float softmax_factor; // what is left of it for softmax: 1 where scores are capped or the factor is not positive
-    float cap;          // of scores in base 2; 0: none
-    float cap_factor;   // q · k times this is twice the argument of tanh, in base 2
+    float cap;            // of scores in base 2; 0: none
+    float cap_factor;     // q · k times this is twice the argument of tanh, in base 2
     index_t query_offset;
 
     bool ragged;
@@ -79,10 +79,18 @@ struct kernel_call {
     }
 };
 
-UNMASK_HOST_DEVICE constexpr int smaller_of(int a, int b) { return b < a ? b : a; }
-UNMASK_HOST_DEVICE constexpr int larger_of(int a, int b) { return a < b ? b : a; }
-UNMASK_DEVICE float larger_of(float a, float b) { return a < b ? b : a; }
-UNMASK_HOST_DEVICE constexpr int tiles_of(int length, int tile) { return (length + tile - 1) / tile; }
+UNMASK_HOST_DEVICE constexpr int smaller_of(int a, int b) {
+    return b < a ? b : a;
+}
+UNMASK_HOST_DEVICE constexpr int larger_of(int a, int b) {
+    return a < b ? b : a;
+}
+UNMASK_DEVICE float larger_of(float a, float b) {
+    return a < b ? b : a;
+}
+UNMASK_HOST_DEVICE constexpr int tiles_of(int length, int tile) {
+    return (length + tile - 1) / tile;
+}
 
 } // namespace detail::gpu
 UNMASK_NAMESPACE_END

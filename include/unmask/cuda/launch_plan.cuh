@@ -54,7 +54,8 @@ block_grid plan_grid(const device_properties& gpu, const kernel_call<T>& call, i
     const int slots = gpu.multiprocessors * resident;
     grid.parts = parts_of_keys(blocks, slots, tiles_of(call.key_length, keys));
     grid.uneven = mask_is_uneven && grid.tiles > 1 && blocks * grid.parts > slots;
-    const index_t unit_bytes = 2 * static_cast<index_t>(call.key_length) * call.head_dim * static_cast<index_t>(sizeof(T));
+    const index_t unit_bytes =
+        2 * static_cast<index_t>(call.key_length) * call.head_dim * static_cast<index_t>(sizeof(T));
     grid.section = static_cast<int>(
         std::clamp<index_t>(gpu.cache_bytes / 2 / std::max<index_t>(unit_bytes, 1), 1, std::max(grid.units, 1)));
     return grid;

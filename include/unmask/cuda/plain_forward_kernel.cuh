@@ -46,8 +46,9 @@ public:
         : p_(parameters), first_column_(device::block() % p_.column_groups * plain_columns) {}
 
     UNMASK_DEVICE void run() {
-        if (!memory::state().template begin<plain_threads>(p_.call, p_.grid, p_.mask, device::block() / p_.column_groups,
-                                   reinterpret_cast<int*>(memory::tile().data))) {
+        if (!memory::state().template begin<plain_threads>(p_.call, p_.grid, p_.mask,
+                                                           device::block() / p_.column_groups,
+                                                           reinterpret_cast<int*>(memory::tile().data))) {
             return;
         }
         start();
@@ -62,16 +63,16 @@ public:
         while (tiles.next(next)) {
             const int first_key = next.begin();
             float scores[4][4];
-            multiply_plain_scores(unit.rows - unit.first_row, query_of, unit.keys - first_key,
-                                  [&](int row) { return p_.call.key.row(unit.sequence, first_key + row, unit.kv_head); },
-                                  p_.call.head_dim, memory::tile(), scores);
+            multiply_plain_scores(
+                unit.rows - unit.first_row, query_of, unit.keys - first_key,
+                [&](int row) { return p_.call.key.row(unit.sequence, first_key + row, unit.kv_head); },
+                p_.call.head_dim, memory::tile(), scores);
             UNMASK_UNROLL
             for (int i = 0; i < 4; ++i) {
-                const auto seen = next.partial()
-                                      ? plain_seen(p_.mask, memory::state().seen(), plain_row(i),
-                                                   unit.rows - unit.first_row, position_of, first_key + plain_column(0),
-                                                   unit.keys)
-                                      : 0xfU;
+                const auto seen = next.partial() ? plain_seen(p_.mask, memory::state().seen(), plain_row(i),
+                                                              unit.rows - unit.first_row, position_of,
+                                                              first_key + plain_column(0), unit.keys)
+                                                 : 0xfU;
                 UNMASK_UNROLL
                 for (int j = 0; j < 4; ++j) {
                     scores[i][j] = (seen >> j & 1U) != 0 ? p_.call.score(scores[i][j]) : minus_infinity;

@@ -41,19 +41,17 @@ void plain_received_kernel(received_parameters<T, Mask> p) {
             block.queries - first_query,
             [&](int row) { return p.call.query.row(block.sequence, first_query + row, block.head); },
             block.keys - block.first_key,
-            [&](int row) {
-                return p.call.key.row(block.sequence, block.first_key + row, block.head / p.call.group);
-            },
+            [&](int row) { return p.call.key.row(block.sequence, block.first_key + row, block.head / p.call.group); },
             p.call.head_dim, memory::tile(), scores);
         UNMASK_UNROLL
         for (int i = 0; i < 4; ++i) {
             const float log_sum_exp = memory::state().log_sum_exp(turn)[plain_row(i)];
-            const auto seen =
-                next.partial() ? plain_seen(p.mask, memory::state().seen(turn), plain_row(i),
-                                            block.queries - first_query,
-                                            [&](int row) { return p.call.query_offset + first_query + row; },
-                                            block.first_key + plain_column(0), block.keys)
-                               : 0xfU;
+            const auto seen = next.partial()
+                                  ? plain_seen(
+                                        p.mask, memory::state().seen(turn), plain_row(i), block.queries - first_query,
+                                        [&](int row) { return p.call.query_offset + first_query + row; },
+                                        block.first_key + plain_column(0), block.keys)
+                                  : 0xfU;
             UNMASK_UNROLL
             for (int j = 0; j < 4; ++j) {
                 const float score = (seen >> j & 1U) != 0 ? p.call.score(scores[i][j]) : minus_infinity;

@@ -19,10 +19,15 @@ inline constexpr int plain_rows = 64;
 inline constexpr int plain_keys = 64;
 inline constexpr int plain_depth = 32;    // of head_dim that is in shared memory at a time
 inline constexpr int plain_columns = 128; // of output, a block
-inline constexpr int plain_stride = 68;   // of a line of 64 floats: aligned to 16 bytes, in other banks than the line before
+inline constexpr int plain_stride =
+    68; // of a line of 64 floats: aligned to 16 bytes, in other banks than the line before
 
-UNMASK_DEVICE int plain_row(int i) { return device::thread() / 16 * 4 + i; }
-UNMASK_DEVICE int plain_column(int j) { return device::thread() % 16 * 4 + j; }
+UNMASK_DEVICE int plain_row(int i) {
+    return device::thread() / 16 * 4 + i;
+}
+UNMASK_DEVICE int plain_column(int j) {
+    return device::thread() % 16 * 4 + j;
+}
 
 // join over the 16 lanes that have a row.
 template <class Join>
@@ -134,8 +139,8 @@ UNMASK_DEVICE void multiply_plain_scores(int queries, const QueryOf& query_of, i
 
 // Bit i: row r of the block, which exists if r < rows and is at position_of(r), sees key first_key + i; for four keys.
 template <mask_policy Mask, class PositionOf>
-UNMASK_DEVICE std::uint32_t plain_seen(const Mask& mask, const key_windows<plain_rows, Mask>& windows, int row, int rows,
-                                       const PositionOf& position_of, int first_key, int keys) {
+UNMASK_DEVICE std::uint32_t plain_seen(const Mask& mask, const key_windows<plain_rows, Mask>& windows, int row,
+                                       int rows, const PositionOf& position_of, int first_key, int keys) {
     if constexpr (key_windows<plain_rows, Mask>::count > 0) {
         return windows.word(row, first_key);
     } else {

@@ -5,8 +5,8 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/device.cuh>
-#include <unmask/cuda/key_windows.cuh>
 #include <unmask/cuda/kernel_call.cuh>
+#include <unmask/cuda/key_windows.cuh>
 #include <unmask/cuda/tile_list.cuh>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/tensor/base_2.hpp>

@@ -5,8 +5,8 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/device.cuh>
-#include <unmask/cuda/key_windows.cuh>
 #include <unmask/cuda/kernel_call.cuh>
+#include <unmask/cuda/key_windows.cuh>
 #include <unmask/cuda/received_block.cuh>
 #include <unmask/cuda/score_fragment.cuh>
 #include <unmask/cuda/shared_tile.cuh>
@@ -33,7 +33,7 @@ struct received_memory {
 inline constexpr int received_warps = received_size / 16; // with 16 rows each
 
 template <int HeadDim, class T, mask_policy Mask>
-UNMASK_KERNEL(received_warps * device::warp_size, 2)
+UNMASK_KERNEL(received_warps* device::warp_size, 2)
 void received_kernel(received_parameters<T, Mask> p) {
     if constexpr (device::has_tensor_cores) {
         using memory = received_memory<HeadDim, Mask>;
@@ -73,9 +73,10 @@ void received_kernel(received_parameters<T, Mask> p) {
             multiply_scores<T>(memory::queries(turn), first_row, memory::keys(), scores);
             transform_scores(p.call, scores);
             if (current.partial()) {
-                hide_scores(p.mask, memory::state().seen(turn), first_row, block.queries - current.begin(),
-                            [&](int row) { return p.call.query_offset + current.begin() + row; }, block.first_key,
-                            block.keys, scores);
+                hide_scores(
+                    p.mask, memory::state().seen(turn), first_row, block.queries - current.begin(),
+                    [&](int row) { return p.call.query_offset + current.begin() + row; }, block.first_key, block.keys,
+                    scores);
             }
             float log_sum_exp[2];
             UNMASK_UNROLL

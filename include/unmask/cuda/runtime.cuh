@@ -80,9 +80,9 @@ void launch(void (*kernel)(Parameters), int blocks, int threads, std::size_t sha
         return;
     }
     if (shared_bytes > 48 * 1024) {
-        expect_success(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                            static_cast<int>(shared_bytes)),
-                       "cudaFuncSetAttribute");
+        expect_success(
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
+            "cudaFuncSetAttribute");
     }
     kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), shared_bytes, stream>>>(parameters);
     expect_success(cudaGetLastError(), "a kernel's launch");
@@ -94,7 +94,9 @@ inline void* allocate_async(std::size_t bytes, cuda_stream stream) {
     expect_success(cudaMallocAsync(&memory, bytes, stream), "cudaMallocAsync");
     return memory;
 }
-inline void free_async(void* memory, cuda_stream stream) noexcept { (void)cudaFreeAsync(memory, stream); }
+inline void free_async(void* memory, cuda_stream stream) noexcept {
+    (void)cudaFreeAsync(memory, stream);
+}
 
 } // namespace detail
 UNMASK_NAMESPACE_END

@@ -5,8 +5,8 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/device.cuh>
-#include <unmask/cuda/key_windows.cuh>
 #include <unmask/cuda/kernel_call.cuh>
+#include <unmask/cuda/key_windows.cuh>
 #include <unmask/cuda/shared_tile.cuh>
 #include <unmask/mask/mask_policy.hpp>
 
@@ -51,20 +51,25 @@ struct fragment {
 };
 
 // The lane, and the first row of its warp: opaque, or what follows from them stays in registers from tile to tile.
-UNMASK_DEVICE std::uint32_t fragment_lane() { return device::opaque(static_cast<std::uint32_t>(device::lane())); }
+UNMASK_DEVICE std::uint32_t fragment_lane() {
+    return device::opaque(static_cast<std::uint32_t>(device::lane()));
+}
 template <int RowTiles>
 UNMASK_DEVICE int fragment_warp_row() {
     return static_cast<int>(device::opaque(static_cast<std::uint32_t>(device::warp())) * (RowTiles * 16));
 }
 // The row of a fragment that this lane has in tile i, half h, and its first column in tile j.
-UNMASK_DEVICE int fragment_row(int i, int h) { return i * 16 + h * 8 + static_cast<int>(fragment_lane() / 4); }
-UNMASK_DEVICE int fragment_column(int j) { return j * 8 + static_cast<int>(fragment_lane() % 4 * 2); }
+UNMASK_DEVICE int fragment_row(int i, int h) {
+    return i * 16 + h * 8 + static_cast<int>(fragment_lane() / 4);
+}
+UNMASK_DEVICE int fragment_column(int j) {
+    return j * 8 + static_cast<int>(fragment_lane() % 4 * 2);
+}
 
 // scores = queries · keysᵀ, of the rows from first_row on.
 template <class T, int RowTiles, int ColumnTiles, int QueryRows, int KeyRows, int HeadDim>
 UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& queries, int first_row,
-                                   const shared_tile<KeyRows, HeadDim>& keys,
-                                   fragment<RowTiles, ColumnTiles>& scores) {
+                                   const shared_tile<KeyRows, HeadDim>& keys, fragment<RowTiles, ColumnTiles>& scores) {
     static_assert(ColumnTiles % 2 == 0 && KeyRows == ColumnTiles * 8);
     const std::uint32_t lane = fragment_lane();
     const std::uint32_t query_place = queries.place(static_cast<std::uint32_t>(first_row) + lane % 16, lane / 16);

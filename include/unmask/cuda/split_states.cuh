@@ -37,7 +37,7 @@ struct merge_parameters {
 inline constexpr int merge_warps = 4; // of a block, each of which merges one row
 
 template <class T>
-UNMASK_KERNEL(merge_warps * device::warp_size, 1)
+UNMASK_KERNEL(merge_warps* device::warp_size, 1)
 void merge_kernel(merge_parameters<T> p) {
     const kernel_call<T>& call = p.call;
     const index_t rows = split_states::rows(call);
@@ -67,8 +67,8 @@ void merge_kernel(merge_parameters<T> p) {
         float total = 0.0F;
         for (int part = 0; part < p.parts; ++part) {
             const index_t state = part * rows + row;
-            total += device::exp2(p.states.log_sum_exp[state] - shift) *
-                     p.states.output[state * call.head_dim + column];
+            total +=
+                device::exp2(p.states.log_sum_exp[state] - shift) * p.states.output[state * call.head_dim + column];
         }
         output[column] = static_cast<T>(total * inverse);
     }

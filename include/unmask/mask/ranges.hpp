@@ -17,12 +17,18 @@ struct range {
 
 namespace detail {
 // std::min and std::max are not callable in device code without a compiler flag that we do not force on users.
-UNMASK_HOST_DEVICE constexpr index_t smaller(index_t a, index_t b) { return b < a ? b : a; }
-UNMASK_HOST_DEVICE constexpr index_t larger(index_t a, index_t b) { return a < b ? b : a; }
+UNMASK_HOST_DEVICE constexpr index_t smaller(index_t a, index_t b) {
+    return b < a ? b : a;
+}
+UNMASK_HOST_DEVICE constexpr index_t larger(index_t a, index_t b) {
+    return a < b ? b : a;
+}
 UNMASK_HOST_DEVICE constexpr range intersect(range a, range b) {
     return {larger(a.begin, b.begin), smaller(a.end, b.end)};
 }
-UNMASK_HOST_DEVICE constexpr range clip(range a, index_t length) { return intersect(a, {0, length}); }
+UNMASK_HOST_DEVICE constexpr range clip(range a, index_t length) {
+    return intersect(a, {0, length});
+}
 // Calls body(0) … body(Count − 1), written out one after another: an array whose indices are constants from the start stays
 // in the registers of a GPU.
 template <int Count, class Body>
@@ -86,9 +92,8 @@ struct ranges {
 template <int A, int B>
 UNMASK_HOST_DEVICE constexpr ranges<A + B - 1> intersection(const ranges<A>& a, const ranges<B>& b) {
     ranges<A + B - 1> result;
-    detail::unrolled<A>([&](int i) {
-        detail::unrolled<B>([&](int j) { result.append(detail::intersect(a.at(i), b.at(j))); });
-    });
+    detail::unrolled<A>(
+        [&](int i) { detail::unrolled<B>([&](int j) { result.append(detail::intersect(a.at(i), b.at(j))); }); });
     return result;
 }
 

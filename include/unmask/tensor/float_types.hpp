@@ -52,9 +52,7 @@ struct float16 {
         const std::uint32_t infinite_or_nan = 0x7f800000U | (magnitude << 13);
         const auto subnormal =
             detail::bits_as<std::uint32_t>(static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-24F);
-        const std::uint32_t result = magnitude < 0x0400U    ? subnormal
-                                     : magnitude < 0x7c00U ? normal
-                                                           : infinite_or_nan;
+        const std::uint32_t result = magnitude < 0x0400U ? subnormal : magnitude < 0x7c00U ? normal : infinite_or_nan;
         return detail::bits_as<float>(sign | result);
     }
 

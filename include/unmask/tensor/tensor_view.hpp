@@ -67,9 +67,7 @@ struct tensor_view {
     /// A view of T is a view of const T.
     template <std::same_as<const T> Constant>
         requires(!std::is_const_v<T>)
-    constexpr operator tensor_view<Constant, Rank>() const {
-        return {data, extents, strides};
-    }
+    constexpr operator tensor_view<Constant, Rank>() const { return {data, extents, strides}; }
 };
 
 /// A view of dense row-major memory: `view(pointer, batch, length, heads, head_dim)`.

@@ -63,7 +63,8 @@ struct device_problem {
 
 // Runs forward and received on the device.
 template <class Sink, class T, class Mask>
-void run_on_device(problem<T>& fast, const Mask& mask, const attention_options& options, const cuda_executor& exec = {}) {
+void run_on_device(problem<T>& fast, const Mask& mask, const attention_options& options,
+                   const cuda_executor& exec = {}) {
     const device_problem<T> device(fast);
     const auto sink = device.template sink<Sink>();
     device_calls<T, Mask, Sink>::forward(exec, device.tensors(), mask, sink, options);

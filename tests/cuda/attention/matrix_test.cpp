@@ -59,7 +59,8 @@ void check_random(unsigned seed, int cases) {
     for (int i = 0; i < cases; ++i) {
         CAPTURE(i);
         shape size{pick(1, 3), pick(0, 150), pick(0, 150), 1, pick(1, 2), pick(1, 4) * 8};
-        size.head_dim = pick(0, 2) == 0 ? pick(1, 300) : size.head_dim * pick(1, 2); // now and then one for plain kernels
+        size.head_dim =
+            pick(0, 2) == 0 ? pick(1, 300) : size.head_dim * pick(1, 2); // now and then one for plain kernels
         size.heads = size.kv_heads * pick(1, 3);
         problem<T> input(size, random);
         attention_options options;
@@ -92,10 +93,24 @@ void check_sink(unsigned seed) {
 
 } // namespace
 
-TEST_CASE("every mask, no sink") { check_sink<no_sink>(1); }
-TEST_CASE("every mask, off_by_one_sink") { check_sink<off_by_one_sink>(2); }
-TEST_CASE("every mask, logit_sink") { check_sink<logit_sink>(3); }
-TEST_CASE("every mask, key_sink") { check_sink<key_sink>(4); }
-TEST_CASE("every mask, key_value_sink") { check_sink<key_value_sink>(5); }
-TEST_CASE("every mask in float") { check_every_mask<key_value_sink, float>(); }
-TEST_CASE("every mask in float16") { check_every_mask<key_value_sink, float16>(); }
+TEST_CASE("every mask, no sink") {
+    check_sink<no_sink>(1);
+}
+TEST_CASE("every mask, off_by_one_sink") {
+    check_sink<off_by_one_sink>(2);
+}
+TEST_CASE("every mask, logit_sink") {
+    check_sink<logit_sink>(3);
+}
+TEST_CASE("every mask, key_sink") {
+    check_sink<key_sink>(4);
+}
+TEST_CASE("every mask, key_value_sink") {
+    check_sink<key_value_sink>(5);
+}
+TEST_CASE("every mask in float") {
+    check_every_mask<key_value_sink, float>();
+}
+TEST_CASE("every mask in float16") {
+    check_every_mask<key_value_sink, float16>();
+}
