@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Measures attention on this machine's GPU beside PyTorch's, on the same inputs and masks: the flash and cuDNN backends
 of scaled_dot_product_attention, and compiled FlexAttention. Checks first that the outputs agree, then lets them take
-turns and compares the medians. Writes bench/results/<date>-<GPU>-peers.json. Takes about five minutes.
+turns and compares the medians. Writes bench/results/<date>-<GPU>-peers.json.
 
 All calls are timed alike: by CUDA events, after a write of 1 GiB that flushes the cache, on three copies of the inputs
 in turn. Each side gets its own natural layout: [batch, length, heads, head_dim] ours, [batch, heads, length, head_dim]
@@ -11,9 +11,9 @@ PyTorch. Needs PyTorch with CUDA (2.11) in the Python that runs this.
 Everything in one call, with Google Benchmark's Debian packages unpacked in build-benchmark/ if it is not installed:
 
     export CMAKE_PREFIX_PATH=$PWD/build-benchmark/usr
-    bench/run.py --cuda && bench/cuda_peers.py && bench/cuda_targets.py bench/results/*-{attention,peers}.json
+    bench/run.py --cuda && bench/cuda_peers.py; bench/cuda_targets.py bench/results/*nvidia*-{attention,peers}.json
 
-The last one takes one file of each kind, and judges them.
+The last one judges a file of each kind.
 """
 
 import argparse

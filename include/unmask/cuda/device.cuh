@@ -167,6 +167,11 @@ UNMASK_DEVICE float reciprocal(float x) {
     return result;
 }
 
+/// The larger of two; if one is NaN, the other.
+UNMASK_DEVICE float largest(float a, float b) {
+    return fmaxf(a, b);
+}
+
 /// The value itself, of which the compiler knows nothing: what is computed from it is computed here, again each time, and
 /// not kept in registers from before a loop.
 template <class Integer>

@@ -124,9 +124,10 @@ private:
                                  int begin) const {
         const block_unit& unit = memory::state().unit();
         const T* first = from.row(unit.sequence, begin, unit.kv_head);
-        const int stride = device::opaque(static_cast<int>(from.position_stride)); // or all rows' addresses are kept
-        to.template copy_rows<Plan::threads>(unit.keys - begin, p_.call.head_dim,
-                                             [&](int row) { return first + static_cast<index_t>(row) * stride; });
+        // Opaque, or the addresses of all rows are kept in registers.
+        to.template copy_rows<Plan::threads>(unit.keys - begin, p_.call.head_dim, [&](int row) {
+            return first + static_cast<index_t>(row) * device::opaque(static_cast<int>(from.position_stride));
+        });
     }
 
     // Before the first key: nothing seen, or the sink alone. Of split keys, the first part has it.

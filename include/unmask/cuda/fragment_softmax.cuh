@@ -11,8 +11,8 @@ namespace detail::gpu {
 
 // The largest of a fragment row's values, and their sum: a row is spread over the four lanes of a quad.
 UNMASK_DEVICE float largest_of_quad(float value) {
-    value = larger_of(value, device::shuffle_xor(value, 1));
-    return larger_of(value, device::shuffle_xor(value, 2));
+    value = device::largest(value, device::shuffle_xor(value, 1));
+    return device::largest(value, device::shuffle_xor(value, 2));
 }
 UNMASK_DEVICE float sum_of_quad(float value) {
     value += device::shuffle_xor(value, 1);
@@ -39,9 +39,10 @@ struct fragment_softmax {
                 float top = minus_infinity;
                 UNMASK_UNROLL
                 for (int j = 0; j < ColumnTiles; ++j) {
-                    top = larger_of(top, larger_of(scores.values[i][j][2 * h], scores.values[i][j][2 * h + 1]));
+                    top = device::largest(top,
+                                          device::largest(scores.values[i][j][2 * h], scores.values[i][j][2 * h + 1]));
                 }
-                top = larger_of(largest[i][h], largest_of_quad(top) * factor);
+                top = device::largest(largest[i][h], largest_of_quad(top) * factor);
                 moved = moved || top != largest[i][h];
                 rescale[i][h] = device::exp2(largest[i][h] - shift_of(top));
                 largest[i][h] = top;

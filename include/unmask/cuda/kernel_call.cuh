@@ -85,9 +85,6 @@ UNMASK_HOST_DEVICE constexpr int smaller_of(int a, int b) {
 UNMASK_HOST_DEVICE constexpr int larger_of(int a, int b) {
     return a < b ? b : a;
 }
-UNMASK_DEVICE float larger_of(float a, float b) {
-    return a < b ? b : a;
-}
 UNMASK_HOST_DEVICE constexpr int tiles_of(int length, int tile) {
     return (length + tile - 1) / tile;
 }

@@ -141,8 +141,10 @@ private:
     UNMASK_DEVICE void absorb(float (&scores)[4][4]) {
         UNMASK_UNROLL
         for (int i = 0; i < 4; ++i) {
-            float top = larger_of(larger_of(scores[i][0], scores[i][1]), larger_of(scores[i][2], scores[i][3]));
-            top = larger_of(largest_[i], over_plain_row(top, [](float a, float b) { return larger_of(a, b); }));
+            float top = device::largest(device::largest(scores[i][0], scores[i][1]),
+                                        device::largest(scores[i][2], scores[i][3]));
+            top = device::largest(largest_[i],
+                                  over_plain_row(top, [](float a, float b) { return device::largest(a, b); }));
             const float shift = top == minus_infinity ? 0.0F : top; // a row that has seen nothing yet
             const float rescale = device::exp2(largest_[i] - shift);
             largest_[i] = top;

@@ -50,7 +50,7 @@ void merge_kernel(merge_parameters<T> p) {
     const auto at = static_cast<int>(row % rows_of_head);
     float largest = minus_infinity;
     for (int part = 0; part < p.parts; ++part) {
-        largest = larger_of(largest, p.states.log_sum_exp[part * rows + row]);
+        largest = device::largest(largest, p.states.log_sum_exp[part * rows + row]);
     }
     const float shift = largest == minus_infinity ? 0.0F : largest;
     float sum = 0.0F;

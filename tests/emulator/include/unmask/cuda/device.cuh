@@ -24,15 +24,29 @@ using ::emulator::call_site;
 inline constexpr bool has_tensor_cores = true;
 inline constexpr int warp_size = 32;
 
-UNMASK_DEVICE int thread() { return ::emulator::thread(); }
-UNMASK_DEVICE int lane() { return thread() % warp_size; }
-UNMASK_DEVICE int warp() { return thread() / warp_size; }
-UNMASK_DEVICE int block() { return ::emulator::block(); }
+UNMASK_DEVICE int thread() {
+    return ::emulator::thread();
+}
+UNMASK_DEVICE int lane() {
+    return thread() % warp_size;
+}
+UNMASK_DEVICE int warp() {
+    return thread() / warp_size;
+}
+UNMASK_DEVICE int block() {
+    return ::emulator::block();
+}
 
-UNMASK_DEVICE std::byte* shared_memory() { return ::emulator::shared_memory(); }
+UNMASK_DEVICE std::byte* shared_memory() {
+    return ::emulator::shared_memory();
+}
 
-UNMASK_DEVICE void barrier(call_site where = call_site::here()) { ::emulator::barrier(where); }
-UNMASK_DEVICE void warp_barrier(call_site where = call_site::here()) { ::emulator::warp_barrier(where); }
+UNMASK_DEVICE void barrier(call_site where = call_site::here()) {
+    ::emulator::barrier(where);
+}
+UNMASK_DEVICE void warp_barrier(call_site where = call_site::here()) {
+    ::emulator::warp_barrier(where);
+}
 
 UNMASK_DEVICE float shuffle_xor(float value, int mask, call_site where = call_site::here()) {
     return ::emulator::shuffle_xor(value, mask, where);
@@ -47,9 +61,13 @@ UNMASK_DEVICE void copy_async(void* to_shared, const void* from_global, bool val
 UNMASK_DEVICE void copy_16_bytes(void* to_global, const void* from_shared) {
     ::emulator::copy_16_bytes(to_global, from_shared);
 }
-UNMASK_DEVICE void commit_copies() { ::emulator::commit_copies(); }
+UNMASK_DEVICE void commit_copies() {
+    ::emulator::commit_copies();
+}
 template <int Pending>
-UNMASK_DEVICE void wait_copies() { ::emulator::wait_copies(Pending); }
+UNMASK_DEVICE void wait_copies() {
+    ::emulator::wait_copies(Pending);
+}
 
 UNMASK_DEVICE void load_matrices(std::uint32_t (&result)[4], const void* row, call_site where = call_site::here()) {
     ::emulator::load_matrices(result, row, false, where);
@@ -77,9 +95,19 @@ UNMASK_DEVICE std::uint32_t pack(float low, float high) {
 UNMASK_DEVICE float without_subnormal(float x) {
     return std::fabs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0F, x) : x;
 }
-UNMASK_DEVICE float exp2(float x) { return without_subnormal(std::exp2(x)); }
-UNMASK_DEVICE float log2(float x) { return std::log2(without_subnormal(x)); }
-UNMASK_DEVICE float reciprocal(float x) { return without_subnormal(1.0F / without_subnormal(x)); }
+UNMASK_DEVICE float exp2(float x) {
+    return without_subnormal(std::exp2(x));
+}
+UNMASK_DEVICE float log2(float x) {
+    return std::log2(without_subnormal(x));
+}
+UNMASK_DEVICE float reciprocal(float x) {
+    return without_subnormal(1.0F / without_subnormal(x));
+}
+
+UNMASK_DEVICE float largest(float a, float b) {
+    return std::fmax(a, b);
+}
 
 template <class Integer>
 UNMASK_DEVICE Integer opaque(Integer value) {
@@ -87,8 +115,12 @@ UNMASK_DEVICE Integer opaque(Integer value) {
     return value;
 }
 
-UNMASK_DEVICE std::uint32_t shift_left(std::uint32_t word, std::uint32_t bits) { return bits < 32 ? word << bits : 0; }
-UNMASK_DEVICE int lowest_bit(std::uint32_t word) { return std::countr_zero(word); }
+UNMASK_DEVICE std::uint32_t shift_left(std::uint32_t word, std::uint32_t bits) {
+    return bits < 32 ? word << bits : 0;
+}
+UNMASK_DEVICE int lowest_bit(std::uint32_t word) {
+    return std::countr_zero(word);
+}
 
 } // namespace detail::device
 UNMASK_NAMESPACE_END
