@@ -19,11 +19,13 @@
 #define UNMASK_KERNEL(threads, blocks_a_multiprocessor) \
     __global__ UNMASK_DETAIL_HIDDEN __launch_bounds__(threads, blocks_a_multiprocessor)
 #define UNMASK_UNROLL _Pragma("unroll")
+#define UNMASK_NO_UNROLL _Pragma("unroll 1")
 #else
 #define UNMASK_HOST_DEVICE
 #define UNMASK_DEVICE inline
 #define UNMASK_KERNEL(threads, blocks_a_multiprocessor)
 #define UNMASK_UNROLL
+#define UNMASK_NO_UNROLL
 #endif
 
 // What changes the code that one source compiles to is part of every mangled name, so that files built with

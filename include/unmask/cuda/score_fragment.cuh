@@ -75,21 +75,27 @@ UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& querie
     const std::uint32_t query_place = queries.place(static_cast<std::uint32_t>(first_row) + lane % 16, lane / 16);
     const std::uint32_t key_place = keys.place(lane / 16 * 8 + lane % 8, lane / 8 % 2);
     scores.clear();
-    UNMASK_UNROLL
-    for (int step = 0; step < HeadDim / 16; ++step) {
-        std::uint32_t a[RowTiles][4];
+    // Two steps a turn, and not all unrolled: that would load so far ahead that registers spill.
+    static_assert(HeadDim % 32 == 0);
+    UNMASK_NO_UNROLL
+    for (int turn = 0; turn < HeadDim / 32; ++turn) {
         UNMASK_UNROLL
-        for (int i = 0; i < RowTiles; ++i) {
-            device::load_matrices(a[i], queries.data + queries.moved(query_place, i * 16, step * 2));
-        }
-        UNMASK_UNROLL
-        for (int j = 0; j < ColumnTiles; j += 2) {
-            std::uint32_t b[4];
-            device::load_matrices(b, keys.data + keys.moved(key_place, j * 8, step * 2));
+        for (int step = 0; step < 2; ++step) {
+            const int chunk = turn * 4 + step * 2;
+            std::uint32_t a[RowTiles][4];
             UNMASK_UNROLL
             for (int i = 0; i < RowTiles; ++i) {
-                device::multiply_add<T>(scores.values[i][j], a[i], b[0], b[1]);
-                device::multiply_add<T>(scores.values[i][j + 1], a[i], b[2], b[3]);
+                device::load_matrices(a[i], queries.data + queries.moved(query_place, i * 16, chunk));
+            }
+            UNMASK_UNROLL
+            for (int j = 0; j < ColumnTiles; j += 2) {
+                std::uint32_t b[4];
+                device::load_matrices(b, keys.data + keys.moved(key_place, j * 8, chunk));
+                UNMASK_UNROLL
+                for (int i = 0; i < RowTiles; ++i) {
+                    device::multiply_add<T>(scores.values[i][j], a[i], b[0], b[1]);
+                    device::multiply_add<T>(scores.values[i][j + 1], a[i], b[2], b[3]);
+                }
             }
         }
     }
