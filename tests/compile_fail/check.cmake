@@ -3,7 +3,7 @@
 # cmake -P check.cmake FILE COMPILER FLAGS...
 #
 # FILE must not compile, and what the compiler says must match every line `// expected-error: REGEX` of it (at least
-# one). If its name ends in _control.cpp, it must compile.
+# one). If its name ends in _control.cpp or _control.cu, it must compile.
 cmake_minimum_required(VERSION 3.21)
 set(arguments)
 foreach(i RANGE 3 ${CMAKE_ARGC})
@@ -14,7 +14,7 @@ list(POP_FRONT arguments file)
 set(ENV{LC_ALL} C) # messages in English, with ASCII quotes
 execute_process(COMMAND ${arguments} ${file} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
 
-if(file MATCHES "_control\\.cpp$")
+if(file MATCHES "_control\\.(cpp|cu)$")
   if(NOT status EQUAL 0)
     message(FATAL_ERROR "${file} must compile, but:\n${output}")
   endif()

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-error: attention_backward does not run on cuda_executor yet
+#include <unmask/unmask.cuh>
+
+void call(const unmask::attention_tensors<float>& tensors, const unmask::attention_gradients<float>& gradients) {
+    unmask::attention_backward(unmask::cuda_executor{}, tensors, gradients, unmask::causal{});
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// What only a GPU has: streams that lag behind the host, and graphs.
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include <cuda_runtime_api.h>
+#include <doctest/doctest.h>
+
+#include "device_problem.hpp"
+
+namespace {
+
+using namespace test;
+using calls = device_calls<float16, any_mask, key_value_sink>;
+
+struct test_stream {
+    cudaStream_t handle = nullptr;
+
+    test_stream() { REQUIRE(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking) == cudaSuccess); }
+    test_stream(const test_stream&) = delete;
+    test_stream& operator=(const test_stream&) = delete;
+    ~test_stream() { cudaStreamDestroy(handle); }
+};
+
+// Forward, with keys that are split, and received.
+void enqueue(const device_problem<float16>& device, const cuda_executor& exec) {
+    const auto sink = device.template sink<key_value_sink>();
+    const any_mask mask(prefix{3000});
+    calls::forward(exec, device.tensors(), mask, sink, {});
+    calls::received(exec, device.tensors(), device.received_view(), mask, sink, {});
+}
+
+problem<float16> a_problem() {
+    std::mt19937 random(1);
+    return problem<float16>({1, 5, 4000, 4, 2, 64}, random);
+}
+
+std::vector<float16> output_of(const device_problem<float16>& device) {
+    REQUIRE(cudaDeviceSynchronize() == cudaSuccess);
+    device.fetch();
+    return device.host.output;
+}
+
+bool same_bits(const std::vector<float16>& a, const std::vector<float16>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float16)) == 0;
+}
+
+// Holds a stream up until it is opened, but not for ever.
+struct gate {
+    std::atomic<bool> open = false;
+    std::atomic<bool> timed_out = false;
+
+    static void wait(void* data) {
+        auto& self = *static_cast<gate*>(data);
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (!self.open) {
+            if (std::chrono::steady_clock::now() > end) {
+                self.timed_out = true;
+                return;
+            }
+            std::this_thread::yield();
+        }
+    }
+};
+
+} // namespace
+
+TEST_CASE("calls return before their work is done") {
+    problem<float16> host = a_problem();
+    const device_problem<float16> device(host);
+    const test_stream stream;
+    enqueue(device, {stream.handle}); // loads the kernels
+    REQUIRE(cudaStreamSynchronize(stream.handle) == cudaSuccess);
+    gate held;
+    REQUIRE(cudaLaunchHostFunc(stream.handle, &gate::wait, &held) == cudaSuccess);
+    enqueue(device, {stream.handle});
+    CHECK(cudaStreamQuery(stream.handle) == cudaErrorNotReady);
+    held.open = true;
+    REQUIRE(cudaStreamSynchronize(stream.handle) == cudaSuccess);
+    CHECK(!held.timed_out);
+}
+
+TEST_CASE("calls are captured in a graph, which gives the same bits each time") {
+    problem<float16> host = a_problem();
+    const device_problem<float16> direct(host);
+    enqueue(direct, {});
+    const std::vector<float16> wanted = output_of(direct);
+
+    problem<float16> again = a_problem();
+    const device_problem<float16> captured(again);
+    const test_stream stream;
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t instance = nullptr;
+    REQUIRE(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+    enqueue(captured, {stream.handle});
+    REQUIRE(cudaStreamEndCapture(stream.handle, &graph) == cudaSuccess);
+    REQUIRE(cudaGraphInstantiate(&instance, graph, 0) == cudaSuccess);
+    for (int launch = 0; launch < 3; ++launch) {
+        REQUIRE(cudaMemsetAsync(captured.output.data(), 0xff, again.output.size() * sizeof(float16), stream.handle) ==
+                cudaSuccess);
+        REQUIRE(cudaGraphLaunch(instance, stream.handle) == cudaSuccess);
+        CHECK(same_bits(output_of(captured), wanted));
+    }
+    cudaGraphExecDestroy(instance);
+    cudaGraphDestroy(graph);
+}
