@@ -3,12 +3,18 @@
 
 #include "attention.cuh"
 
-void layer(cudaStream_t stream, layer_shape shape, const float* query, const float* key, const float* value,
-           float* output) {
-    const auto& [length, heads, head_dim] = shape;
-    const unmask::attention_tensors<float> tensors{.query = unmask::view(query, 1, length, heads, head_dim),
-                                                   .key = unmask::view(key, 1, length, heads, head_dim),
-                                                   .value = unmask::view(value, 1, length, heads, head_dim),
-                                                   .output = unmask::view(output, 1, length, heads, head_dim)};
-    unmask::attention_forward(unmask::cuda_executor{stream}, tensors, layer_mask{});
+void layer(cudaStream_t stream, layer_shape shape, const std::uint16_t* query, const std::uint16_t* key,
+           const std::uint16_t* value, std::uint16_t* output) {
+    const auto input = [&](const std::uint16_t* bits) {
+        const auto* elements = reinterpret_cast<const layer_element*>(bits);
+        return unmask::view(elements, 1, shape.length, shape.heads, layer_shape::head_dim);
+    };
+    const unmask::attention_tensors<layer_element> tensors{
+        .query = input(query),
+        .key = input(key),
+        .value = input(value),
+        .output =
+            unmask::view(reinterpret_cast<layer_element*>(output), 1, shape.length, shape.heads, layer_shape::head_dim),
+    };
+    unmask::attention_forward(layer_executor{stream}, tensors, layer_mask{});
 }

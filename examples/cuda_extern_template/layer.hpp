@@ -9,12 +9,13 @@
 #include <cuda_runtime_api.h>
 
 struct layer_shape {
+    static constexpr std::int64_t head_dim = 64;
+
     std::int64_t length;
     std::int64_t heads;
-    std::int64_t head_dim;
 };
 
 /// Enqueues attention under the mask of *One Token Is Enough*, the first token being the sink. The tensors are
-/// [length, heads, head_dim], dense, in memory that the device can read.
-void layer(cudaStream_t stream, layer_shape shape, const float* query, const float* key, const float* value,
-           float* output);
+/// [length, heads, head_dim] of bfloat16, dense, in memory that the device can read.
+void layer(cudaStream_t stream, layer_shape shape, const std::uint16_t* query, const std::uint16_t* key,
+           const std::uint16_t* value, std::uint16_t* output);

@@ -6,7 +6,7 @@ cmake_minimum_required(VERSION 3.21)
 set(root ${CMAKE_ARGV3})
 file(READ ${root}/README.md rest)
 file(READ ${root}/examples/quickstart.cpp quickstart)
-file(GLOB programs ${root}/examples/*.cpp ${root}/tests/package/consumer/main.cpp)
+file(GLOB programs ${root}/examples/*.cpp ${root}/examples/*.cu ${root}/tests/package/consumer/main.cpp)
 
 set(blocks 0)
 while(TRUE)

@@ -23,7 +23,8 @@ template <int... HeadDims>
 struct head_dims {};
 
 /// Runs on the current CUDA device. Calls enqueue their work on `stream` and return without waiting for it; nothing is
-/// read from or written to the tensors before the stream gets there. Every call can be captured in a CUDA graph.
+/// read from or written to the tensors before the stream gets there. Every call can be captured in a CUDA graph. (CUDA
+/// loads a kernel at its first call: make that one before you capture.)
 ///
 /// Scratch memory, where a call needs any, comes from `memory`, in the order of the stream; null stands for
 /// cudaMallocAsync and cudaFreeAsync. Tensors, and what masks and sinks point to, lie in memory that the device can read.

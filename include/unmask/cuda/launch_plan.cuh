@@ -119,19 +119,24 @@ bool copies_16_bytes(const kernel_call<T>& call) {
 template <class T>
 void check_sizes(const char* function, const attention_call<T>& call) {
     constexpr index_t most = std::numeric_limits<int>::max() - 1024; // a tile past the last one must still be a number
-    const auto check = [&](index_t was, const char* argument, const char* expected) {
+    const auto check = [&](index_t was, const char* argument) {
         if (was > most) {
-            throw invalid_argument(function, argument, std::to_string(was), expected);
+            throw invalid_argument(function, argument, std::to_string(was),
+                                   "at most " + std::to_string(most) + " on cuda_executor");
         }
     };
-    check(call.query_length * call.group(), "query_length · heads / kv_heads", "at most 2147482623 on cuda_executor");
-    check(call.key_length, "key_length", "at most 2147482623 on cuda_executor");
-    check(call.head_dim, "head_dim", "at most 2147482623 on cuda_executor");
-    const index_t tiles = (call.query_length * call.group() + 63) / 64 + 64;
-    if (call.batch > 0 && call.kv_heads > most / call.batch / std::max<index_t>(tiles, 1) / 128) {
+    const index_t rows = call.query_length * call.group();
+    check(rows, "query_length · heads / kv_heads");
+    check(call.key_length, "key_length");
+    check(call.head_dim, "head_dim");
+    // Blocks have at least 64 rows or keys and 128 columns; the tiles of an uneven grid are rounded up to 64.
+    const index_t tiles = std::max(rows, call.key_length) / 64 + 65;
+    const index_t columns = call.head_dim / 128 + 1;
+    if (call.heads > most / call.batch / tiles / columns) {
         throw invalid_argument(function, "query.extents",
-                               std::to_string(call.batch) + " sequences of " + std::to_string(call.query_length),
-                               "fewer, on cuda_executor: there are more blocks than can be launched");
+                               std::to_string(call.batch) + " sequences of " + std::to_string(call.query_length) +
+                                   " queries, " + std::to_string(call.heads) + " heads",
+                               "fewer on cuda_executor: that takes more blocks than can be launched");
     }
 }
 
