@@ -198,3 +198,18 @@ TEST_CASE("a DLPack tensor that does not fit is refused, and the argument is nam
     padded_tensor example;
     CHECK_THROWS_WITH((void)(from_dlpack<float, 3>(example.tensor)), "from_dlpack: ndim is 2, expected 3");
 }
+
+TEST_CASE("a DLPack tensor on a CUDA device is viewed for calls on it, and not by mistake") {
+    padded_tensor example;
+    for (const int device : {2, 3, 13}) {
+        example.tensor.device.device_type = static_cast<dl_device_type>(device);
+        CHECK(from_cuda_dlpack<float, 2>(example.tensor).size() == 6);
+    }
+    for (const int device : {0, 1, 11}) {
+        example.tensor.device.device_type = static_cast<dl_device_type>(device);
+        CHECK_THROWS_WITH((void)(from_cuda_dlpack<float, 2>(example.tensor)),
+                          ("from_cuda_dlpack: device.device_type is " + std::to_string(device) +
+                           ", expected memory that a CUDA device reads: 2, 3 or 13")
+                              .c_str());
+    }
+}

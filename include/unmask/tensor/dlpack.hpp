@@ -49,10 +49,64 @@ constexpr dlpack_type dlpack_type_of() {
     return {code, static_cast<int>(8 * sizeof(T))};
 }
 
-inline void dlpack_expects(bool condition, const char* argument, std::string was, std::string expected) {
-    if (!condition) {
-        throw invalid_argument("from_dlpack", argument, std::move(was), std::move(expected));
+// The DLDeviceTypes that a function takes.
+struct dlpack_devices {
+    const char* function;
+    int types[4]; // 0: none
+    const char* expected;
+};
+inline constexpr dlpack_devices host_dlpack_devices{
+    "from_dlpack", {1, 3, 11, 13}, "memory of the host: 1, 3, 11 or 13"};
+inline constexpr dlpack_devices cuda_dlpack_devices{
+    "from_cuda_dlpack", {2, 3, 13, 0}, "memory that a CUDA device reads: 2, 3 or 13"};
+
+template <class T, std::size_t Rank, dlpack_tensor Tensor>
+tensor_view<T, Rank> view_of_dlpack(const Tensor& tensor, const dlpack_devices& devices) {
+    const auto expects = [&](bool condition, const char* argument, std::string was, std::string expected) {
+        if (!condition) {
+            throw invalid_argument(devices.function, argument, std::move(was), std::move(expected));
+        }
+    };
+    const auto text = [](auto value) { return std::to_string(value); };
+    constexpr int rank = static_cast<int>(Rank);
+    expects(tensor.ndim == rank, "ndim", text(tensor.ndim), text(rank));
+
+    const dlpack_type type{static_cast<int>(tensor.dtype.code), static_cast<int>(tensor.dtype.bits)};
+    constexpr dlpack_type wanted = dlpack_type_of<std::remove_const_t<T>>();
+    expects(type == wanted, "dtype", "code " + text(type.code) + " of " + text(type.bits) + " bits",
+            "code " + text(wanted.code) + " of " + text(wanted.bits) + " bits");
+    const int lanes = static_cast<int>(tensor.dtype.lanes);
+    expects(lanes == 1, "dtype.lanes", text(lanes), "1");
+    const int device = static_cast<int>(tensor.device.device_type);
+    bool reachable = false;
+    for (const int each : devices.types) {
+        reachable = reachable || (device == each && each != 0);
     }
+    expects(reachable, "device.device_type", text(device), devices.expected);
+
+    tensor_view<T, Rank> result;
+    index_t dense = 1; // a null `strides` means row-major
+    for (std::size_t dimension = Rank; dimension-- > 0;) {
+        const index_t extent = tensor.shape[dimension];
+        expects(extent >= 0, "shape", text(extent), "at least 0");
+        result.extents[dimension] = extent;
+        result.strides[dimension] = tensor.strides == nullptr ? dense : static_cast<index_t>(tensor.strides[dimension]);
+        dense *= extent;
+    }
+    if constexpr (Rank > 0) {
+        if (result.extents[Rank - 1] <= 1) {
+            result.strides[Rank - 1] = 1; // DLPack leaves the stride of such a dimension open
+        }
+        expects(result.strides[Rank - 1] == 1, "strides", text(result.strides[Rank - 1]),
+                "1 for the innermost dimension");
+    }
+    const auto address =
+        reinterpret_cast<std::uintptr_t>(tensor.data) + static_cast<std::uintptr_t>(tensor.byte_offset);
+    expects(tensor.data != nullptr || dense == 0, "data", "null", "the tensor's memory");
+    expects(address % alignof(T) == 0, "byte_offset", text(tensor.byte_offset),
+            "an address that is a multiple of " + text(alignof(T)));
+    result.data = tensor.data == nullptr ? nullptr : reinterpret_cast<T*>(address);
+    return result;
 }
 
 } // namespace detail
@@ -65,44 +119,14 @@ inline void dlpack_expects(bool condition, const char* argument, std::string was
 /// extent is negative, data is null or not aligned for T, or the innermost stride is not 1.
 template <class T, std::size_t Rank, dlpack_tensor Tensor>
 [[nodiscard]] tensor_view<T, Rank> from_dlpack(const Tensor& tensor) {
-    using detail::dlpack_expects;
-    const auto text = [](auto value) { return std::to_string(value); };
-    constexpr int rank = static_cast<int>(Rank);
-    dlpack_expects(tensor.ndim == rank, "ndim", text(tensor.ndim), text(rank));
+    return detail::view_of_dlpack<T, Rank>(tensor, detail::host_dlpack_devices);
+}
 
-    const detail::dlpack_type type{static_cast<int>(tensor.dtype.code), static_cast<int>(tensor.dtype.bits)};
-    constexpr detail::dlpack_type wanted = detail::dlpack_type_of<std::remove_const_t<T>>();
-    dlpack_expects(type == wanted, "dtype", "code " + text(type.code) + " of " + text(type.bits) + " bits",
-                   "code " + text(wanted.code) + " of " + text(wanted.bits) + " bits");
-    const int lanes = static_cast<int>(tensor.dtype.lanes);
-    dlpack_expects(lanes == 1, "dtype.lanes", text(lanes), "1");
-    const int device = static_cast<int>(tensor.device.device_type);
-    dlpack_expects(device == 1 || device == 3 || device == 11 || device == 13, "device.device_type", text(device),
-                   "memory of the host: 1, 3, 11 or 13");
-
-    tensor_view<T, Rank> result;
-    index_t dense = 1; // a null `strides` means row-major
-    for (std::size_t dimension = Rank; dimension-- > 0;) {
-        const index_t extent = tensor.shape[dimension];
-        dlpack_expects(extent >= 0, "shape", text(extent), "at least 0");
-        result.extents[dimension] = extent;
-        result.strides[dimension] = tensor.strides == nullptr ? dense : static_cast<index_t>(tensor.strides[dimension]);
-        dense *= extent;
-    }
-    if constexpr (Rank > 0) {
-        if (result.extents[Rank - 1] <= 1) {
-            result.strides[Rank - 1] = 1; // DLPack leaves the stride of such a dimension open
-        }
-        dlpack_expects(result.strides[Rank - 1] == 1, "strides", text(result.strides[Rank - 1]),
-                       "1 for the innermost dimension");
-    }
-    const auto address =
-        reinterpret_cast<std::uintptr_t>(tensor.data) + static_cast<std::uintptr_t>(tensor.byte_offset);
-    dlpack_expects(tensor.data != nullptr || dense == 0, "data", "null", "the tensor's memory");
-    dlpack_expects(address % alignof(T) == 0, "byte_offset", text(tensor.byte_offset),
-                   "an address that is a multiple of " + text(alignof(T)));
-    result.data = tensor.data == nullptr ? nullptr : reinterpret_cast<T*>(address);
-    return result;
+/// The same for memory that a CUDA device can read (2 CUDA, 3 CUDA pinned, 13 CUDA managed), for calls on cuda_executor.
+/// Which device it is on is not checked.
+template <class T, std::size_t Rank, dlpack_tensor Tensor>
+[[nodiscard]] tensor_view<T, Rank> from_cuda_dlpack(const Tensor& tensor) {
+    return detail::view_of_dlpack<T, Rank>(tensor, detail::cuda_dlpack_devices);
 }
 
 UNMASK_NAMESPACE_END

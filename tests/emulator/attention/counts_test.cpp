@@ -163,6 +163,30 @@ TEST_CASE("tensor cores are used where they can be, and only there") {
     CHECK(products(full, {}, 0) == 0);
 }
 
+TEST_CASE("misuse is told by the same checks as on the CPU, before anything is launched") {
+    std::mt19937 random(7);
+    problem<bfloat16> input({1, 5, 5, 4, 2, 32}, random);
+    const device_problem<bfloat16> device(input);
+    emulator::counts() = {};
+    const auto message_of = [&](const attention_tensors<bfloat16>& tensors, const any_mask& mask) -> std::string {
+        try {
+            device_calls<bfloat16, any_mask, no_sink>::forward({}, tensors, mask, no_sink{}, {});
+        } catch (const invalid_argument& error) {
+            return error.what();
+        }
+        return "";
+    };
+    attention_tensors<bfloat16> tensors = device.tensors();
+    tensors.value.extents[1] = 4;
+    CHECK(message_of(tensors, any_mask(causal{})) ==
+          "attention_forward: value.extents is [1, 4, 2, 32], expected [1, 5, 2, 32]");
+    tensors = device.tensors();
+    tensors.output.data = const_cast<bfloat16*>(tensors.query.data);
+    CHECK(message_of(tensors, any_mask(causal{})) ==
+          "attention_forward: output is overlapping query, expected memory of its own");
+    CHECK(emulator::counts().launches == 0);
+}
+
 TEST_CASE("what cannot be launched is said before anything is written") {
     std::mt19937 random(6);
     problem<bfloat16> input({1, 5, 5, 1, 1, 32}, random);
