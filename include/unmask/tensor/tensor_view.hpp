@@ -15,10 +15,14 @@ namespace detail {
 // force on users.
 template <std::size_t Size>
 UNMASK_HOST_DEVICE constexpr index_t element(const std::array<index_t, Size>& array, std::size_t i) {
+#if defined(__CUDA_ARCH__)
     struct plain {
         index_t items[Size];
     };
     return __builtin_bit_cast(plain, array).items[i];
+#else
+    return array[i];
+#endif
 }
 } // namespace detail
 
