@@ -117,7 +117,8 @@ void attention_backward(const Executor& exec, const attention_tensors<T>& tensor
 /// same mask, sink and options; value and output may be empty. What the sink receives is the number of rows that see
 /// anything minus the sum of the keys'. Keys past a sequence's length receive 0.
 ///
-/// Errors and determinism as in attention_backward. Memory: a few MiB a thread. Work: 2 · head_dim operations a visible (query, key, head).
+/// Errors and determinism as in attention_backward; on cuda_executor the call enqueues its work, as attention_forward does.
+/// Work: 2 · head_dim operations a visible (query, key, head). Memory: a few MiB a thread on the CPU, none on the GPU.
 template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
 void attention_received(const Executor& exec, const attention_tensors<T>& tensors, tensor_view<float, 3> received,
                         const Mask& mask, const Sink& sink = {}, const attention_options& options = {}) {
