@@ -140,7 +140,8 @@ void check_sizes(const char* function, const attention_call<T>& call) {
     }
 }
 
-// Calls launch(kernel_call, first sequence) for all sequences: together, unless a ragged batch is too long for a kernel's parameters.
+// Calls launch(kernel_call, first sequence) for all sequences together, or for some at a time where a ragged batch is too
+// long for a kernel's parameters.
 template <class T, class Launch>
 void for_each_launch(const char* function, const attention_call<T>& call, const Launch& launch) {
     if (call.batch == 0 || call.heads == 0) {

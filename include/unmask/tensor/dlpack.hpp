@@ -75,8 +75,8 @@ tensor_view<T, Rank> view_of_dlpack(const Tensor& tensor, const dlpack_devices& 
     constexpr dlpack_type wanted = dlpack_type_of<std::remove_const_t<T>>();
     expects(type == wanted, "dtype", "code " + text(type.code) + " of " + text(type.bits) + " bits",
             "code " + text(wanted.code) + " of " + text(wanted.bits) + " bits");
-    const int lanes = static_cast<int>(tensor.dtype.lanes);
-    expects(lanes == 1, "dtype.lanes", text(lanes), "1");
+    const int vector_length = static_cast<int>(tensor.dtype.lanes);
+    expects(vector_length == 1, "dtype.lanes", text(vector_length), "1");
     const int device = static_cast<int>(tensor.device.device_type);
     bool reachable = false;
     for (const int each : devices.types) {
