@@ -38,7 +38,7 @@ void launch_forward(const cuda_executor& exec, void (*kernel)(Parameters), int t
            exec.stream, parameters);
     if (states > 0) {
         const auto blocks = static_cast<int>((rows + merge_warps - 1) / merge_warps);
-        launch(&merge_kernel<T>, blocks, merge_warps * device::warp_size, 0, exec.stream,
+        launch(&merge_kernel<T>, blocks, merge_threads, 0, exec.stream,
                merge_parameters<T>{call, parameters.states, parameters.grid.parts});
     }
 }

@@ -38,7 +38,7 @@ received_launch<received_parameters<T, Mask>> received_launch_of(const kernel_ca
             const bool fits = call.head_dim <= HeadDim && bytes <= gpu.shared_bytes_a_block &&
                               has_tensor_cores(&received_kernel<HeadDim, T, Mask>);
             if (fits) {
-                launch = {&received_kernel<HeadDim, T, Mask>, received_warps * device::warp_size, bytes};
+                launch = {&received_kernel<HeadDim, T, Mask>, received_threads, bytes};
             }
             return fits;
         };

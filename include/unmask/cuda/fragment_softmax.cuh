@@ -74,9 +74,6 @@ struct fragment_softmax {
         }
     }
 
-    // What to subtract where this is the largest score: 0 for a row that has seen nothing yet, whose scores are all −∞.
-    UNMASK_DEVICE static float shift_of(float top) { return top == minus_infinity ? 0.0F : top; }
-
     // After the last keys: whole sums, in every lane.
     UNMASK_DEVICE void finish() {
         UNMASK_UNROLL
@@ -88,11 +85,6 @@ struct fragment_softmax {
         }
     }
 };
-
-// The log-sum-exp in base 2 of a row, −∞ if it has seen nothing.
-UNMASK_DEVICE float base_2_sum(float largest, float sum) {
-    return sum > 0.0F ? largest + device::log2(sum) : minus_infinity;
-}
 
 } // namespace detail::gpu
 UNMASK_NAMESPACE_END

@@ -79,6 +79,15 @@ struct kernel_call {
     }
 };
 
+// Softmax in base 2, where `largest` is a row's largest score and −∞ if it has seen nothing: what to subtract from scores,
+// and the log-sum-exp.
+UNMASK_DEVICE float shift_of(float largest) {
+    return largest == minus_infinity ? 0.0F : largest;
+}
+UNMASK_DEVICE float base_2_sum(float largest, float sum) {
+    return sum > 0.0F ? largest + device::log2(sum) : minus_infinity;
+}
+
 UNMASK_HOST_DEVICE constexpr int smaller_of(int a, int b) {
     return b < a ? b : a;
 }

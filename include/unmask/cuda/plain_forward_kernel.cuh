@@ -145,7 +145,7 @@ private:
                                         device::largest(scores[i][2], scores[i][3]));
             top = device::largest(largest_[i],
                                   over_plain_row(top, [](float a, float b) { return device::largest(a, b); }));
-            const float shift = top == minus_infinity ? 0.0F : top; // a row that has seen nothing yet
+            const float shift = shift_of(top);
             const float rescale = device::exp2(largest_[i] - shift);
             largest_[i] = top;
             float total = 0.0F;
@@ -206,7 +206,7 @@ private:
             }
             const bool seen = row < unit.rows && sum_[i] > 0.0F;
             const float inverse = seen ? 1.0F / sum_[i] : 0.0F;
-            const float log_sum = seen ? largest_[i] + device::log2(sum_[i]) : minus_infinity;
+            const float log_sum = seen ? base_2_sum(largest_[i], sum_[i]) : minus_infinity;
             const bool first = first_column_ == 0 && plain_column(0) == 0;
             if (p_.grid.parts > 1) {
                 const index_t at = split_states::row(p_.call, unit.part, unit.sequence, unit.kv_head, row);

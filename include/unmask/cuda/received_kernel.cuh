@@ -31,21 +31,21 @@ struct received_memory {
 };
 
 inline constexpr int received_warps = received_size / 16; // with 16 rows each
+inline constexpr int received_threads = received_warps * device::warp_size;
 
 template <int HeadDim, class T, mask_policy Mask>
-UNMASK_KERNEL(received_warps* device::warp_size, 2)
+UNMASK_KERNEL(received_threads, 2)
 void received_kernel(received_parameters<T, Mask> p) {
     if constexpr (device::has_tensor_cores) {
         using memory = received_memory<HeadDim, Mask>;
-        constexpr int threads = received_warps * device::warp_size;
         const received_block<T, Mask> block(p, device::block());
         const auto copy = [&](const tensor<const T>& from, int head, int first, int rows, const auto& to) {
             const T* start = from.row(block.sequence, first, head);
             const int stride = device::opaque(static_cast<int>(from.position_stride));
-            to.template copy_rows<threads>(rows - first, p.call.head_dim,
-                                           [&](int row) { return start + static_cast<index_t>(row) * stride; });
+            to.template copy_rows<received_threads>(
+                rows - first, p.call.head_dim, [&](int row) { return start + static_cast<index_t>(row) * stride; });
         };
-        block.template begin<threads>(memory::state());
+        block.template begin<received_threads>(memory::state());
         const auto tiles = memory::state().tiles();
         tile next = tiles.before_first();
         bool more = tiles.next(next);

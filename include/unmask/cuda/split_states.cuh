@@ -35,9 +35,10 @@ struct merge_parameters {
 };
 
 inline constexpr int merge_warps = 4; // of a block, each of which merges one row
+inline constexpr int merge_threads = merge_warps * device::warp_size;
 
 template <class T>
-UNMASK_KERNEL(merge_warps* device::warp_size, 1)
+UNMASK_KERNEL(merge_threads, 1)
 void merge_kernel(merge_parameters<T> p) {
     const kernel_call<T>& call = p.call;
     const index_t rows = split_states::rows(call);
@@ -52,7 +53,7 @@ void merge_kernel(merge_parameters<T> p) {
     for (int part = 0; part < p.parts; ++part) {
         largest = device::largest(largest, p.states.log_sum_exp[part * rows + row]);
     }
-    const float shift = largest == minus_infinity ? 0.0F : largest;
+    const float shift = shift_of(largest);
     float sum = 0.0F;
     for (int part = 0; part < p.parts; ++part) {
         sum += device::exp2(p.states.log_sum_exp[part * rows + row] - shift);
@@ -73,8 +74,7 @@ void merge_kernel(merge_parameters<T> p) {
         output[column] = static_cast<T>(total * inverse);
     }
     if (call.log_sum_exp.data != nullptr && device::lane() == 0) {
-        call.log_sum_exp.at(sequence, query_head, query) =
-            sum > 0.0F ? (largest + device::log2(sum)) * ln_2 : minus_infinity;
+        call.log_sum_exp.at(sequence, query_head, query) = base_2_sum(largest, sum) * ln_2;
     }
 }
 
