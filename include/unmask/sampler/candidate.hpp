@@ -4,6 +4,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <limits>
 
 #include <unmask/config.hpp>
 #include <unmask/sampler/denoiser.hpp>
@@ -25,20 +26,38 @@ enum class score_from {
     shaped, ///< those that the token was drawn from, after temperature and filters
 };
 
-/// A masked position, the token drawn for it, and what is known about the distribution.
+/// What a step does to a position.
+enum class change : std::uint8_t {
+    none,
+    commit,  ///< a masked position gets its token
+    remask,  ///< a committed position is masked again
+    renoise, ///< a masked position stays so and holds another token (uniform corruption)
+    edit,    ///< a committed position gets another token
+    fill,    ///< a masked position gets the end token from a stop rule; the model had no part in it
+};
+
+/// A position, the token drawn for it, and what is known about the distribution. Selectors see masked positions alone,
+/// corruptions also committed ones if they ask for them.
 ///
-/// A selector that runs before the model finds `where` and `random` alone filled in.
+/// What runs before the model finds `where`, `state`, `held` and the random numbers alone filled in.
 struct candidate {
     row where;
-    std::array<std::uint32_t, 4> words{}; ///< the position's random words: two for the draw, two for `random`
-    double random = 0;                    ///< uniform in (0, 1), independent of the draw
-    token_t token = -1;
-    double raw_log_probability = 0;
-    double shaped_log_probability = 0;
+    position_state state = position_state::masked;
+    bool chosen = false;                        ///< set by the selector: the token is committed
+    unmask::change change = unmask::change::none; ///< set by the corruption, if it decides otherwise
+    token_t held = -1;                          ///< what the canvas holds there
+    token_t token = -1;                         ///< the drawn one
+    std::array<std::uint32_t, 4> words{};       ///< the position's random words: two for the draw, two for `random`
+    double random = 0;                          ///< uniform in (0, 1), independent of the draw
+    double raw_log_probability = 0;             ///< of `token`, by the model's own probabilities
+    double shaped_log_probability = 0;          ///< of `token`, in the distribution that it was drawn from
+    double held_log_probability = 0;            ///< of `held`, by the model's own; −∞ for the mask token
     row_statistics raw;
     row_statistics shaped;
+    /// The largest KL(p of a step ‖ p of the step before it), in nats, over the last steps that a selector with
+    /// `divergence_steps` looks at; +∞ if there were fewer. Filled in only for such a selector.
+    double divergence = std::numeric_limits<double>::infinity();
     unmask::score score;
-    bool chosen = false; ///< set by the selector: the token is committed
 
     /// log p of the drawn token.
     [[nodiscard]] double log_probability(score_from source) const {

@@ -19,7 +19,7 @@ UNMASK_NAMESPACE_BEGIN
 /// What a position of a canvas is.
 enum class position_state : std::uint8_t {
     prompt,    ///< given: never written
-    masked,    ///< to be filled: holds the mask token
+    masked,    ///< to be filled: holds the mask token, or noise in a model of uniform diffusion
     committed, ///< filled
 };
 
@@ -120,10 +120,33 @@ public:
 
     /// Fills a masked position. Throws invalid_argument if it is not masked or the token can't be drawn.
     void commit(index_t sequence, index_t position, token_t token) {
-        expects(sequence >= 0 && sequence < sequences(), "commit", "sequence", sequence, "one of the canvas");
-        expects(position >= 0 && position < length(sequence), "commit", "position", position, "one of the sequence");
-        expects(state(sequence, position) == position_state::masked, "commit", "position", position, "a masked one");
+        expects_state("commit", sequence, position, position_state::masked, "a masked one");
         expects(vocabulary_.holds(token), "commit", "token", token, "one of [0, size) other than the mask");
+        write(sequence, position, token);
+    }
+
+    /// Masks a committed position again. Throws invalid_argument if it is not committed.
+    void remask(index_t sequence, index_t position) {
+        expects_state("remask", sequence, position, position_state::committed, "a committed one");
+        const std::size_t place = at(offset(sequence) + position);
+        tokens_[place] = vocabulary_.mask;
+        states_[place] = position_state::masked;
+        ++masked_[at(sequence)];
+    }
+
+    /// Gives a masked position another token to hold: noise, which stays to be filled. Throws invalid_argument if the
+    /// position is not masked or the token is neither in [0, size) nor the mask.
+    void renoise(index_t sequence, index_t position, token_t token) {
+        expects_state("renoise", sequence, position, position_state::masked, "a masked one");
+        check_given("renoise", "token", token);
+        tokens_[at(offset(sequence) + position)] = token;
+    }
+
+    /// Gives a committed position another token. Throws invalid_argument if it is not committed or the token can't be
+    /// drawn.
+    void edit(index_t sequence, index_t position, token_t token) {
+        expects_state("edit", sequence, position, position_state::committed, "a committed one");
+        expects(vocabulary_.holds(token), "edit", "token", token, "one of [0, size) other than the mask");
         write(sequence, position, token);
     }
 
@@ -151,6 +174,13 @@ private:
         if (!condition) {
             throw invalid_argument(std::string("canvas::") + function, argument, std::to_string(was), expected);
         }
+    }
+
+    void expects_state(const char* function, index_t sequence, index_t position, position_state wanted,
+                       const char* expected) const {
+        expects(sequence >= 0 && sequence < sequences(), function, "sequence", sequence, "one of the canvas");
+        expects(position >= 0 && position < length(sequence), function, "position", position, "one of the sequence");
+        expects(state(sequence, position) == wanted, function, "position", position, expected);
     }
 
     void check_given(const char* function, const char* argument, token_t token) const {

@@ -8,6 +8,7 @@
 #include <unmask/config.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/vocabulary.hpp>
+#include <unmask/tensor/float_types.hpp>
 #include <unmask/tensor/tensor_view.hpp>
 
 UNMASK_NAMESPACE_BEGIN
@@ -19,6 +20,14 @@ struct row {
 
     friend constexpr bool operator==(const row&, const row&) = default;
 };
+
+namespace detail {
+
+template <class Model, class Logit>
+concept writes_logits = requires(Model& model, const canvas& page, std::span<const row> rows,
+                                 tensor_view<Logit, 2> logits) { model.denoise(page, rows, logits); };
+
+} // namespace detail
 
 /// A model that the sampler can drive: any type with these two members.
 ///
@@ -32,16 +41,21 @@ struct row {
 /// whole sequences need not touch the others. What it writes for a sequence must depend on that sequence alone if the
 /// results are to be independent of the batch.
 ///
+/// logits may also be a tensor_view<bfloat16, 2>.
+///
 /// Optional: `static constexpr bool shifts_logits = true;` for a model in which the logits at position i − 1 predict the
 /// token at i (Dream). The sampler then asks for rows one position earlier, and for position 0 where there is none, so a
 /// row can be asked for twice.
 template <class Model>
-concept denoiser = requires(Model& model, const canvas& page, std::span<const row> rows, tensor_view<float, 2> logits) {
+concept denoiser = requires(Model& model) {
     { model.vocabulary() } -> std::convertible_to<vocabulary>;
-    model.denoise(page, rows, logits);
-};
+} && (detail::writes_logits<Model, float> || detail::writes_logits<Model, bfloat16>);
 
 namespace detail {
+
+// The type of the logits that a model writes: float if it can choose.
+template <class Model>
+using logit_of = std::conditional_t<writes_logits<Model, float>, float, bfloat16>;
 
 template <class Model>
 concept has_vocabulary = requires(Model& model) { model.vocabulary(); };
@@ -52,10 +66,7 @@ concept has_right_vocabulary = requires(Model& model) {
 template <class Model>
 concept has_denoise = denoiser<Model> || requires { &Model::denoise; };
 template <class Model>
-concept has_right_denoise =
-    requires(Model& model, const canvas& page, std::span<const row> rows, tensor_view<float, 2> logits) {
-        model.denoise(page, rows, logits);
-    };
+concept has_right_denoise = writes_logits<Model, float> || writes_logits<Model, bfloat16>;
 
 // Says what a type lacks to be a denoiser, one message at a time.
 template <class Type>

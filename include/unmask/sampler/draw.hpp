@@ -8,6 +8,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <unmask/config.hpp>
@@ -33,6 +34,7 @@ struct draw_scratch {
     };
     std::vector<weighted_token> kept;
     std::vector<double> sums;
+    std::vector<float> logits; ///< a row of another type
 };
 
 /// A draw: the token of one row. `drawn operator()(logits, raw, uniform, scratch) const`, where raw = statistics_of(logits),
@@ -211,5 +213,39 @@ private:
         return sum;
     }
 };
+
+namespace detail {
+
+// All that the sampler needs of a row.
+struct row_result {
+    row_statistics raw;             // its best is −1 if the row has no distribution: the rest is then without meaning
+    drawn draw;                     // the drawn token
+    double raw_log_probability = 0; // of the drawn token, before temperature and filters
+};
+
+// Reads a row in which the mask token's logit is −∞ and draws its token.
+template <class Draw, class Logit>
+row_result reduce_row(const Draw& draw, std::span<const Logit> logits, double uniform, draw_scratch& scratch) {
+    if constexpr (!std::same_as<Logit, float>) {
+        std::vector<float> wide = std::move(scratch.logits);
+        wide.assign(logits.begin(), logits.end());
+        const row_result result = reduce_row(draw, std::span<const float>(wide), uniform, scratch);
+        scratch.logits = std::move(wide);
+        return result;
+    } else {
+        row_result result{statistics_of(logits), {}, 0};
+        if (result.raw.best >= 0) {
+            result.draw = draw(logits, std::as_const(result.raw), uniform, scratch);
+            const auto token = static_cast<std::size_t>(result.draw.token);
+            if (result.draw.token >= 0 && token < logits.size()) {
+                const double best = logits[static_cast<std::size_t>(result.raw.best)];
+                result.raw_log_probability = logits[token] - best - result.raw.log_sum;
+            }
+        }
+        return result;
+    }
+}
+
+} // namespace detail
 
 UNMASK_NAMESPACE_END

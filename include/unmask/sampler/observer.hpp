@@ -12,19 +12,20 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A token that a step committed.
+/// A position that a step changed: in most samplers a token that it committed.
 struct commitment {
     row where;
-    token_t token = -1;
+    token_t token = -1; ///< what the canvas holds there now
     unmask::score score;
-    double log_probability = 0; ///< of the token, by the model's own probabilities
+    double log_probability = 0; ///< of the token, by the model's own probabilities; 0 if it was not drawn
+    unmask::change change = unmask::change::commit;
 };
 
 /// What an observer is told after every call of the model.
 struct sampler_step {
     index_t call = 0;                        ///< of the model in this run, from 0
     const unmask::canvas& canvas;            ///< as it is now
-    std::span<const commitment> commitments; ///< by sequence and position; valid until the observer returns
+    std::span<const commitment> commitments; ///< all that changed, by sequence and position; valid until it returns
     index_t masked = 0;                      ///< positions that are still masked
 };
 

@@ -13,7 +13,7 @@ UNMASK_NAMESPACE_BEGIN
 ///     static constexpr auto kind = unmask::policy_kind::score;
 ///
 /// and has the members that its kind's concept asks for: schedule_policy, score_policy, selector_policy, draw_policy,
-/// stop_policy. It may have a `void check() const` that throws invalid_argument if its parameters are wrong; the sampler
+/// stop_policy, logits_policy, guidance_policy, corruption_policy. It may have a `void check() const` that throws invalid_argument if its parameters are wrong; the sampler
 /// calls it when it is made.
 enum class policy_kind {
     schedule, ///< how many steps, and how many positions each commits
@@ -22,6 +22,10 @@ enum class policy_kind {
     selector, ///< which positions a step commits
     draw,     ///< which token a position gets
     stop,     ///< when a sequence is done before all of it is filled
+    logits,   ///< what is done to logits before anything reads them
+    guidance, ///< how logits with and without the prompt are combined
+    corruption, ///< what an open position holds, and how positions may become open again
+    cache,    ///< what a model may keep from one call to the next
 };
 
 /// A sampling policy of some kind.
@@ -31,6 +35,12 @@ concept sampling_policy = requires {
 };
 
 namespace detail {
+
+// The default of a kind that a sampler need not have.
+template <policy_kind Kind>
+struct nothing {
+    static constexpr auto kind = Kind;
+};
 
 template <policy_kind Kind, class... Policies>
 inline constexpr bool at_most_one = ((Policies::kind == Kind ? 1 : 0) + ... + 0) <= 1;

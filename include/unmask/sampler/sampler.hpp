@@ -8,11 +8,14 @@
 #include <unmask/config.hpp>
 #include <unmask/cpu/executor.hpp>
 #include <unmask/error.hpp>
+#include <unmask/sampler/cache.hpp>
 #include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/corruption.hpp>
 #include <unmask/sampler/denoiser.hpp>
 #include <unmask/sampler/draw.hpp>
 #include <unmask/sampler/observer.hpp>
 #include <unmask/sampler/policies.hpp>
+#include <unmask/sampler/policy_set.hpp>
 #include <unmask/sampler/sampling_run.hpp>
 #include <unmask/sampler/schedule.hpp>
 #include <unmask/sampler/score.hpp>
@@ -27,8 +30,9 @@ UNMASK_NAMESPACE_BEGIN
 ///     unmask::sampler sampler{unmask::steps{64}, unmask::block_length{32}, unmask::categorical{.temperature = 0.7}};
 ///     unmask::statistics result = sampler(unmask::cpu_executor{}, model, canvas, seed);
 ///
-/// Policies come in any order, at most one of each kind; the defaults are steps{128}, block_length{} (one block),
-/// confidence{}, top_k{}, greedy{}, stop_at_end{}. Throws invalid_argument if a policy's parameters are wrong.
+/// Policies come in any order, at most one of each kind; the defaults are steps{128}, block_length{} (one block, or the
+/// model's), confidence{}, top_k{}, greedy{}, stop_at_end{}, absorbing{}, no_cache{}, and neither logits policy nor
+/// guidance. Throws invalid_argument if a policy's parameters are wrong.
 ///
 /// A value without state of its own: a const one can be used by many threads at once.
 template <class... Policies>
@@ -41,6 +45,12 @@ class sampler {
     static_assert(detail::at_most_one<policy_kind::selector, Policies...>, "unmask::sampler: more than one selector");
     static_assert(detail::at_most_one<policy_kind::draw, Policies...>, "unmask::sampler: more than one draw");
     static_assert(detail::at_most_one<policy_kind::stop, Policies...>, "unmask::sampler: more than one stop rule");
+    static_assert(detail::at_most_one<policy_kind::logits, Policies...>,
+                  "unmask::sampler: more than one logits policy; logits_chain joins them");
+    static_assert(detail::at_most_one<policy_kind::guidance, Policies...>, "unmask::sampler: more than one guidance");
+    static_assert(detail::at_most_one<policy_kind::corruption, Policies...>,
+                  "unmask::sampler: more than one corruption");
+    static_assert(detail::at_most_one<policy_kind::cache, Policies...>, "unmask::sampler: more than one cache");
 
 public:
     constexpr explicit sampler(Policies... policies)
@@ -49,24 +59,33 @@ public:
                     detail::pick<policy_kind::score>(confidence{}, policies...),
                     detail::pick<policy_kind::selector>(top_k{}, policies...),
                     detail::pick<policy_kind::draw>(greedy{}, policies...),
-                    detail::pick<policy_kind::stop>(stop_at_end{}, policies...)} {
+                    detail::pick<policy_kind::stop>(stop_at_end{}, policies...),
+                    detail::pick<policy_kind::logits>(detail::nothing<policy_kind::logits>{}, policies...),
+                    detail::pick<policy_kind::guidance>(detail::nothing<policy_kind::guidance>{}, policies...),
+                    detail::pick<policy_kind::corruption>(absorbing{}, policies...),
+                    detail::pick<policy_kind::cache>(no_cache{}, policies...)} {
         (detail::check_policy(policies), ...);
     }
 
     /// Fills the canvas. Each step calls model.denoise once, for the candidate rows of every unfinished sequence, and
     /// commits at least one token in each of them: the number of calls is at most the largest number of masked positions
-    /// of a sequence. Runs on the calling thread, and on `exec` for the work on the logits; returns when all is done.
+    /// of a sequence, and corruption.extra_calls() for every block if the corruption is not absorbing. Runs on the calling
+    /// thread, and on `exec` for the work on the logits; returns when all is done.
+    ///
+    /// With guidance the model gets a canvas of twice as many sequences, the second half without prompts, and the rows of
+    /// both in one call. A block_denoiser's prefill and commit are called between.
     ///
     /// The tokens of a sequence depend on the seed, the sequence and its id, and the model: not on the batch, and not on
     /// the number of threads. The mask token is never drawn. A second run on the same canvas, after an observer ended
     /// the first, fills what is left; give it another seed.
     ///
-    /// Throws invalid_argument, before any work, if the canvas was made for another vocabulary than the model's, and
-    /// non_finite_logits if the model writes NaN, +∞, or −∞ alone in a row that is needed, or leaves one out. Whatever is
-    /// thrown, by the model and the observer too, the canvas is as it was before the run.
+    /// Throws invalid_argument, before any work, if the canvas was made for another vocabulary than the model's or
+    /// block_length for other blocks, and non_finite_logits if the model writes NaN, +∞, or −∞ alone in a row that is
+    /// needed, or leaves one out. Whatever is thrown, by the model and the observer too, the canvas is as it was before
+    /// the run.
     ///
-    /// Work besides the model: two passes over the requested logits, one to three more for a draw that is not greedy.
-    /// Memory: the requested logits, as floats.
+    /// Work besides the model: one pass over the requested logits; top-k and top-p take another over what may be kept.
+    /// Memory: the requested logits; for a selector with divergence_steps, a row of logits for every position.
     template <host_executor Executor, class Model, class Observer = no_observer>
     statistics operator()(const Executor& exec, Model&& model, canvas& page, std::uint64_t seed,
                           Observer&& observer = {}) const {
@@ -78,9 +97,15 @@ public:
             "unmask::sampler: the observer must be callable with const unmask::sampler_step& and return nothing "
             "or a bool");
         if constexpr (denoiser<model_type> && sampler_observer<observer_type>) {
+            check_model<model_type>();
             check(model.vocabulary(), page);
-            return detail::sampling_run<Executor, model_type, policy_set, observer_type>(exec, model, page, seed,
-                                                                                        policies_, observer)();
+            if constexpr (block_denoiser<model_type>) {
+                policy_set policies = policies_;
+                policies.blocks = detail::blocks_of(policies_.blocks, index_t{model.block_length()});
+                return run<Executor, model_type, observer_type>(exec, model, page, seed, policies, observer);
+            } else {
+                return run<Executor, model_type, observer_type>(exec, model, page, seed, policies_, observer);
+            }
         } else {
             return {};
         }
@@ -89,10 +114,13 @@ public:
 private:
     template <policy_kind Kind, class Default>
     using picked = detail::picked<Kind, Default, Policies...>;
-    using policy_set =
-        detail::policy_set<picked<policy_kind::schedule, steps>, picked<policy_kind::blocks, block_length>,
-                           picked<policy_kind::score, confidence>, picked<policy_kind::selector, top_k>,
-                           picked<policy_kind::draw, greedy>, picked<policy_kind::stop, stop_at_end>>;
+    using policy_set = detail::policy_set<
+        picked<policy_kind::schedule, steps>, picked<policy_kind::blocks, block_length>,
+        picked<policy_kind::score, confidence>, picked<policy_kind::selector, top_k>, picked<policy_kind::draw, greedy>,
+        picked<policy_kind::stop, stop_at_end>, picked<policy_kind::logits, detail::nothing<policy_kind::logits>>,
+        picked<policy_kind::guidance, detail::nothing<policy_kind::guidance>>,
+        picked<policy_kind::corruption, absorbing>, picked<policy_kind::cache, no_cache>>;
+    using corruption_type = typename policy_set::corruption_type;
 
     static_assert(schedule_policy<decltype(policy_set::schedule)>,
                   "unmask::sampler: a schedule needs count and masked_share(step, steps)");
@@ -108,6 +136,40 @@ private:
     static_assert(stop_policy<decltype(policy_set::stop)>,
                   "unmask::sampler: a stop rule needs std::optional<unmask::index_t> operator()(const unmask::canvas&, "
                   "unmask::index_t) const");
+
+    static_assert(corruption_policy<corruption_type>,
+                  "unmask::sampler: a corruption needs a nested type memory, index_t extra_calls(const "
+                  "unmask::schedule_step&) const, and operator()(std::span<unmask::candidate>, const "
+                  "unmask::corruption_step&, memory&) const");
+    static_assert(!detail::takes_selectors_place<corruption_type>() ||
+                      !((Policies::kind == policy_kind::selector) || ... || false),
+                  "unmask::sampler: this corruption decides what is committed; there can be no selector beside it");
+    static_assert(!detail::selects_before_model<typename policy_set::selector_type>() ||
+                      std::is_same_v<corruption_type, absorbing>,
+                  "unmask::sampler: a selector that runs before the model goes with absorbing corruption alone");
+
+    // What the policies ask of a model besides being a denoiser.
+    template <class Model>
+    static constexpr void check_model() {
+        static_assert(!detail::verifies<corruption_type>() || shadow_denoiser<Model>,
+                      "unmask::sampler: this corruption verifies tokens, and the model is not a shadow_denoiser");
+        static_assert(!detail::verifies<corruption_type>() ||
+                          (!policy_set::guided && !detail::shifts_logits<std::remove_const_t<Model>>()),
+                      "unmask::sampler: a corruption that verifies goes neither with guidance nor with shifted logits");
+        static_assert(!detail::is_approximate<typename policy_set::cache_type> || caching_denoiser<Model>,
+                      "unmask::sampler: the model is not a caching_denoiser: it has no approximate cache");
+        static_assert(!detail::is_approximate<typename policy_set::cache_type> || !block_denoiser<Model>,
+                      "unmask::sampler: the model has an exact cache; no approximate one can be asked for");
+        static_assert(!detail::is_approximate<typename policy_set::cache_type> || !detail::verifies<corruption_type>(),
+                      "unmask::sampler: an approximate cache does not go with a corruption that verifies");
+    }
+
+    template <class Executor, class Model, class Observer>
+    static statistics run(const Executor& exec, Model& model, canvas& page, std::uint64_t seed,
+                          const policy_set& policies, Observer& observer) {
+        return detail::sampling_run<Executor, Model, policy_set, Observer>(exec, model, page, seed, policies,
+                                                                           observer)();
+    }
 
     static void check(const vocabulary& tokens, const canvas& page) {
         detail::check_vocabulary("sampler", tokens);

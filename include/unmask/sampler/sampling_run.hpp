@@ -2,84 +2,50 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <unmask/config.hpp>
-#include <unmask/cpu/executor.hpp>
-#include <unmask/error.hpp>
-#include <unmask/random/philox.hpp>
+#include <unmask/sampler/active_sequence.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
-#include <unmask/sampler/denoiser.hpp>
-#include <unmask/sampler/draw.hpp>
-#include <unmask/sampler/non_finite_logits.hpp>
+#include <unmask/sampler/corruption.hpp>
+#include <unmask/sampler/corruption_uniform.hpp>
+#include <unmask/sampler/model_call.hpp>
 #include <unmask/sampler/observer.hpp>
-#include <unmask/sampler/row_statistics.hpp>
+#include <unmask/sampler/policy_set.hpp>
+#include <unmask/sampler/random_words.hpp>
+#include <unmask/sampler/row_work.hpp>
 #include <unmask/sampler/selector.hpp>
-#include <unmask/sampler/sequence_plan.hpp>
 #include <unmask/sampler/statistics.hpp>
-#include <unmask/tensor/tensor_view.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// The random numbers of one position at one step: words 0 and 1 for the token, words 2 and 3 for the order.
-inline std::array<std::uint32_t, 4> random_words(std::uint64_t seed, std::uint64_t id, index_t position,
-                                                 std::uint32_t visit) {
-    const auto low = [](std::uint64_t word) { return static_cast<std::uint32_t>(word); };
-    const auto high = [](std::uint64_t word) { return static_cast<std::uint32_t>(word >> 32); };
-    return philox{{low(seed), high(seed)}}({low(id), high(id), static_cast<std::uint32_t>(position), visit});
-}
-
-// What is wrong with a row that has no statistics.
-inline std::string logits_fault(std::span<const float> logits) {
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-        if (is_bad_logit(logits[i])) {
-            const bool infinite = bits_as<std::uint32_t>(logits[i]) == 0x7f800000U;
-            return (infinite ? "+infinity at token " : "NaN at token ") + std::to_string(i);
-        }
-    }
-    return "-infinity for every token";
-}
-
-// One policy of each kind.
-template <class Schedule, class Blocks, class Score, class Selector, class Draw, class Stop>
-struct policy_set {
-    Schedule schedule;
-    Blocks blocks;
-    Score score;
-    Selector selector;
-    Draw draw;
-    Stop stop;
-};
-
 // One run of the sampler over a canvas. A step: gather the candidates of every unfinished sequence, call the model once,
-// draw a token for each candidate, select, commit.
+// draw a token for each candidate, select, change the canvas.
 template <class Executor, class Model, class Policies, class Observer>
 class sampling_run {
 public:
     sampling_run(const Executor& exec, Model& model, canvas& page, std::uint64_t seed, const Policies& policies,
                  Observer& observer)
-        : exec_(exec), model_(model), page_(page), seed_(seed), policies_(policies), observer_(observer),
-          scratch_(static_cast<std::size_t>(exec.workers())) {}
+        : page_(page), seed_(seed), policies_(policies), observer_(observer), model_(model), pages_(page),
+          call_(model, statistics_), rows_(exec, page, policies) {}
 
     statistics operator()() {
         canvas before = page_;
         try {
             const auto begin = clock::now();
             run();
-            statistics_.seconds_in_sampling = seconds_since(begin) - statistics_.seconds_in_model;
+            const std::chrono::duration<double> passed = clock::now() - begin;
+            statistics_.seconds_in_sampling = passed.count() - statistics_.seconds_in_model;
         } catch (...) {
             page_ = std::move(before);
             throw;
@@ -98,40 +64,33 @@ public:
 
 private:
     using clock = std::chrono::steady_clock;
-    static constexpr bool before_model = selects_before_model<std::remove_cvref_t<decltype(Policies::selector)>>();
+    using corruption_type = typename Policies::corruption_type;
+    using sequence_type = active_sequence<corruption_type>;
+    static constexpr bool selector_first = selects_before_model<typename Policies::selector_type>();
+    static constexpr bool corruption_first = decides_before_model<corruption_type>;
+    static constexpr bool decided_first = selector_first || corruption_first;
+    static constexpr bool selects = !selector_first && !takes_selectors_place<corruption_type>();
+    static constexpr bool asks_committed = reads_committed<corruption_type>() || verifies<corruption_type>();
     static constexpr bool observed = !std::same_as<std::remove_const_t<Observer>, no_observer>;
 
-    static double seconds_since(clock::time_point begin) {
-        return std::chrono::duration<double>(clock::now() - begin).count();
-    }
-
-    // A sequence that is not done, and where its candidates are.
-    struct active_sequence {
-        sequence_plan plan;
-        std::size_t first = 0;
-        std::size_t last = 0;
-    };
-
     void run() {
-        std::vector<active_sequence> active;
-        for (index_t sequence = 0; sequence < page_.sequences(); ++sequence) {
-            if (page_.masked(sequence) > 0 && !stop(sequence)) {
-                active.push_back({sequence_plan(page_, sequence, policies_.blocks.size, policies_.schedule.count)});
-            }
-        }
+        std::vector<sequence_type> active = start();
         for (bool go_on = true; go_on;) {
             candidates_.clear();
-            std::erase_if(active, [&](active_sequence& one) { return !gather(one); });
+            std::erase_if(active, [&](sequence_type& one) { return !gather(one); });
             if (active.empty()) {
                 return;
             }
-            call_model();
-            draw();
-            commitments_.clear();
-            for (active_sequence& one : active) {
-                commit(one);
+            asked_.clear();
+            for (const sequence_type& one : active) {
+                asked_.push_back({one.block(), one.first, one.last, one.calls});
             }
-            std::erase_if(active, [&](const active_sequence& one) { return stop(one.plan.sequence()); });
+            call_(pages_, page_.sequences(), candidates_, asked_, policies_.cache);
+            rows_.draw(call_, candidates_, active);
+            for (sequence_type& one : active) {
+                change_canvas(one);
+            }
+            std::erase_if(active, [&](const sequence_type& one) { return may_stop(one) && stop(one.sequence()); });
             if constexpr (observed) {
                 go_on = observe();
                 statistics_.stopped_early = !go_on;
@@ -139,19 +98,48 @@ private:
         }
     }
 
+    std::vector<sequence_type> start() {
+        std::vector<sequence_type> active;
+        for (index_t sequence = 0; sequence < page_.sequences(); ++sequence) {
+            if (page_.masked(sequence) == 0 || stop(sequence)) {
+                continue;
+            }
+            sequence_type& one = active.emplace_back(page_, sequence, policies_.blocks, policies_.schedule.count);
+            if constexpr (block_denoiser<Model>) {
+                one.kept = one.plan.begin();
+                call_.keep({sequence, 0, one.kept}, page_.sequences(), [&](Model& model, const position_range& range) {
+                    model.prefill(pages_.read(), range);
+                    ++statistics_.nfe.prefill;
+                });
+            }
+            if constexpr (is_uniform<corruption_type>()) {
+                add_noise(sequence);
+            }
+        }
+        return active;
+    }
+
+    // Masked positions begin with random tokens.
+    void add_noise(index_t sequence) {
+        for (index_t i = 0; i < page_.length(sequence); ++i) {
+            if (page_.state(sequence, i) == position_state::masked) {
+                const auto words = random_words(seed_, page_.id(sequence), i, first_noise);
+                const token_t token = uniform_token(page_.vocabulary(), words[0], words[1]);
+                pages_.write(sequence, [&](canvas& page, index_t at) { page.renoise(at, i, token); });
+                report({{sequence, i}, token, {}, 0, change::renoise});
+            }
+        }
+    }
+
     // Appends the candidates of a sequence's next step that has any; false if all is filled.
-    bool gather(active_sequence& one) {
-        while (one.plan.update(page_)) {
+    bool gather(sequence_type& one) {
+        while (update(one)) {
             one.first = candidates_.size();
-            if (const step_share share = share_of(one.plan); before_model || share.quota > 0) {
-                append_masked(one.plan);
-                if constexpr (before_model) {
-                    const auto mine = std::span(candidates_).subspan(one.first);
-                    policies_.selector(mine, share);
-                    const auto kept = std::partition(mine.begin(), mine.end(), [](auto& it) { return it.chosen; });
-                    candidates_.resize(one.first + static_cast<std::size_t>(kept - mine.begin()));
-                    sort_by_position(std::span(candidates_).subspan(one.first));
-                }
+            if constexpr (decided_first) {
+                decide_first(one);
+            } else if (takes_selectors_place<corruption_type>() || one.plan.now().masked == 0 ||
+                       share_of(one).quota > 0) {
+                append(one, candidates_, asks_committed);
             }
             one.last = candidates_.size();
             if (one.last > one.first) {
@@ -162,141 +150,238 @@ private:
         return false;
     }
 
-    step_share share_of(const sequence_plan& plan) const {
-        return {.quota = quota_of(policies_.schedule, plan.now()),
-                .probability = commit_probability(policies_.schedule, plan.now())};
+    // Moves on to the next block if this one is done.
+    bool update(sequence_type& one) {
+        bool stay = false;
+        if constexpr (requires { policies_.corruption.goes_on(one.step(policies_.schedule, page_), one.memory); }) {
+            stay = one.plan.block() > 0 && policies_.corruption.goes_on(one.step(policies_.schedule, page_), one.memory);
+        }
+        const index_t block = one.plan.block();
+        if (!one.plan.update(page_, stay)) {
+            return false;
+        }
+        if (one.plan.block() != block) {
+            const schedule_step& now = one.plan.now();
+            one.begin_block(now.total + std::max<index_t>(0, policies_.corruption.extra_calls(now)));
+            if constexpr (block_denoiser<Model>) {
+                keep_blocks(one);
+            }
+        }
+        return true;
     }
 
-    void append_masked(const sequence_plan& plan) {
-        const index_t sequence = plan.sequence();
-        const auto states = page_.states(sequence);
-        for (index_t position = plan.begin(); position < plan.end(); ++position) {
-            if (states[static_cast<std::size_t>(position)] == position_state::masked) {
-                candidate& added = candidates_.emplace_back();
-                added.where = {sequence, position};
-                added.words = random_words(seed_, page_.id(sequence), position, plan.visit());
+    // All blocks before the current one are final.
+    void keep_blocks(sequence_type& one) {
+        for (; one.kept < one.plan.begin(); one.kept += policies_.blocks.size) {
+            call_.keep({one.sequence(), one.kept, one.kept + policies_.blocks.size}, page_.sequences(),
+                       [&](Model& model, const position_range& range) {
+                           model.commit(pages_.read(), range);
+                           ++statistics_.nfe.commit;
+                       });
+        }
+    }
+
+    step_share share_of(const sequence_type& one) const {
+        return {.quota = quota_of(policies_.schedule, one.plan.now()),
+                .probability = commit_probability(policies_.schedule, one.plan.now())};
+    }
+
+    // Appends the masked positions of the block, and the committed ones if wanted.
+    void append(const sequence_type& one, std::vector<candidate>& to, bool committed) {
+        const auto states = page_.states(one.sequence());
+        const auto tokens = page_.tokens(one.sequence());
+        for (index_t position = one.plan.begin(); position < one.plan.end(); ++position) {
+            const auto at = static_cast<std::size_t>(position);
+            if (states[at] == position_state::masked || (committed && states[at] == position_state::committed)) {
+                candidate& added = to.emplace_back();
+                added.where = {one.sequence(), position};
+                added.state = states[at];
+                added.held = tokens[at];
+                added.words = random_words(seed_, page_.id(one.sequence()), position, one.plan.visit());
                 added.random = uniform_open(added.words[2], added.words[3]);
             }
         }
     }
 
-    void call_model() {
-        const auto size = static_cast<std::size_t>(page_.vocabulary().size);
-        rows_.clear();
-        for (const candidate& one : candidates_) {
-            row asked = one.where;
-            if constexpr (shifts_logits<std::remove_const_t<Model>>()) {
-                asked.position = std::max<index_t>(asked.position - 1, 0);
+    // What is committed or remasked is decided before the model is called: only rows to be committed are candidates.
+    void decide_first(sequence_type& one) {
+        positions_.clear();
+        append(one, positions_, corruption_first);
+        if constexpr (corruption_first) {
+            policies_.corruption.before(std::span(positions_), one.step(policies_.schedule, page_), one.memory);
+        } else {
+            policies_.selector(std::span(positions_), share_of(one));
+        }
+        sort_by_position(std::span(positions_));
+        one.to_remask.clear();
+        for (candidate& position : positions_) {
+            if (position.state == position_state::masked && position.chosen) {
+                candidates_.push_back(position);
+            } else if (position.state == position_state::committed && position.change == change::remask) {
+                one.to_remask.push_back(position.where);
             }
-            rows_.push_back(asked);
         }
-        logits_.resize(std::max(logits_.size(), rows_.size() * size));
-        // A row that the model forgets is then reported, and not drawn from what the last step left there.
-        const std::size_t mark = page_.vocabulary().mask == 0 && size > 1 ? 1 : 0;
-        for (std::size_t i = 0; i < rows_.size(); ++i) {
-            logits_[i * size + mark] = std::numeric_limits<float>::quiet_NaN();
-        }
-        const auto begin = clock::now();
-        model_.denoise(std::as_const(page_), std::span<const row>(rows_),
-                       view(logits_.data(), rows_.size(), page_.vocabulary().size));
-        statistics_.seconds_in_model += seconds_since(begin);
-        ++statistics_.calls;
-        statistics_.rows += std::ssize(rows_);
-    }
-
-    // Draws a token for every candidate and scores it. Which worker does a row changes nothing.
-    void draw() {
-        constexpr index_t logits_per_task = 1 << 15;
-        const index_t count = std::ssize(candidates_);
-        const index_t grain = std::max<index_t>(1, logits_per_task / page_.vocabulary().size);
-        exec_.parallel_for((count + grain - 1) / grain, [&](index_t task, int worker) {
-            for (index_t i = task * grain; i < std::min(count, (task + 1) * grain); ++i) {
-                draw_row(static_cast<std::size_t>(i), scratch_[static_cast<std::size_t>(worker)]);
-            }
-        });
-        for (std::size_t i = 0; i < candidates_.size(); ++i) { // the first one in order, not in time
-            check(candidates_[i], logits_of(i));
-        }
-    }
-
-    std::span<float> logits_of(std::size_t i) {
-        const auto size = static_cast<std::size_t>(page_.vocabulary().size);
-        return std::span(logits_).subspan(i * size, size);
-    }
-
-    void draw_row(std::size_t i, draw_scratch& scratch) {
-        candidate& one = candidates_[i];
-        const std::span<float> logits = logits_of(i);
-        if (const token_t mask = page_.vocabulary().mask; mask < page_.vocabulary().size) {
-            logits[static_cast<std::size_t>(mask)] = -std::numeric_limits<float>::infinity();
-        }
-        one.raw = statistics_of(logits);
-        if (one.raw.best < 0) {
+        if (candidates_.size() > one.first) {
             return;
         }
-        const double uniform = uniform_open(one.words[0], one.words[1]);
-        const drawn result = policies_.draw(std::span<const float>(logits), one.raw, uniform, scratch);
-        one.token = result.token;
-        one.shaped = result.shaped;
-        one.shaped_log_probability = result.log_probability;
-        if (page_.vocabulary().holds(one.token)) {
-            const double best = logits[static_cast<std::size_t>(one.raw.best)];
-            one.raw_log_probability = logits[static_cast<std::size_t>(one.token)] - best - one.raw.log_sum;
-        }
-        one.score = policies_.score(std::as_const(one));
-    }
-
-    void check(const candidate& one, std::span<const float> logits) const {
-        if (one.raw.best < 0) {
-            throw non_finite_logits(one.where, logits_fault(logits));
-        }
-        if (!page_.vocabulary().holds(one.token)) { // a user's draw
-            throw invalid_argument("sampler", "the drawn token", std::to_string(one.token),
-                                   "one of [0, size) other than the mask");
-        }
-        if (is_nan(one.score.value)) {
-            throw invalid_argument("sampler", "the score", "NaN", "a number or an infinity");
+        if (one.plan.now().step + 1 >= one.plan.now().steps) { // the last step repeats: it must commit something
+            const auto masked = std::find_if(positions_.begin(), positions_.end(), [](const candidate& position) {
+                return position.state == position_state::masked;
+            });
+            masked->chosen = true;
+            candidates_.push_back(*masked);
+        } else if (one.plan.now().masked + std::ssize(one.to_remask) <= one.allowed - one.calls) {
+            remask(one); // a step without a call
         }
     }
 
-    // From the bits: -ffast-math folds std::isnan away.
-    static bool is_nan(double value) { return (bits_as<std::uint64_t>(value) << 1) > 0xffe0000000000000U; }
-
-    void commit(active_sequence& one) {
+    void change_canvas(sequence_type& one) {
         const auto mine = std::span(candidates_).subspan(one.first, one.last - one.first);
-        if constexpr (!before_model) {
-            policies_.selector(mine, share_of(one.plan));
-            if (std::none_of(mine.begin(), mine.end(), [](const candidate& it) { return it.chosen; })) {
-                std::min_element(mine.begin(), mine.end(), committed_first{})->chosen = true;
-            }
+        if constexpr (selects) {
+            select(mine, share_of(one));
         }
-        const std::size_t first = commitments_.size();
-        for (const candidate& it : mine) {
-            if (it.chosen) {
-                page_.commit(it.where.sequence, it.where.position, it.token);
-                ++statistics_.committed;
-                if constexpr (observed) {
-                    commitments_.push_back({it.where, it.token, it.score, it.raw_log_probability});
+        policies_.corruption(mine, one.step(policies_.schedule, page_), one.memory);
+        index_t commits = 0;
+        index_t remasks = std::ssize(one.to_remask);
+        for (candidate& position : mine) {
+            if (position.change == change::none && position.chosen) {
+                position.change = change::commit;
+            }
+            commits += position.change == change::commit ? 1 : 0;
+            remasks += position.change == change::remask ? 1 : 0;
+        }
+        ++one.calls;
+        keep_bound(one, mine, commits, remasks);
+
+        bool changed = !one.to_remask.empty();
+        remask(one);
+        for (const candidate& position : mine) {
+            changed = changed || position.change != change::none;
+            apply(position);
+        }
+        statistics_.wasted += changed ? 0 : 1;
+        one.plan.advance();
+    }
+
+    void select(std::span<candidate> mine, const step_share& share) {
+        auto masked = mine;
+        if constexpr (asks_committed) {
+            const auto end = std::stable_partition(
+                mine.begin(), mine.end(), [](const candidate& it) { return it.state == position_state::masked; });
+            masked = mine.first(static_cast<std::size_t>(end - mine.begin()));
+        }
+        policies_.selector(masked, share);
+        if (std::none_of(masked.begin(), masked.end(), [](const candidate& it) { return it.chosen; })) {
+            choose_best(masked);
+        }
+        sort_by_position(mine);
+    }
+
+    static void choose_best(std::span<candidate> masked) {
+        const auto best = std::min_element(masked.begin(), masked.end(), committed_first{});
+        if (best != masked.end()) {
+            best->chosen = true;
+        }
+    }
+
+    // Sees to it that what is left can be filled in the calls that are left. It holds before the first call, and each
+    // call that remasks nothing and commits one keeps it.
+    void keep_bound(sequence_type& one, std::span<candidate> mine, index_t commits, index_t remasks) {
+        const index_t masked = one.plan.now().masked;
+        const index_t left = one.allowed - one.calls;
+        if (masked - commits + remasks <= left) {
+            return;
+        }
+        one.to_remask.clear();
+        for (candidate& position : mine) {
+            position.change = position.change == change::remask ? change::none : position.change;
+        }
+        if (masked - commits > left) {
+            candidate* best = nullptr;
+            for (candidate& position : mine) {
+                if (position.state == position_state::masked && (best == nullptr || committed_first{}(position, *best))) {
+                    best = &position;
                 }
             }
+            best->change = change::commit;
         }
-        sort_by_position(std::span(commitments_).subspan(first));
-        ++statistics_.nfe.denoise;
-        one.plan.advance();
+    }
+
+    void apply(const candidate& position) {
+        const auto [sequence, place] = position.where;
+        const token_t token = position.token;
+        switch (position.change) {
+        case change::commit:
+            pages_.write(sequence, [&](canvas& page, index_t at) { page.commit(at, place, token); });
+            ++statistics_.committed;
+            break;
+        case change::remask:
+            pages_.write(sequence, [&](canvas& page, index_t at) { page.remask(at, place); });
+            ++statistics_.remasked;
+            break;
+        case change::renoise:
+            pages_.write(sequence, [&](canvas& page, index_t at) { page.renoise(at, place, token); });
+            break;
+        case change::edit:
+            pages_.write(sequence, [&](canvas& page, index_t at) { page.edit(at, place, token); });
+            ++statistics_.edited;
+            break;
+        default:
+            return;
+        }
+        report({position.where, page_.token(sequence, place), position.score,
+                position.change == change::remask ? 0.0 : position.raw_log_probability, position.change});
+    }
+
+    void remask(sequence_type& one) {
+        for (const row& where : one.to_remask) {
+            pages_.write(where.sequence, [&](canvas& page, index_t at) { page.remask(at, where.position); });
+            ++statistics_.remasked;
+            report({where, page_.vocabulary().mask, {}, 0, change::remask});
+        }
+        one.to_remask.clear();
+    }
+
+    void report([[maybe_unused]] const commitment& what) {
+        if constexpr (observed) {
+            commitments_.push_back(what);
+        }
     }
 
     template <class T>
     static void sort_by_position(std::span<T> all) {
-        std::sort(all.begin(), all.end(), [](const T& a, const T& b) { return a.where.position < b.where.position; });
+        const auto before = [](const T& a, const T& b) {
+            return a.where.sequence != b.where.sequence ? a.where.sequence < b.where.sequence
+                                                        : a.where.position < b.where.position;
+        };
+        if (!std::is_sorted(all.begin(), all.end(), before)) {
+            std::stable_sort(all.begin(), all.end(), before);
+        }
     }
 
     bool observe() {
+        sort_by_position(std::span(commitments_));
         const sampler_step step{statistics_.calls - 1, page_, commitments_, page_.masked()};
+        bool go_on = true;
         if constexpr (std::is_void_v<decltype(observer_(step))>) {
             observer_(step);
-            return true;
         } else {
-            return static_cast<bool>(observer_(step));
+            go_on = static_cast<bool>(observer_(step));
+        }
+        commitments_.clear();
+        return go_on;
+    }
+
+    // What may still be remasked or edited ends nothing.
+    bool may_stop(const sequence_type& one) const {
+        if constexpr (std::same_as<corruption_type, absorbing>) {
+            return true;
+        } else if (one.masked_in_block(page_) > 0) {
+            return false;
+        } else if constexpr (requires { policies_.corruption.goes_on(one.step(policies_.schedule, page_), one.memory); }) {
+            return !policies_.corruption.goes_on(one.step(policies_.schedule, page_), one.memory);
+        } else {
+            return true;
         }
     }
 
@@ -304,24 +389,35 @@ private:
     bool stop(index_t sequence) {
         const auto keep = policies_.stop(std::as_const(page_), sequence);
         if (keep && page_.vocabulary().end) {
+            const token_t end = *page_.vocabulary().end;
+            for (index_t i = *keep; observed && i < page_.length(sequence); ++i) {
+                const position_state state = page_.state(sequence, i);
+                if (state == position_state::masked ||
+                    (state == position_state::committed && page_.token(sequence, i) != end)) {
+                    report({{sequence, i}, end, {}, 0, change::fill});
+                }
+            }
             statistics_.filled += page_.masked(sequence);
-            page_.end_text(sequence, *keep);
+            pages_.write(sequence, [&](canvas& page, index_t at) { page.end_text(at, *keep); });
         }
         return keep.has_value();
     }
 
-    const Executor& exec_;
-    Model& model_;
+    static constexpr std::uint32_t first_noise = std::numeric_limits<std::uint32_t>::max(); // a visit of its own
+
     canvas& page_;
     std::uint64_t seed_;
     const Policies& policies_;
     Observer& observer_;
+    Model& model_;
     statistics statistics_;
+    model_canvas<Policies::guided> pages_;
+    model_call<Model, typename Policies::cache_type, verifies<corruption_type>(), Policies::guided> call_;
+    row_work<Executor, Policies> rows_;
     std::vector<candidate> candidates_;
-    std::vector<row> rows_;
-    std::vector<float> logits_;
+    std::vector<candidate> positions_; // of one sequence, before it is known which are candidates
+    std::vector<asked_sequence> asked_;
     std::vector<commitment> commitments_;
-    std::vector<draw_scratch> scratch_;
 };
 
 } // namespace detail

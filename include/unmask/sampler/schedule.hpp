@@ -133,14 +133,21 @@ struct timesteps {
     }
 };
 
+/// Where the first block begins.
+enum class block_origin {
+    generation, ///< at the sequence's first position that is not prompt: LLaDA
+    sequence,   ///< at position 0, as block-causal masks count: SDAR, LLaDA2. The end of a prompt may share a block
+};
+
 /// Semi-autoregressive decoding: a block is filled before the next one begins.
 ///
-/// Blocks of `size` positions are counted from each sequence's own first position that is not prompt, so they don't
-/// depend on the batch; the last may be shorter, and one without a masked position is passed over. By default the whole
-/// sequence is one block.
+/// Blocks of `size` positions are counted from a place in each sequence of its own, so they don't depend on the batch; the
+/// last may be shorter, and one without a masked position is passed over. By default the whole sequence is one block, or
+/// the model's own if it is a block_denoiser.
 struct block_length {
     static constexpr auto kind = policy_kind::blocks;
     index_t size = std::numeric_limits<index_t>::max();
+    block_origin origin = block_origin::generation;
 
     void check() const { detail::check_count("block_length.size", size); }
 };

@@ -16,9 +16,9 @@ namespace detail {
 class sequence_plan {
 public:
     // `count` steps are shared by the blocks that have something masked.
-    sequence_plan(const canvas& page, index_t sequence, index_t block_size, index_t count)
-        : sequence_(sequence), length_(page.length(sequence)), size_(block_size), count_(count),
-          begin_(page.generation_begin(sequence)), end_(begin_) {
+    sequence_plan(const canvas& page, index_t sequence, const block_length& blocks, index_t count)
+        : sequence_(sequence), length_(page.length(sequence)), size_(blocks.size), count_(count),
+          begin_(first_block(page, sequence, blocks)), end_(begin_) {
         for (index_t begin = begin_; begin < length_; begin = block_end(begin)) {
             blocks_ += masked_in(page, begin, block_end(begin)) > 0 ? 1 : 0;
         }
@@ -29,13 +29,16 @@ public:
     [[nodiscard]] index_t begin() const { return begin_; }
     [[nodiscard]] index_t end() const { return end_; }
     [[nodiscard]] const schedule_step& now() const { return now_; }
+    // The number of blocks that have begun.
+    [[nodiscard]] index_t block() const { return block_; }
     // The number of steps before this one: how often random numbers have been drawn for the sequence.
     [[nodiscard]] std::uint32_t visit() const { return visit_; }
 
-    // Looks at the canvas, and moves on to the next block if the current one is full. False if all are.
-    bool update(const canvas& page) {
+    // Looks at the canvas, and moves on to the next block if the current one is full, unless it is to `stay`. False if
+    // all are full.
+    bool update(const canvas& page, bool stay = false) {
         now_.masked = masked_in(page, begin_, end_);
-        while (now_.masked == 0) {
+        while (now_.masked == 0 && !stay) {
             if (end_ >= length_) {
                 return false;
             }
@@ -58,6 +61,11 @@ public:
     }
 
 private:
+    static index_t first_block(const canvas& page, index_t sequence, const block_length& blocks) {
+        const index_t begin = page.generation_begin(sequence);
+        return blocks.origin == block_origin::sequence ? begin / blocks.size * blocks.size : begin;
+    }
+
     [[nodiscard]] index_t block_end(index_t begin) const { return size_ < length_ - begin ? begin + size_ : length_; }
 
     [[nodiscard]] index_t masked_in(const canvas& page, index_t begin, index_t end) const {

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <concepts>
+
+#include <unmask/config.hpp>
+#include <unmask/sampler/policies.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail {
+
+// One policy of each kind.
+template <class Schedule, class Blocks, class Score, class Selector, class Draw, class Stop, class Logits,
+          class Guidance, class Corruption, class Cache>
+struct policy_set {
+    using selector_type = Selector;
+    using draw_type = Draw;
+    using logits_type = Logits;
+    using corruption_type = Corruption;
+    using cache_type = Cache;
+    static constexpr bool guided = !std::same_as<Guidance, nothing<policy_kind::guidance>>;
+    static constexpr bool changes_logits = !std::same_as<Logits, nothing<policy_kind::logits>>;
+
+    Schedule schedule;
+    Blocks blocks;
+    Score score;
+    Selector selector;
+    Draw draw;
+    Stop stop;
+    Logits logits;
+    Guidance guidance;
+    Corruption corruption;
+    Cache cache;
+};
+
+} // namespace detail
+UNMASK_NAMESPACE_END

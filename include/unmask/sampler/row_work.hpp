@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <unmask/config.hpp>
+#include <unmask/error.hpp>
+#include <unmask/random/philox.hpp>
+#include <unmask/sampler/candidate.hpp>
+#include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/divergence.hpp>
+#include <unmask/sampler/draw.hpp>
+#include <unmask/sampler/non_finite_logits.hpp>
+#include <unmask/sampler/row_statistics.hpp>
+#include <unmask/tensor/float_types.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail {
+
+// What is wrong with a row that has no statistics.
+template <class Logit>
+std::string logits_fault(std::span<const Logit> logits) {
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+        const auto logit = static_cast<float>(logits[i]);
+        if (is_bad_logit(logit)) {
+            const bool infinite = bits_as<std::uint32_t>(logit) == 0x7f800000U;
+            return (infinite ? "+infinity at token " : "NaN at token ") + std::to_string(i);
+        }
+    }
+    return "-infinity for every token";
+}
+
+// From the bits: -ffast-math folds std::isnan away.
+inline bool is_nan(double value) {
+    return (bits_as<std::uint64_t>(value) << 1) > 0xffe0000000000000U;
+}
+
+// Something wrong with a candidate: the first one in order is thrown, not the first in time.
+struct row_fault {
+    std::size_t candidate;
+    row where;
+    std::string logits{};      // what is wrong with them; if empty,
+    const char* what = "";     // a user's policy gave
+    const char* expected = ""; // something else than expected:
+    std::string was{};
+};
+
+// The memory that a logits policy has of one position: nothing, if it has none.
+struct no_memory {};
+template <class Policy>
+struct logits_memory {
+    using type = no_memory;
+};
+template <class Policy>
+    requires requires { typename Policy::memory; }
+struct logits_memory<Policy> {
+    using type = typename Policy::memory;
+};
+
+// The work on the logits of a call: draws a token for every candidate and scores it.
+template <class Executor, class Policies>
+class row_work {
+public:
+    row_work(const Executor& exec, const canvas& page, const Policies& policies)
+        : exec_(exec), page_(page), policies_(policies), scratch_(static_cast<std::size_t>(exec.workers())) {
+        if constexpr (remembers) {
+            memory_.resize(page.tokens().size());
+        }
+        if constexpr (diverges) {
+            history_.resize(page.tokens().size());
+        }
+    }
+
+    // Which worker does a row changes nothing.
+    template <class Call, class Sequences>
+    void draw(Call& call, std::span<candidate> candidates, const Sequences& sequences) {
+        constexpr index_t logits_per_task = 1 << 15;
+        const index_t count = std::ssize(candidates);
+        const index_t grain = std::max<index_t>(1, logits_per_task / page_.vocabulary().size);
+        const auto draws = draws_of(sequences, candidates.size());
+        for (worker_scratch& each : scratch_) {
+            each.fault.reset();
+        }
+        exec_.parallel_for((count + grain - 1) / grain, [&](index_t task, int worker) {
+            worker_scratch& scratch = scratch_[static_cast<std::size_t>(worker)];
+            for (index_t i = task * grain; i < std::min(count, (task + 1) * grain); ++i) {
+                const auto at = static_cast<std::size_t>(i);
+                draw_row(call, candidates, at, draws(at), scratch);
+            }
+        });
+        throw_first_fault();
+    }
+
+private:
+    static constexpr bool diverges = requires(const Policies& policies) { policies.selector.divergence_steps; };
+    using memory_type = typename logits_memory<typename Policies::logits_type>::type;
+    static constexpr bool remembers = !std::is_same_v<memory_type, no_memory>;
+    static constexpr bool needs_floats = Policies::guided || Policies::changes_logits || diverges;
+
+    struct worker_scratch {
+        draw_scratch draw;
+        std::vector<float> logits;
+        std::vector<float> unconditional;
+        std::optional<row_fault> fault;
+    };
+
+    // The draw of each candidate: the policy, or what it is at the step that the candidate's sequence is in.
+    template <class Sequences>
+    auto draws_of(const Sequences& sequences, [[maybe_unused]] std::size_t count) const {
+        if constexpr (requires { policies_.draw.at(sequences.front().plan.now()); }) {
+            using draw_type = decltype(policies_.draw.at(sequences.front().plan.now()));
+            std::vector<draw_type> draws;
+            draws.reserve(count);
+            for (const auto& one : sequences) {
+                draws.insert(draws.end(), one.last - one.first, policies_.draw.at(one.plan.now()));
+            }
+            return [draws = std::move(draws)](std::size_t candidate) -> const draw_type& { return draws[candidate]; };
+        } else {
+            return [this](std::size_t /*candidate*/) -> const auto& { return policies_.draw; };
+        }
+    }
+
+    template <class Call, class Draw>
+    void draw_row(Call& call, std::span<candidate> candidates, std::size_t i, const Draw& draw,
+                  worker_scratch& scratch) {
+        candidate& one = candidates[i];
+        auto logits = call.logits(i);
+        using logit_type = typename decltype(logits)::value_type;
+        if constexpr (needs_floats && !std::is_same_v<logit_type, float>) {
+            draw_from(as_floats(logits, scratch.logits), call, one, i, draw, scratch);
+        } else {
+            draw_from(logits, call, one, i, draw, scratch);
+        }
+    }
+
+    template <class Logit>
+    static std::span<float> as_floats(std::span<Logit> from, std::vector<float>& to) {
+        to.resize(from.size());
+        std::transform(from.begin(), from.end(), to.begin(), [](Logit logit) { return static_cast<float>(logit); });
+        return to;
+    }
+
+    template <class Logit, class Call, class Draw>
+    void draw_from(std::span<Logit> logits, Call& call, candidate& one, std::size_t i, const Draw& draw,
+                   worker_scratch& scratch) {
+        if constexpr (Policies::guided) {
+            auto unconditional = call.unconditional(i);
+            if constexpr (std::is_same_v<std::remove_const_t<typename decltype(unconditional)::value_type>, float>) {
+                policies_.guidance(logits, unconditional);
+            } else {
+                policies_.guidance(logits, as_floats(unconditional, scratch.unconditional));
+            }
+        }
+        if constexpr (remembers) {
+            policies_.logits(page_, one.where, logits, memory_[place_of(one.where)]);
+        } else if constexpr (Policies::changes_logits) {
+            policies_.logits(page_, one.where, logits);
+        }
+        if (const token_t mask = page_.vocabulary().mask; mask < page_.vocabulary().size) {
+            logits[static_cast<std::size_t>(mask)] = Logit(-std::numeric_limits<float>::infinity());
+        }
+        const auto read = std::span<const Logit>(logits);
+        const row_result result = reduce_row(draw, read, uniform_open(one.words[0], one.words[1]), scratch.draw);
+        one.raw = result.raw;
+        if (one.raw.best < 0) {
+            note(scratch, {i, one.where, logits_fault(read)});
+            return;
+        }
+        one.token = result.draw.token;
+        one.shaped = result.draw.shaped;
+        one.shaped_log_probability = result.draw.log_probability;
+        if (!page_.vocabulary().holds(one.token)) { // a user's draw
+            note(scratch, {i, one.where, {}, "the drawn token", "one of [0, size) other than the mask",
+                           std::to_string(one.token)});
+            return;
+        }
+        const auto log_probability = [&](token_t token) {
+            const auto logit_at = [&](token_t at) { return static_cast<double>(static_cast<float>(read[static_cast<std::size_t>(at)])); };
+            return logit_at(token) - logit_at(one.raw.best) - one.raw.log_sum;
+        };
+        one.raw_log_probability = log_probability(one.token);
+        one.held_log_probability = page_.vocabulary().holds(one.held) ? log_probability(one.held)
+                                                                      : -std::numeric_limits<double>::infinity();
+        if constexpr (diverges) {
+            one.divergence = history_[place_of(one.where)].next(read, one.raw, policies_.selector.divergence_steps);
+        }
+        one.score = policies_.score(std::as_const(one));
+        if (is_nan(one.score.value)) {
+            note(scratch, {i, one.where, {}, "the score", "a number or an infinity", "NaN"});
+        }
+    }
+
+    [[nodiscard]] std::size_t place_of(const row& where) const {
+        return static_cast<std::size_t>(page_.offset(where.sequence) + where.position);
+    }
+
+    static void note(worker_scratch& scratch, row_fault&& found) {
+        if (!scratch.fault || found.candidate < scratch.fault->candidate) {
+            scratch.fault = std::move(found);
+        }
+    }
+
+    void throw_first_fault() const {
+        const row_fault* first = nullptr;
+        for (const worker_scratch& each : scratch_) {
+            if (each.fault && (first == nullptr || each.fault->candidate < first->candidate)) {
+                first = &*each.fault;
+            }
+        }
+        if (first != nullptr && !first->logits.empty()) {
+            throw non_finite_logits(first->where, first->logits);
+        }
+        if (first != nullptr) {
+            throw invalid_argument("sampler", first->what, first->was, first->expected);
+        }
+    }
+
+    const Executor& exec_;
+    const canvas& page_;
+    const Policies& policies_;
+    std::vector<worker_scratch> scratch_;
+    std::vector<memory_type> memory_;     // of the logits policy, by position of the whole canvas
+    std::vector<row_history> history_;    // the same, for selectors that look at the divergence
+};
+
+} // namespace detail
+UNMASK_NAMESPACE_END
