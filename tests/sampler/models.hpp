@@ -21,13 +21,15 @@ using namespace unmask;
 
 inline constexpr float infinity = std::numeric_limits<float>::infinity();
 
-/// A denoiser made of `logits(tokens, position, token) -> float`. Counts calls and checks what it is asked.
-template <class Logits, bool Shifts = false>
+/// A denoiser made of `logits(tokens, position, token) -> float`. Counts calls and checks what it is asked. In uniform
+/// diffusion masked positions hold noise.
+template <class Logits, bool Shifts = false, bool Uniform = false>
 struct function_model {
     static constexpr bool shifts_logits = Shifts;
 
     unmask::vocabulary tokens;
     Logits logits_of;
+    bool may_ask_committed = false;
     index_t calls = 0;
     index_t rows = 0;
 
@@ -42,8 +44,11 @@ struct function_model {
         for (std::size_t i = 0; i < asked.size(); ++i) {
             const auto [sequence, position] = asked[i];
             if (!Shifts) {
-                REQUIRE(page.state(sequence, position) == position_state::masked);
-                REQUIRE(page.token(sequence, position) == tokens.mask);
+                const position_state state = page.state(sequence, position);
+                const bool may_be_asked = state == position_state::masked ||
+                                          (may_ask_committed && state == position_state::committed);
+                REQUIRE(may_be_asked);
+                REQUIRE((state == position_state::masked && !Uniform) == (page.token(sequence, position) == tokens.mask));
                 const bool in_order = i == 0 || asked[i - 1].sequence < sequence ||
                                       (asked[i - 1].sequence == sequence && asked[i - 1].position < position);
                 REQUIRE(in_order);
@@ -57,7 +62,7 @@ struct function_model {
 
 template <bool Shifts = false, class Logits>
 auto make_model(const vocabulary& tokens, Logits logits) {
-    return function_model<Logits, Shifts>{tokens, logits};
+    return function_model<Logits, Shifts>{tokens, logits, false, 0, 0};
 }
 
 inline std::uint64_t mix(std::uint64_t word) { // splitmix64

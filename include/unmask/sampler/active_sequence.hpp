@@ -28,8 +28,9 @@ struct active_sequence {
     typename Corruption::memory memory;
     std::vector<row> to_remask; // at the end of this step
 
-    active_sequence(const canvas& page, index_t sequence, const block_length& blocks, index_t count)
-        : plan(page, sequence, blocks, count) {}
+    template <class Schedule>
+    active_sequence(const canvas& page, index_t sequence, const block_length& blocks, const Schedule& schedule)
+        : plan(page, sequence, blocks, schedule.count, is_per_block<Schedule>()) {}
 
     [[nodiscard]] index_t sequence() const { return plan.sequence(); }
     [[nodiscard]] position_range block() const { return {plan.sequence(), plan.begin(), plan.end()}; }

@@ -20,12 +20,27 @@ struct corruption_step {
     vocabulary tokens;
 };
 
+namespace detail {
+
+template <class C>
+concept decides_before_model = requires(const C& corruption, std::span<candidate> positions,
+                                        const corruption_step& step, typename C::memory& memory) {
+    corruption.before(positions, step, memory);
+};
+template <class C>
+concept decides_after_model = requires(const C& corruption, std::span<candidate> positions,
+                                       const corruption_step& step, typename C::memory& memory) {
+    corruption(positions, step, memory);
+};
+
+} // namespace detail
+
 /// A corruption: what a position that is not final looks like, and which changes besides commitments a step makes. The
 /// forward process that the model was trained to undo.
 ///
 ///   1. `memory`: a nested type, made anew for every block of a sequence: what is remembered from step to step.
 ///   2. `extra_calls(now)`: how many calls of the model a block may take besides one for each of its masked positions.
-///   3. `operator()(positions, step, memory)`: called after the model and the selector with the positions that were asked
+///   3. `operator()(positions, step, memory)`, unless there is `before`: called after the model and the selector with the positions that were asked
 ///      for, in rising order. What the selector chose has `chosen`; setting `change` overrules it: commit or renoise for
 ///      a masked position, remask or edit for a committed one, with the new token in `token`.
 ///
@@ -43,11 +58,9 @@ struct corruption_step {
 /// A run ends whatever a corruption does: remasking is ignored where it would take more calls than 2. allows.
 template <class C>
 concept corruption_policy =
-    sampling_policy<C> && requires(const C& corruption, std::span<candidate> positions, const corruption_step& step,
-                                   const schedule_step& now, typename C::memory& memory) {
+    sampling_policy<C> && requires(const C& corruption, const schedule_step& now, typename C::memory& memory) {
         { corruption.extra_calls(now) } -> std::convertible_to<index_t>;
-        corruption(positions, step, memory);
-    };
+    } && (detail::decides_before_model<C> || detail::decides_after_model<C>);
 
 namespace detail {
 
@@ -83,11 +96,6 @@ constexpr bool verifies() {
         return false;
     }
 }
-template <class C>
-inline constexpr bool decides_before_model =
-    requires(const C& corruption, std::span<candidate> positions, const corruption_step& step,
-             typename C::memory& memory) { corruption.before(positions, step, memory); };
-
 } // namespace detail
 
 /// Masked diffusion as it is trained: a masked position holds the mask token, and what is committed stays.

@@ -43,29 +43,32 @@ void remdm(std::span<candidate> positions, double commit, const Sigma& sigma) {
     }
 }
 
+// Even with nothing masked, something may be remasked until then.
+inline bool has_later_step(const corruption_step& step) {
+    return step.now.step + 1 < step.now.steps;
+}
+
 inline void check_share(const char* argument, double value) {
     if (!(value >= 0 && value <= 1)) {
         throw invalid_argument("sampler", argument, std::to_string(value), "in [0, 1]");
     }
 }
 
-struct remdm_base {
+} // namespace detail
+
+/// σ = min(η, σ_max) (ReMDM, Section 4.1).
+struct remdm_cap {
     static constexpr auto kind = policy_kind::corruption;
     static constexpr bool selects = true;
     struct memory {};
 
-    [[nodiscard]] index_t extra_calls(const schedule_step& now) const { return now.steps; }
-    void operator()(std::span<candidate> /*positions*/, const corruption_step& /*step*/, memory& /*memory*/) const {}
-};
-
-} // namespace detail
-
-/// σ = min(η, σ_max) (ReMDM, Section 4.1).
-struct remdm_cap : detail::remdm_base {
     double eta = 0.02;
 
-    constexpr explicit remdm_cap(double eta = 0.02) : eta(eta) {}
     void check() const { detail::check_share("remdm_cap.eta", eta); }
+    [[nodiscard]] index_t extra_calls(const schedule_step& now) const { return now.steps; }
+    [[nodiscard]] bool goes_on(const corruption_step& step, const memory& /*memory*/) const {
+        return detail::has_later_step(step);
+    }
     void before(std::span<candidate> positions, const corruption_step& step, memory& /*memory*/) const {
         const detail::remdm_step rates{1 - step.time, 1 - step.next_time};
         const double sigma = std::min(eta, rates.largest_sigma());
@@ -74,11 +77,18 @@ struct remdm_cap : detail::remdm_base {
 };
 
 /// σ = η · σ_max (ReMDM, Section 4.1).
-struct remdm_rescale : detail::remdm_base {
+struct remdm_rescale {
+    static constexpr auto kind = policy_kind::corruption;
+    static constexpr bool selects = true;
+    struct memory {};
+
     double eta = 0.02;
 
-    constexpr explicit remdm_rescale(double eta = 0.02) : eta(eta) {}
     void check() const { detail::check_share("remdm_rescale.eta", eta); }
+    [[nodiscard]] index_t extra_calls(const schedule_step& now) const { return now.steps; }
+    [[nodiscard]] bool goes_on(const corruption_step& step, const memory& /*memory*/) const {
+        return detail::has_later_step(step);
+    }
     void before(std::span<candidate> positions, const corruption_step& step, memory& /*memory*/) const {
         const detail::remdm_step rates{1 - step.time, 1 - step.next_time};
         const double sigma = eta * rates.largest_sigma();
@@ -88,11 +98,17 @@ struct remdm_rescale : detail::remdm_base {
 
 /// σᵢ = softmax(−p)ᵢ · σ_max over the committed positions, p the probability that each was committed with (ReMDM,
 /// Section 4.1): what was least sure goes first.
-struct remdm_conf : detail::remdm_base {
+struct remdm_conf {
+    static constexpr auto kind = policy_kind::corruption;
+    static constexpr bool selects = true;
     struct memory {
         std::vector<double> weight; ///< exp(−p) of each position when it was committed
     };
 
+    [[nodiscard]] index_t extra_calls(const schedule_step& now) const { return now.steps; }
+    [[nodiscard]] bool goes_on(const corruption_step& step, const memory& /*memory*/) const {
+        return detail::has_later_step(step);
+    }
     void before(std::span<candidate> positions, const corruption_step& step, memory& past) const {
         const auto weight_of = [&](const candidate& position) {
             const auto at = static_cast<std::size_t>(position.where.position);
@@ -118,35 +134,38 @@ struct remdm_conf : detail::remdm_base {
 
 /// MDLM until a share α_on is committed, at time t_on; then, until t_off, σ = η at that α; then MDLM to the end (ReMDM,
 /// Section 4.2). The published setting for 1024 steps.
-struct remdm_loop : detail::remdm_base {
-    struct settings {
-        double eta = 0.02;
-        double t_on = 0.55;
-        double t_off = 0.05;
-        double alpha_on = 0.9;
-    };
-    settings with;
+struct remdm_loop {
+    static constexpr auto kind = policy_kind::corruption;
+    static constexpr bool selects = true;
+    struct memory {};
 
-    constexpr remdm_loop() = default;
-    constexpr explicit remdm_loop(const settings& with) : with(with) {}
+    double eta = 0.02;
+    double t_on = 0.55;
+    double t_off = 0.05;
+    double alpha_on = 0.9;
+
+    [[nodiscard]] index_t extra_calls(const schedule_step& now) const { return now.steps; }
+    [[nodiscard]] bool goes_on(const corruption_step& step, const memory& /*memory*/) const {
+        return detail::has_later_step(step);
+    }
     void check() const {
-        detail::check_share("remdm_loop.eta", with.eta);
-        detail::check_share("remdm_loop.t_on", with.t_on);
-        detail::check_share("remdm_loop.alpha_on", with.alpha_on);
-        if (!(with.t_off >= 0 && with.t_off <= with.t_on)) {
-            throw invalid_argument("sampler", "remdm_loop.t_off", std::to_string(with.t_off), "in [0, t_on]");
+        detail::check_share("remdm_loop.eta", eta);
+        detail::check_share("remdm_loop.t_on", t_on);
+        detail::check_share("remdm_loop.alpha_on", alpha_on);
+        if (!(t_off >= 0 && t_off <= t_on)) {
+            throw invalid_argument("sampler", "remdm_loop.t_off", std::to_string(t_off), "in [0, t_on]");
         }
     }
     void before(std::span<candidate> positions, const corruption_step& step, memory& /*memory*/) const {
-        const bool looping = step.time <= with.t_on && step.time > with.t_off && step.next_time > 0;
+        const bool looping = step.time <= t_on && step.time > t_off && step.next_time > 0;
         const auto alpha = [&](double time) {
-            return looping                ? with.alpha_on
-                   : step.time > with.t_on ? (1 - time) * with.alpha_on / (1 - with.t_on)
-                                           : 1 - time * (1 - with.alpha_on) / with.t_off;
+            return looping                ? alpha_on
+                   : step.time > t_on ? (1 - time) * alpha_on / (1 - t_on)
+                                           : 1 - time * (1 - alpha_on) / t_off;
         };
         // The last step commits what is left, whatever the settings.
         const detail::remdm_step rates{alpha(step.time), step.next_time > 0 ? alpha(step.next_time) : 1.0};
-        const double sigma = looping ? with.eta : 0;
+        const double sigma = looping ? eta : 0;
         detail::remdm(positions, rates.commit(sigma), [&](const candidate&) { return sigma; });
     }
 };

@@ -18,6 +18,7 @@
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/divergence.hpp>
 #include <unmask/sampler/draw.hpp>
+#include <unmask/sampler/logits_policy.hpp>
 #include <unmask/sampler/non_finite_logits.hpp>
 #include <unmask/sampler/row_statistics.hpp>
 #include <unmask/tensor/float_types.hpp>
@@ -51,18 +52,6 @@ struct row_fault {
     const char* what = "";     // a user's policy gave
     const char* expected = ""; // something else than expected:
     std::string was{};
-};
-
-// The memory that a logits policy has of one position: nothing, if it has none.
-struct no_memory {};
-template <class Policy>
-struct logits_memory {
-    using type = no_memory;
-};
-template <class Policy>
-    requires requires { typename Policy::memory; }
-struct logits_memory<Policy> {
-    using type = typename Policy::memory;
 };
 
 // The work on the logits of a call: draws a token for every candidate and scores it.
@@ -101,8 +90,8 @@ public:
 
 private:
     static constexpr bool diverges = requires(const Policies& policies) { policies.selector.divergence_steps; };
-    using memory_type = typename logits_memory<typename Policies::logits_type>::type;
-    static constexpr bool remembers = !std::is_same_v<memory_type, no_memory>;
+    using memory_type = memory_of<typename Policies::logits_type>;
+    static constexpr bool remembers = !std::is_same_v<memory_type, nothing_remembered>;
     static constexpr bool needs_floats = Policies::guided || Policies::changes_logits || diverges;
 
     struct worker_scratch {
@@ -160,9 +149,10 @@ private:
             }
         }
         if constexpr (remembers) {
-            policies_.logits(page_, one.where, logits, memory_[place_of(one.where)]);
+            shape_logits(policies_.logits, page_, one.where, logits, memory_[place_of(one.where)]);
         } else if constexpr (Policies::changes_logits) {
-            policies_.logits(page_, one.where, logits);
+            nothing_remembered none;
+            shape_logits(policies_.logits, page_, one.where, logits, none);
         }
         if (const token_t mask = page_.vocabulary().mask; mask < page_.vocabulary().size) {
             logits[static_cast<std::size_t>(mask)] = Logit(-std::numeric_limits<float>::infinity());

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <type_traits>
 
 #include <unmask/config.hpp>
@@ -13,6 +14,8 @@
 #include <unmask/sampler/corruption.hpp>
 #include <unmask/sampler/denoiser.hpp>
 #include <unmask/sampler/draw.hpp>
+#include <unmask/sampler/guidance.hpp>
+#include <unmask/sampler/logits_policy.hpp>
 #include <unmask/sampler/observer.hpp>
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/policy_set.hpp>
@@ -54,7 +57,7 @@ class sampler {
 
 public:
     constexpr explicit sampler(Policies... policies)
-        : policies_{detail::pick<policy_kind::schedule>(steps{}, policies...),
+        : given_(policies...), policies_{detail::pick<policy_kind::schedule>(steps{}, policies...),
                     detail::pick<policy_kind::blocks>(block_length{}, policies...),
                     detail::pick<policy_kind::score>(confidence{}, policies...),
                     detail::pick<policy_kind::selector>(top_k{}, policies...),
@@ -65,6 +68,19 @@ public:
                     detail::pick<policy_kind::corruption>(absorbing{}, policies...),
                     detail::pick<policy_kind::cache>(no_cache{}, policies...)} {
         (detail::check_policy(policies), ...);
+    }
+
+    /// The same sampler with these policies, in place of those of the same kind: a preset and something more,
+    ///
+    ///     unmask::presets::llada({.steps = 64}).with(unmask::guidance{1.5}, unmask::prefix_cache{})
+    template <class... More>
+    [[nodiscard]] constexpr auto with(const More&... more) const {
+        return std::apply(
+            [&](const Policies&... given) {
+                return std::apply([](const auto&... all) { return unmask::sampler(all...); },
+                                  std::tuple_cat(unless_replaced<More...>(given)..., std::tuple(more...)));
+            },
+            given_);
     }
 
     /// Fills the canvas. Each step calls model.denoise once, for the candidate rows of every unfinished sequence, and
@@ -137,9 +153,14 @@ private:
                   "unmask::sampler: a stop rule needs std::optional<unmask::index_t> operator()(const unmask::canvas&, "
                   "unmask::index_t) const");
 
+    static_assert(!policy_set::changes_logits || logits_policy<typename policy_set::logits_type>,
+                  "unmask::sampler: a logits policy needs operator()(const unmask::canvas&, unmask::row, "
+                  "std::span<float>) const, with a memory& as a fourth parameter if it has a nested type memory");
+    static_assert(!policy_set::guided || guidance_policy<decltype(policy_set::guidance)>,
+                  "unmask::sampler: a guidance needs operator()(std::span<float>, std::span<const float>) const");
     static_assert(corruption_policy<corruption_type>,
                   "unmask::sampler: a corruption needs a nested type memory, index_t extra_calls(const "
-                  "unmask::schedule_step&) const, and operator()(std::span<unmask::candidate>, const "
+                  "unmask::schedule_step&) const, and operator() or before(std::span<unmask::candidate>, const "
                   "unmask::corruption_step&, memory&) const");
     static_assert(!detail::takes_selectors_place<corruption_type>() ||
                       !((Policies::kind == policy_kind::selector) || ... || false),
@@ -147,6 +168,15 @@ private:
     static_assert(!detail::selects_before_model<typename policy_set::selector_type>() ||
                       std::is_same_v<corruption_type, absorbing>,
                   "unmask::sampler: a selector that runs before the model goes with absorbing corruption alone");
+
+    template <class... More, class Policy>
+    static constexpr auto unless_replaced(const Policy& policy) {
+        if constexpr (((More::kind == Policy::kind) || ... || false)) {
+            return std::tuple<>();
+        } else {
+            return std::tuple<Policy>(policy);
+        }
+    }
 
     // What the policies ask of a model besides being a denoiser.
     template <class Model>
@@ -183,6 +213,7 @@ private:
         }
     }
 
+    std::tuple<Policies...> given_;
     policy_set policies_;
 };
 

@@ -24,6 +24,7 @@
 #include <unmask/sampler/random_words.hpp>
 #include <unmask/sampler/row_work.hpp>
 #include <unmask/sampler/selector.hpp>
+#include <unmask/sampler/selector_ranking.hpp>
 #include <unmask/sampler/statistics.hpp>
 
 UNMASK_NAMESPACE_BEGIN
@@ -104,7 +105,7 @@ private:
             if (page_.masked(sequence) == 0 || stop(sequence)) {
                 continue;
             }
-            sequence_type& one = active.emplace_back(page_, sequence, policies_.blocks, policies_.schedule.count);
+            sequence_type& one = active.emplace_back(page_, sequence, policies_.blocks, policies_.schedule);
             if constexpr (block_denoiser<Model>) {
                 one.kept = one.plan.begin();
                 call_.keep({sequence, 0, one.kept}, page_.sequences(), [&](Model& model, const position_range& range) {
@@ -152,12 +153,8 @@ private:
 
     // Moves on to the next block if this one is done.
     bool update(sequence_type& one) {
-        bool stay = false;
-        if constexpr (requires { policies_.corruption.goes_on(one.step(policies_.schedule, page_), one.memory); }) {
-            stay = one.plan.block() > 0 && policies_.corruption.goes_on(one.step(policies_.schedule, page_), one.memory);
-        }
         const index_t block = one.plan.block();
-        if (!one.plan.update(page_, stay)) {
+        if (!one.plan.update(page_, block > 0 && goes_on(one))) {
             return false;
         }
         if (one.plan.block() != block) {
@@ -224,7 +221,7 @@ private:
         if (candidates_.size() > one.first) {
             return;
         }
-        if (one.plan.now().step + 1 >= one.plan.now().steps) { // the last step repeats: it must commit something
+        if (!one.plan.has_later_step()) { // the last step repeats: it must commit something
             const auto masked = std::find_if(positions_.begin(), positions_.end(), [](const candidate& position) {
                 return position.state == position_state::masked;
             });
@@ -240,7 +237,9 @@ private:
         if constexpr (selects) {
             select(mine, share_of(one));
         }
-        policies_.corruption(mine, one.step(policies_.schedule, page_), one.memory);
+        if constexpr (decides_after_model<corruption_type>) {
+            policies_.corruption(mine, one.step(policies_.schedule, page_), one.memory);
+        }
         index_t commits = 0;
         index_t remasks = std::ssize(one.to_remask);
         for (candidate& position : mine) {
@@ -272,16 +271,9 @@ private:
         }
         policies_.selector(masked, share);
         if (std::none_of(masked.begin(), masked.end(), [](const candidate& it) { return it.chosen; })) {
-            choose_best(masked);
+            choose_best(masked, 1);
         }
         sort_by_position(mine);
-    }
-
-    static void choose_best(std::span<candidate> masked) {
-        const auto best = std::min_element(masked.begin(), masked.end(), committed_first{});
-        if (best != masked.end()) {
-            best->chosen = true;
-        }
     }
 
     // Sees to it that what is left can be filled in the calls that are left. It holds before the first call, and each
@@ -376,12 +368,19 @@ private:
     bool may_stop(const sequence_type& one) const {
         if constexpr (std::same_as<corruption_type, absorbing>) {
             return true;
-        } else if (one.masked_in_block(page_) > 0) {
-            return false;
-        } else if constexpr (requires { policies_.corruption.goes_on(one.step(policies_.schedule, page_), one.memory); }) {
-            return !policies_.corruption.goes_on(one.step(policies_.schedule, page_), one.memory);
         } else {
-            return true;
+            return one.masked_in_block(page_) == 0 && !goes_on(one);
+        }
+    }
+
+    // Whether the block has another step if nothing of it is masked.
+    bool goes_on(const sequence_type& one) const {
+        const corruption_step step = one.step(policies_.schedule, page_);
+        const bool may_commit = one.plan.has_later_step() || !decided_first;
+        if constexpr (requires { policies_.corruption.goes_on(step, one.memory); }) {
+            return may_commit && one.calls < one.allowed && policies_.corruption.goes_on(step, one.memory);
+        } else {
+            return false;
         }
     }
 

@@ -28,6 +28,8 @@ struct schedule_step {
 ///   2. `masked_share(step, steps)`: the share of a block's positions that is still masked before the step: 1 at step 0,
 ///      0 at `steps`, never rising. Diffusion time, in a model with a linear noise schedule.
 ///
+/// Optional: `static constexpr bool per_block = true`: every block has `count` steps of its own.
+///
 /// Optional: `quota(schedule_step)`, how many positions the step commits. Without it, the number that rounds to the masked
 /// share, at least one a step. The last step commits what is left; a step that would commit nothing makes no call. A
 /// sequence with fewer masked positions than steps has as many calls as masked positions.
@@ -42,6 +44,15 @@ namespace detail {
 inline void check_count(const char* argument, index_t count) {
     if (count < 1) {
         throw invalid_argument("sampler", argument, std::to_string(count), "at least 1");
+    }
+}
+
+template <class Schedule>
+constexpr bool is_per_block() {
+    if constexpr (requires { Schedule::per_block; }) {
+        return Schedule::per_block;
+    } else {
+        return false;
     }
 }
 
@@ -94,6 +105,17 @@ struct steps {
     [[nodiscard]] index_t quota(const schedule_step& now) const {
         return now.total / now.steps + (now.step < now.total % now.steps ? 1 : 0);
     }
+};
+
+/// The same for each block: LLaDA2's and SDAR's number of steps.
+struct steps_per_block {
+    static constexpr auto kind = policy_kind::schedule;
+    static constexpr bool per_block = true;
+    index_t count = 32;
+
+    void check() const { detail::check_count("steps_per_block.count", count); }
+    [[nodiscard]] double masked_share(index_t step, index_t of) const { return 1 - detail::share_done(step, of); }
+    [[nodiscard]] index_t quota(const schedule_step& now) const { return steps{count}.quota(now); }
 };
 
 /// Few positions at first, more later: cos(π/2 · step/steps) of them stay masked (MaskGIT, arXiv 2202.04200).

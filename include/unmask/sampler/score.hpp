@@ -10,15 +10,31 @@
 UNMASK_NAMESPACE_BEGIN
 
 /// A score: how sure a position is. `score operator()(const candidate&) const`; NaN is an error.
+///
+/// One that is the logarithm of what the field calls by its name says so by `static constexpr bool logarithmic = true`.
 template <class S>
 concept score_policy = sampling_policy<S> && requires(const S& policy, const candidate& position) {
     { policy(position) } -> std::same_as<score>;
 };
 
+namespace detail {
+
+template <class Score>
+constexpr bool is_logarithmic() {
+    if constexpr (requires { Score::logarithmic; }) {
+        return Score::logarithmic;
+    } else {
+        return false;
+    }
+}
+
+} // namespace detail
+
 /// log p of the drawn token: LLaDA's low_confidence, Dream's maskgit_plus. The logarithm still ranks positions whose
 /// probabilities all round to 1.
 struct confidence {
     static constexpr auto kind = policy_kind::score;
+    static constexpr bool logarithmic = true;
     score_from source = score_from::raw;
 
     score operator()(const candidate& position) const { return {position.log_probability(source)}; }
@@ -27,6 +43,7 @@ struct confidence {
 /// log(p₁ − p₂) of the two most likely tokens: Dream's topk_margin.
 struct margin {
     static constexpr auto kind = policy_kind::score;
+    static constexpr bool logarithmic = true;
     score_from source = score_from::raw;
 
     score operator()(const candidate& position) const { return {position.statistics(source).log_margin()}; }

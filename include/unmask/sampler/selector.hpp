@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <span>
 #include <string>
@@ -10,6 +9,7 @@
 #include <unmask/error.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/policies.hpp>
+#include <unmask/sampler/selector_ranking.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -22,16 +22,19 @@ struct step_share {
 /// A selector: which candidates of one sequence a step commits.
 ///
 /// `void operator()(std::span<candidate>, const step_share&) const` gets the masked positions of the current block in
-/// rising order, sets `chosen` on those to be committed, and may reorder them. If it chooses none, the one with the
-/// highest score is committed: every call makes progress.
+/// rising order, none chosen, and sets `chosen` on those to be committed; it must not reorder them. If it chooses none,
+/// the one with the highest score is committed: every call makes progress.
 ///
 /// One with `static constexpr bool before_model = true` is asked before the model is called and sees `where` and `random`
 /// alone. The model is then asked for the chosen rows only, and a step that chooses none makes no call.
+///
+/// One with a member `index_t divergence_steps`, at least 1, finds candidate::divergence filled in, which costs the memory
+/// of a row of probabilities for every masked position.
 template <class S>
-concept selector_policy =
-    sampling_policy<S> && requires(const S& selector, std::span<candidate> candidates, const step_share& share) {
-        selector(candidates, share);
-    };
+concept selector_policy = sampling_policy<S> &&
+    requires(const S& selector, std::span<candidate> candidates, const step_share& share) {
+    selector(candidates, share);
+};
 
 namespace detail {
 
@@ -44,6 +47,22 @@ constexpr bool selects_before_model() {
     }
 }
 
+// How many past steps the divergence that a selector looks at covers; 0 if it looks at none.
+template <class Selector>
+constexpr index_t divergence_steps_of(const Selector& selector) {
+    if constexpr (requires { selector.divergence_steps; }) {
+        return selector.divergence_steps;
+    } else {
+        return 0;
+    }
+}
+
+inline void check_probability(const char* argument, double probability) {
+    if (!(probability >= 0 && probability <= 1)) {
+        throw invalid_argument("sampler", argument, std::to_string(probability), "in [0, 1]");
+    }
+}
+
 } // namespace detail
 
 /// As many as the schedule says, those with the highest scores.
@@ -51,34 +70,27 @@ struct top_k {
     static constexpr auto kind = policy_kind::selector;
 
     void operator()(std::span<candidate> candidates, const step_share& share) const {
-        const auto chosen =
-            candidates.first(std::min(candidates.size(), static_cast<std::size_t>(std::max<index_t>(share.quota, 0))));
-        if (chosen.size() < candidates.size()) {
-            std::nth_element(candidates.begin(), candidates.begin() + std::ssize(chosen), candidates.end(),
-                             committed_first{});
-        }
-        for (candidate& position : chosen) {
-            position.chosen = true;
-        }
+        detail::choose_best(candidates, share.quota);
     }
 };
 
 /// All whose token has at least this probability, however many the schedule says (Fast-dLLM, arXiv 2505.22618). The
 /// schedule's number of steps does not bound the calls.
+///
+/// Logarithms are compared, without slack: a probability that is only rounded to 1 does not reach 1.
 struct threshold {
     static constexpr auto kind = policy_kind::selector;
     double probability = 0.9;
     score_from source = score_from::raw;
+    bool strict = false; ///< more than this probability, as LLaDA2 and SGLang have it
 
-    void check() const {
-        if (!(probability >= 0 && probability <= 1)) {
-            throw invalid_argument("sampler", "threshold.probability", std::to_string(probability), "in [0, 1]");
-        }
-    }
+    void check() const { detail::check_probability("threshold.probability", probability); }
+
     void operator()(std::span<candidate> candidates, const step_share& /*share*/) const {
         const double bound = std::log(probability);
         for (candidate& position : candidates) {
-            position.chosen = position.log_probability(source) >= bound;
+            const double value = position.log_probability(source);
+            position.chosen = strict ? value > bound : value >= bound;
         }
     }
 };

@@ -15,9 +15,10 @@ namespace detail {
 // One sequence's way through its blocks, and through the steps of each. Depends on that sequence alone.
 class sequence_plan {
 public:
-    // `count` steps are shared by the blocks that have something masked.
-    sequence_plan(const canvas& page, index_t sequence, const block_length& blocks, index_t count)
+    // `count` steps are shared by the blocks that have something masked, or each of them has so many.
+    sequence_plan(const canvas& page, index_t sequence, const block_length& blocks, index_t count, bool per_block)
         : sequence_(sequence), length_(page.length(sequence)), size_(blocks.size), count_(count),
+          per_block_(per_block),
           begin_(first_block(page, sequence, blocks)), end_(begin_) {
         for (index_t begin = begin_; begin < length_; begin = block_end(begin)) {
             blocks_ += masked_in(page, begin, block_end(begin)) > 0 ? 1 : 0;
@@ -29,6 +30,7 @@ public:
     [[nodiscard]] index_t begin() const { return begin_; }
     [[nodiscard]] index_t end() const { return end_; }
     [[nodiscard]] const schedule_step& now() const { return now_; }
+    [[nodiscard]] bool has_later_step() const { return now_.step + 1 < now_.steps; }
     // The number of blocks that have begun.
     [[nodiscard]] index_t block() const { return block_; }
     // The number of steps before this one: how often random numbers have been drawn for the sequence.
@@ -46,7 +48,8 @@ public:
             end_ = block_end(begin_);
             const index_t masked = masked_in(page, begin_, end_);
             if (masked > 0) {
-                const index_t share = count_ / blocks_ + (block_ < count_ % blocks_ ? 1 : 0);
+                const index_t share =
+                    per_block_ ? count_ : count_ / blocks_ + (block_ < count_ % blocks_ ? 1 : 0);
                 now_ = {.step = 0, .steps = std::max<index_t>(share, 1), .total = masked, .masked = masked};
                 ++block_;
             }
@@ -78,6 +81,7 @@ private:
     index_t length_;
     index_t size_;
     index_t count_;
+    bool per_block_;
     index_t blocks_ = 0; // that have something masked
     index_t block_ = 0;  // of those, how many have begun
     index_t begin_;

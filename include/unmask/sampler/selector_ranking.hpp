@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include <unmask/config.hpp>
+#include <unmask/sampler/candidate.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail {
+
+// Candidates are large and come in rising order of position: they are ranked by copies of their numbers and stay where
+// they are. Of equal numbers the lower index, and so the lower position, is first.
+
+// Chooses the `count` candidates with the highest scores, or all if there are no more. O(candidates).
+inline void choose_best(std::span<candidate> candidates, index_t count) {
+    if (count <= 0 || count >= std::ssize(candidates)) {
+        for (candidate& position : candidates) {
+            position.chosen = count > 0;
+        }
+        return;
+    }
+    std::vector<double> scores;
+    scores.reserve(candidates.size());
+    for (const candidate& position : candidates) {
+        scores.push_back(position.score.value);
+    }
+    const auto last = scores.begin() + (count - 1);
+    std::nth_element(scores.begin(), last, scores.end(), std::greater<>{});
+    const double bound = *last;
+    index_t equal = count - std::count_if(scores.begin(), last, [&](double value) { return value > bound; });
+    for (candidate& position : candidates) {
+        const double value = position.score.value;
+        position.chosen = value > bound || (value == bound && equal-- > 0);
+    }
+}
+
+// Candidates by falling number. Sorted only as far as somebody looks, which is rarely far: to learn the first k of n
+// ranks costs O(n + k log k).
+class ranking {
+public:
+    template <class Number>
+    ranking(std::span<const candidate> candidates, Number number) {
+        keys_.reserve(candidates.size());
+        for (std::size_t i = 0; i < candidates.size(); ++i) {
+            keys_.push_back({number(candidates[i]), i});
+        }
+    }
+
+    [[nodiscard]] std::size_t size() const { return keys_.size(); }
+
+    // The index of the candidate of a rank, from 0.
+    std::size_t operator[](std::size_t rank) {
+        while (rank >= sorted_) {
+            sort_more();
+        }
+        return keys_[rank].index;
+    }
+
+private:
+    struct key {
+        double number;
+        std::size_t index;
+
+        friend bool operator<(const key& a, const key& b) {
+            return a.number > b.number || (a.number == b.number && a.index < b.index);
+        }
+    };
+
+    void sort_more() {
+        const std::size_t end = std::min(keys_.size(), std::max<std::size_t>(2 * sorted_, 32));
+        const auto first = keys_.begin() + static_cast<std::ptrdiff_t>(sorted_);
+        const auto last = keys_.begin() + static_cast<std::ptrdiff_t>(end);
+        std::nth_element(first, last, keys_.end());
+        std::sort(first, last);
+        sorted_ = end;
+    }
+
+    std::vector<key> keys_;
+    std::size_t sorted_ = 0;
+};
+
+} // namespace detail
+UNMASK_NAMESPACE_END
