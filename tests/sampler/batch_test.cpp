@@ -28,7 +28,7 @@ std::vector<given> random_sequences(unsigned seed, int count) {
     for (int i = 0; i < count; ++i) {
         given& one = result.emplace_back();
         one.id = (std::uint64_t{random()} << 32) | random();
-        for (auto left = random() % 60; left > 0; --left) {
+        for (auto left = random() % 30; left > 0; --left) {
             one.tokens.push_back(random() % 4 == 0 ? static_cast<token_t>(random() % 40) : blank);
         }
     }
@@ -40,6 +40,7 @@ using texts = std::map<std::uint64_t, std::vector<token_t>>;
 template <class Sampler>
 texts run(const Sampler& sampler, const std::vector<given>& sequences, int threads) {
     auto model = make_model(tokens, random_logits{11});
+    model.may_ask_committed = true;
     canvas page(tokens);
     for (const given& one : sequences) {
         page.add_infill(one.tokens, one.id);
@@ -54,7 +55,7 @@ texts run(const Sampler& sampler, const std::vector<given>& sequences, int threa
 
 template <class Sampler>
 void check_invariant(const Sampler& sampler) {
-    const std::vector<given> sequences = random_sequences(5, 24);
+    const std::vector<given> sequences = random_sequences(5, 64);
     const texts together = run(sampler, sequences, 1);
     REQUIRE(run(sampler, sequences, 2) == together);
     REQUIRE(run(sampler, sequences, 3) == together);
@@ -66,7 +67,7 @@ void check_invariant(const Sampler& sampler) {
         CAPTURE(seed);
         auto part = sequences;
         std::shuffle(part.begin(), part.end(), std::mt19937(seed));
-        part.resize(1 + seed * 7);
+        part.resize(1 + seed * 20);
         for (const auto& [id, text] : run(sampler, part, 2)) {
             REQUIRE(text == together.at(id));
         }
@@ -81,6 +82,65 @@ TEST_CASE("a sequence's tokens do not depend on its batch or on threads") {
     check_invariant(presets::mdlm({.steps = 30}));
     check_invariant(sampler{threshold{0.4}, categorical{.temperature = 0.6}, block_length{16}});
     check_invariant(sampler{cosine_steps{6}, random_order{}, categorical{}});
+}
+
+TEST_CASE("nor on what is remembered of its positions from step to step") {
+    check_invariant(presets::dinfer_credit({.threshold = 0.3, .temperature = 0.9}));
+    check_invariant(presets::klass({.steps = 9, .confidence = 0.3, .divergence = 1, .temperature = 0.8}));
+    check_invariant(presets::llada21({.threshold = 0.3, .edit_threshold = 0.2, .edit_rounds = 4}));
+    check_invariant(presets::remdm({.steps = 12}, remdm_conf{}));
+}
+
+namespace {
+
+// A model with a dense grid, as most are: sequences padded to the longest one, on the left or on the right.
+struct padding_model {
+    unmask::vocabulary tokens;
+    random_logits logits;
+    bool left;
+
+    [[nodiscard]] unmask::vocabulary vocabulary() const { return tokens; }
+    void denoise(const canvas& page, std::span<const row> rows, tensor_view<float, 2> out) const {
+        index_t longest = 0;
+        for (index_t i = 0; i < page.sequences(); ++i) {
+            longest = std::max(longest, page.length(i));
+        }
+        std::vector<token_t> grid(static_cast<std::size_t>(page.sequences() * longest), -7);
+        const auto place = [&](index_t sequence) {
+            return sequence * longest + (left ? longest - page.length(sequence) : 0);
+        };
+        for (index_t i = 0; i < page.sequences(); ++i) {
+            const auto text = page.tokens(i);
+            std::copy(text.begin(), text.end(), grid.begin() + place(i));
+        }
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            const auto [sequence, position] = rows[i];
+            const auto text = std::span(grid).subspan(static_cast<std::size_t>(place(sequence)),
+                                                      static_cast<std::size_t>(page.length(sequence)));
+            for (token_t token = 0; token < tokens.size; ++token) {
+                out(i, token) = logits(text, position, token);
+            }
+        }
+    }
+};
+
+} // namespace
+
+TEST_CASE("nor on how the model pads") {
+    const auto sampler = presets::llada({.steps = 9, .block_length = 8, .temperature = 0.8});
+    const std::vector<given> sequences = random_sequences(5, 64);
+    const texts ragged = run(sampler, sequences, 1);
+    for (const bool left : {false, true}) {
+        padding_model model{tokens, {11}, left};
+        canvas page(tokens);
+        for (const given& one : sequences) {
+            page.add_infill(one.tokens, one.id);
+        }
+        sampler(cpu_executor{2}, model, page, 99);
+        for (index_t i = 0; i < page.sequences(); ++i) {
+            REQUIRE(to_vector(page.tokens(i)) == ragged.at(page.id(i)));
+        }
+    }
 }
 
 TEST_CASE("ids make the random numbers: equal ids equal tokens, other ids or seeds others") {
