@@ -68,21 +68,29 @@ public:
         }
     }
 
-    // Which worker does a row changes nothing.
-    template <class Call, class Sequences>
-    void draw(Call& call, std::span<candidate> candidates, const Sequences& sequences) {
-        constexpr index_t logits_per_task = 1 << 15;
-        const index_t count = std::ssize(candidates);
-        const index_t grain = std::max<index_t>(1, logits_per_task / page_.vocabulary().size);
-        const auto draws = draws_of(sequences, candidates.size());
+    // Which worker does a row changes nothing. prepare(candidate, sequence) is called before a candidate is looked at.
+    template <class Call, class Sequence, class Prepare>
+    void draw(Call& call, std::span<candidate> candidates, std::span<const Sequence> sequences,
+              const Prepare& prepare) {
+        constexpr std::size_t logits_per_task = 1 << 15;
+        const std::size_t grain =
+            std::max<std::size_t>(1, logits_per_task / static_cast<std::size_t>(page_.vocabulary().size));
         for (worker_scratch& each : scratch_) {
             each.fault.reset();
         }
-        exec_.parallel_for((count + grain - 1) / grain, [&](index_t task, int worker) {
+        const std::size_t tasks = (candidates.size() + grain - 1) / grain;
+        exec_.parallel_for(static_cast<index_t>(tasks), [&](index_t task, int worker) {
             worker_scratch& scratch = scratch_[static_cast<std::size_t>(worker)];
-            for (index_t i = task * grain; i < std::min(count, (task + 1) * grain); ++i) {
-                const auto at = static_cast<std::size_t>(i);
-                draw_row(call, candidates, at, draws(at), scratch);
+            std::size_t i = static_cast<std::size_t>(task) * grain;
+            const std::size_t end = std::min(candidates.size(), i + grain);
+            auto sequence = std::upper_bound(sequences.begin(), sequences.end(), i,
+                                             [](std::size_t at, const Sequence& one) { return at < one.last; });
+            for (; i < end; ++sequence) {
+                const auto& draw = draw_of(*sequence);
+                for (; i < std::min(end, sequence->last); ++i) {
+                    prepare(candidates[i], *sequence);
+                    draw_row(call, candidates[i], i, draw, scratch);
+                }
             }
         });
         throw_first_fault();
@@ -101,26 +109,18 @@ private:
         std::optional<row_fault> fault;
     };
 
-    // The draw of each candidate: the policy, or what it is at the step that the candidate's sequence is in.
-    template <class Sequences>
-    auto draws_of(const Sequences& sequences, [[maybe_unused]] std::size_t count) const {
-        if constexpr (requires { policies_.draw.at(sequences.front().plan.now()); }) {
-            using draw_type = decltype(policies_.draw.at(sequences.front().plan.now()));
-            std::vector<draw_type> draws;
-            draws.reserve(count);
-            for (const auto& one : sequences) {
-                draws.insert(draws.end(), one.last - one.first, policies_.draw.at(one.plan.now()));
-            }
-            return [draws = std::move(draws)](std::size_t candidate) -> const draw_type& { return draws[candidate]; };
+    // The draw: the policy, or what it is at the step that a sequence is in.
+    template <class Sequence>
+    decltype(auto) draw_of(const Sequence& sequence) const {
+        if constexpr (requires { policies_.draw.at(sequence.plan.now()); }) {
+            return policies_.draw.at(sequence.plan.now());
         } else {
-            return [this](std::size_t /*candidate*/) -> const auto& { return policies_.draw; };
+            return (policies_.draw);
         }
     }
 
     template <class Call, class Draw>
-    void draw_row(Call& call, std::span<candidate> candidates, std::size_t i, const Draw& draw,
-                  worker_scratch& scratch) {
-        candidate& one = candidates[i];
+    void draw_row(Call& call, candidate& one, std::size_t i, const Draw& draw, worker_scratch& scratch) {
         auto logits = call.logits(i);
         using logit_type = typename decltype(logits)::value_type;
         if constexpr (needs_floats && !std::is_same_v<logit_type, float>) {

@@ -87,7 +87,12 @@ private:
                 asked_.push_back({one.block(), one.first, one.last, one.calls});
             }
             call_(pages_, page_.sequences(), candidates_, asked_, policies_.cache);
-            rows_.draw(call_, candidates_, active);
+            rows_.draw(call_, candidates_, std::span<const sequence_type>(active),
+                       [this](candidate& one, const sequence_type& sequence) {
+                           if constexpr (!decided_first) {
+                               give_random_numbers(one, sequence);
+                           }
+                       });
             for (sequence_type& one : active) {
                 change_canvas(one);
             }
@@ -140,7 +145,7 @@ private:
                 decide_first(one);
             } else if (takes_selectors_place<corruption_type>() || one.plan.now().masked == 0 ||
                        share_of(one).quota > 0) {
-                append(one, candidates_, asks_committed);
+                append(one, candidates_, asks_committed); // without random numbers, which are drawn row by row
             }
             one.last = candidates_.size();
             if (one.last > one.first) {
@@ -194,16 +199,22 @@ private:
                 added.where = {one.sequence(), position};
                 added.state = states[at];
                 added.held = tokens[at];
-                added.words = random_words(seed_, page_.id(one.sequence()), position, one.plan.visit());
-                added.random = uniform_open(added.words[2], added.words[3]);
             }
         }
+    }
+
+    void give_random_numbers(candidate& one, const sequence_type& sequence) const {
+        one.words = random_words(seed_, page_.id(one.where.sequence), one.where.position, sequence.plan.visit());
+        one.random = uniform_open(one.words[2], one.words[3]);
     }
 
     // What is committed or remasked is decided before the model is called: only rows to be committed are candidates.
     void decide_first(sequence_type& one) {
         positions_.clear();
         append(one, positions_, corruption_first);
+        for (candidate& position : positions_) {
+            give_random_numbers(position, one);
+        }
         if constexpr (corruption_first) {
             policies_.corruption.before(std::span(positions_), one.step(policies_.schedule, page_), one.memory);
         } else {
