@@ -89,7 +89,7 @@ private:
             call_(pages_, page_.sequences(), candidates_, asked_, policies_.cache);
             rows_.draw(call_, candidates_, std::span<const sequence_type>(active),
                        [this](candidate& one, const sequence_type& sequence) {
-                           if constexpr (!decided_first) {
+                           if (!decided_first) {
                                give_random_numbers(one, sequence);
                            }
                        });
@@ -311,7 +311,8 @@ private:
     }
 
     void apply(const candidate& position) {
-        const auto [sequence, place] = position.where;
+        const index_t sequence = position.where.sequence;
+        const index_t place = position.where.position;
         const token_t token = position.token;
         switch (position.change) {
         case change::commit:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <optional>
 
 #include <unmask/config.hpp>
@@ -19,19 +20,31 @@ concept stop_policy = sampling_policy<S> && requires(const S& stop, const canvas
     { stop(page, sequence) } -> std::same_as<std::optional<index_t>>;
 };
 
+namespace detail {
+
+// One past the first committed token of a kind that nothing masked comes before.
+template <class IsEnd>
+std::optional<index_t> filled_up_to(const canvas& page, index_t sequence, IsEnd is_end) {
+    const auto tokens = page.tokens(sequence);
+    const auto states = page.states(sequence);
+    for (std::size_t i = 0; i < tokens.size() && states[i] != position_state::masked; ++i) {
+        if (states[i] == position_state::committed && is_end(tokens[i])) {
+            return static_cast<index_t>(i) + 1;
+        }
+    }
+    return {};
+}
+
+} // namespace detail
+
 /// Done when the first committed end token is there and nothing before it is masked. An end token in the prompt stops
 /// nothing; nor does one that later blocks could still be filled in front of.
 struct stop_at_end {
     static constexpr auto kind = policy_kind::stop;
 
     std::optional<index_t> operator()(const canvas& page, index_t sequence) const {
-        const auto end = page.vocabulary().end;
-        const auto tokens = page.tokens(sequence);
-        const auto states = page.states(sequence);
-        for (std::size_t i = 0; end && i < tokens.size() && states[i] != position_state::masked; ++i) {
-            if (states[i] == position_state::committed && tokens[i] == *end) {
-                return static_cast<index_t>(i) + 1;
-            }
+        if (const auto end = page.vocabulary().end) {
+            return detail::filled_up_to(page, sequence, [&](token_t token) { return token == *end; });
         }
         return {};
     }
