@@ -37,6 +37,14 @@ using types =
            negative_entropy, random_order, top_k, threshold, ancestral, greedy, categorical, filter_order, stop_at_end,
            never_stop, commitment, sampler_step, no_observer, trace, statistics, non_finite_logits, policy_kind,
            decltype(sampler{steps{}, greedy{}}), decltype(presets::llada())>;
+using more_of_the_sampler =
+    all_of<steps_per_block, block_origin, change, position_range, cache_use, no_cache, prefix_cache, dual_cache,
+           cache_drift, factor, entropy_bound, kl_stable, hierarchical, first_hitting, or_quota<threshold>,
+           either<threshold, factor>, both<threshold, factor>, noisy<confidence>, end_last<confidence, 1>,
+           annealed_categorical, suppress_tokens, credit, logits_chain<credit>, guidance, corruption_step, absorbing,
+           remdm_cap, remdm_rescale, remdm_conf, remdm_loop, wino, edit, duo, entropy_renoise, stop_at_tokens,
+           stop_at_repetition, stop_at_any<stop_at_end, stop_at_repetition>, likelihood_options, likelihood_bound,
+           path_likelihood, trace_difference, trace_file, trace_cursor, html_options, terminal_options>;
 
 #if defined(__CUDACC__)
 using cuda_types = all_of<cuda_executor, cuda_stream, cuda_error, device_memory_resource, cuda::std::int32_t>;
@@ -52,6 +60,10 @@ float functions(std::array<float, 8>& memory, std::array<float, 2>& output) {
                                            .log_sum_exp = {}};
     attention_forward(cpu_executor{}, tensors, !(causal{} && block{2}) || prefix{1});
     reference::attention_forward(tensors, bidirectional{});
+    trace recorded;
+    canvas page(vocabulary{.size = 2, .mask = 2, .end = {}});
+    replay(recorded, page);
+    static_cast<void>(compare(recorded, recorded));
     const attention_state state = merge(state_of(output, 0.0F), attention_state{.output = output});
     return state.log_sum_exp();
 }

@@ -91,7 +91,7 @@ private:
 
     const Executor& exec_;
     statistics counts_;
-    model_call<Model, nothing<policy_kind::cache>, false, false> call_;
+    model_call<Model, no_policy<policy_kind::cache>, false, false> call_;
     std::vector<std::vector<float>> logits_; // of each worker
 };
 

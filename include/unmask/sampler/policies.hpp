@@ -38,7 +38,7 @@ namespace detail {
 
 // The default of a kind that a sampler need not have.
 template <policy_kind Kind>
-struct nothing {
+struct no_policy {
     static constexpr auto kind = Kind;
 };
 

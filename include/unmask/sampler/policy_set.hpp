@@ -18,8 +18,8 @@ struct policy_set {
     using logits_type = Logits;
     using corruption_type = Corruption;
     using cache_type = Cache;
-    static constexpr bool guided = !std::same_as<Guidance, nothing<policy_kind::guidance>>;
-    static constexpr bool changes_logits = !std::same_as<Logits, nothing<policy_kind::logits>>;
+    static constexpr bool guided = !std::same_as<Guidance, no_policy<policy_kind::guidance>>;
+    static constexpr bool changes_logits = !std::same_as<Logits, no_policy<policy_kind::logits>>;
 
     Schedule schedule;
     Blocks blocks;
