@@ -220,7 +220,6 @@ private:
         } else {
             policies_.selector(std::span(positions_), share_of(one));
         }
-        sort_by_position(std::span(positions_));
         one.to_remask.clear();
         for (candidate& position : positions_) {
             if (position.state == position_state::masked && position.chosen) {
@@ -284,7 +283,9 @@ private:
         if (std::none_of(masked.begin(), masked.end(), [](const candidate& it) { return it.chosen; })) {
             choose_best(masked, 1);
         }
-        sort_by_position(mine);
+        if constexpr (asks_committed) {
+            sort_by_position(mine);
+        }
     }
 
     // Sees to it that what is left can be filled in the calls that are left. It holds before the first call, and each

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include <unmask/config.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// The text of a token, as UTF-8; a token may be a part of a character. `std::string(token_t)`.
+template <class Text>
+concept token_text = requires(Text& text, token_t token) {
+    { text(token) } -> std::convertible_to<std::string>;
+};
+
+namespace detail {
+
+// The length of the well-formed UTF-8 character that a text begins with, or 0 (Unicode 15, table 3-7).
+inline std::size_t utf8_length(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+    const auto follows = [&](std::size_t i, unsigned least = 0x80, unsigned most = 0xbf) {
+        return byte(i) >= least && byte(i) <= most;
+    };
+    const unsigned first = byte(0);
+    if (first < 0x80) {
+        return text.empty() ? 0 : 1;
+    }
+    if (first >= 0xc2 && first <= 0xdf) {
+        return follows(1) ? 2 : 0;
+    }
+    if (first >= 0xe0 && first <= 0xef) {
+        return follows(1, first == 0xe0 ? 0xa0 : 0x80, first == 0xed ? 0x9f : 0xbf) && follows(2) ? 3 : 0;
+    }
+    if (first >= 0xf0 && first <= 0xf4) {
+        return follows(1, first == 0xf0 ? 0x90 : 0x80, first == 0xf4 ? 0x8f : 0xbf) && follows(2) && follows(3) ? 4 : 0;
+    }
+    return 0;
+}
+
+// A text that can be shown: what is no UTF-8 becomes U+FFFD, and control characters other than a newline and a tab,
+// which could drive a terminal, become their pictures (␛ for escape).
+inline std::string shown_text(std::string_view text) {
+    std::string shown;
+    while (!text.empty()) {
+        const std::size_t length = utf8_length(text);
+        const auto first = static_cast<unsigned char>(text.front());
+        const bool high_control = length == 2 && first == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0;
+        if (length == 0 || high_control) {
+            shown += "\xef\xbf\xbd"; // U+FFFD
+        } else if (length == 1 && (first < 0x20 || first == 0x7f) && first != '\n' && first != '\t') {
+            shown += "\xe2\x90"; // U+2400 and on; U+2421 for delete
+            shown += static_cast<char>(first == 0x7f ? 0xa1 : 0x80 + first);
+        } else {
+            shown += text.substr(0, length);
+        }
+        text.remove_prefix(length == 0 ? 1 : length);
+    }
+    return shown;
+}
+
+} // namespace detail
+
+UNMASK_NAMESPACE_END
