@@ -27,17 +27,6 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-inline void check_same_vocabulary(const char* function, const vocabulary& of_model, const vocabulary& of_canvas) {
-    check_vocabulary(function, of_model);
-    if (of_model != of_canvas) {
-        const auto text = [](const vocabulary& v) {
-            return "{size " + std::to_string(v.size) + ", mask " + std::to_string(v.mask) + ", end " +
-                   (v.end ? std::to_string(*v.end) : "none") + "}";
-        };
-        throw invalid_argument(function, "canvas.vocabulary()", text(of_canvas), "the model's, " + text(of_model));
-    }
-}
-
 // Asks a model for the probabilities of tokens that are given, as the sampler asks for those that it draws.
 template <class Executor, class Model>
 class given_tokens {

@@ -2,13 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <tuple>
 #include <type_traits>
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/executor.hpp>
-#include <unmask/error.hpp>
 #include <unmask/sampler/cache.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/corruption.hpp>
@@ -25,6 +23,7 @@
 #include <unmask/sampler/selector.hpp>
 #include <unmask/sampler/statistics.hpp>
 #include <unmask/sampler/stop.hpp>
+#include <unmask/sampler/vocabulary.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -114,7 +113,7 @@ public:
             "or a bool");
         if constexpr (denoiser<model_type> && sampler_observer<observer_type>) {
             check_model<model_type>();
-            check(model.vocabulary(), page);
+            detail::check_same_vocabulary("sampler", model.vocabulary(), page.vocabulary());
             if constexpr (block_denoiser<model_type>) {
                 policy_set policies = policies_;
                 policies.blocks = detail::blocks_of(policies_.blocks, index_t{model.block_length()});
@@ -199,18 +198,6 @@ private:
                           const policy_set& policies, Observer& observer) {
         return detail::sampling_run<Executor, Model, policy_set, Observer>(exec, model, page, seed, policies,
                                                                            observer)();
-    }
-
-    static void check(const vocabulary& tokens, const canvas& page) {
-        detail::check_vocabulary("sampler", tokens);
-        if (tokens != page.vocabulary()) {
-            const auto text = [](const vocabulary& v) {
-                return "{size " + std::to_string(v.size) + ", mask " + std::to_string(v.mask) + ", end " +
-                       (v.end ? std::to_string(*v.end) : "none") + "}";
-            };
-            throw invalid_argument("sampler", "canvas.vocabulary()", text(page.vocabulary()),
-                                   "the model's, " + text(tokens));
-        }
     }
 
     std::tuple<Policies...> given_;

@@ -37,6 +37,18 @@ inline void check_vocabulary(const char* function, const vocabulary& tokens) {
             "a token of [0, size) other than the mask");
 }
 
+// Throws invalid_argument unless a canvas was made for a model's vocabulary.
+inline void check_same_vocabulary(const char* function, const vocabulary& of_model, const vocabulary& of_canvas) {
+    check_vocabulary(function, of_model);
+    if (of_model != of_canvas) {
+        const auto text = [](const vocabulary& v) {
+            return "{size " + std::to_string(v.size) + ", mask " + std::to_string(v.mask) + ", end " +
+                   (v.end ? std::to_string(*v.end) : "none") + "}";
+        };
+        throw invalid_argument(function, "canvas.vocabulary()", text(of_canvas), "the model's, " + text(of_model));
+    }
+}
+
 } // namespace detail
 
 UNMASK_NAMESPACE_END
