@@ -2,64 +2,16 @@
 #include <cmath>
 
 #include <unmask/sampler/presets.hpp>
-#include <unmask/sampler/trace.hpp>
 
 #include "models.hpp"
-#include "scalar_sampler.hpp"
+#include "preset_run.hpp"
+#include "pseudo_code.hpp"
 
 // The presets against the published pseudo-code: traces worked out by hand, and the loops as they are written there.
 
 using namespace sampler_test;
 
 namespace {
-
-using state = position_state;
-
-struct event {
-    index_t call;
-    index_t position;
-    token_t token;
-    friend bool operator==(const event&, const event&) = default;
-};
-
-template <class Sampler, class Model>
-std::vector<event> events(const Sampler& sampler, Model& model, canvas& page) {
-    trace recorded;
-    sampler(cpu_executor{1}, model, page, 1, recorded);
-    std::vector<event> result;
-    for (const trace::entry& entry : recorded.entries) {
-        result.push_back({entry.call, entry.what.where.position, entry.what.token});
-    }
-    return result;
-}
-
-// A prompt of one token and six masks; at position 1 + i the token i % 3 has probability p[i].
-constexpr double p[6] = {0.5, 0.9, 0.7, 0.6, 0.95, 0.8};
-table_logits six_rows() {
-    table_logits table{{row_with(3, 0, 0.5)}};
-    for (token_t i = 0; i < 6; ++i) {
-        table.rows.push_back(row_with(3, i % 3, p[i]));
-    }
-    return table;
-}
-constexpr vocabulary three{.size = 3, .mask = 3, .end = {}};
-
-canvas six_masks() {
-    canvas page(three);
-    page.add(std::vector<token_t>{2}, 6);
-    return page;
-}
-
-// softmax(logits) of one row with the mask at -infinity.
-template <class Logits>
-scalar::distribution row_of(const Logits& logits, const vocabulary& tokens, const std::vector<token_t>& x,
-                            std::size_t position) {
-    std::vector<double> row;
-    for (token_t v = 0; v < tokens.size; ++v) {
-        row.push_back(v == tokens.mask ? -INFINITY : logits(x, static_cast<index_t>(position), v));
-    }
-    return scalar::softmax(row, 1);
-}
 
 // LLaDA's generate() at temperature 0, low_confidence: samplers in the field write it so.
 template <class Logits>
@@ -93,26 +45,35 @@ std::vector<token_t> llada_generate(const Logits& logits, const vocabulary& toke
     return x;
 }
 
-// Dream's diffusion_generate() at temperature 0 for one sequence: logits shifted, quota rounded down.
+// Dream's diffusion_generate() for one sequence: logits shifted, quota rounded down. The draws are our sampler's.
 template <class Logits, class Score>
 std::vector<token_t> dream_generate(const Logits& logits, const vocabulary& tokens, std::vector<token_t> x,
-                                    std::size_t steps, double eps, Score score) {
+                                    const presets::dream_options& options, Score score, std::uint64_t seed = 1) {
+    const auto steps = static_cast<std::size_t>(options.steps);
     for (std::size_t i = 0; i < steps; ++i) {
-        const double t = 1 - static_cast<double>(i) * (1 - eps) / static_cast<double>(steps);
-        const double s = 1 - static_cast<double>(i + 1) * (1 - eps) / static_cast<double>(steps);
-        std::vector<double> confidence(x.size(), -INFINITY);
+        const double t = 1 - static_cast<double>(i) * (1 - options.epsilon) / static_cast<double>(steps);
+        const double s = 1 - static_cast<double>(i + 1) * (1 - options.epsilon) / static_cast<double>(steps);
+        std::vector<double> earliness(x.size(), -INFINITY);
         std::vector<token_t> x0 = x;
         double num_mask_token = 0;
         for (std::size_t j = 0; j < x.size(); ++j) {
             if (x[j] == tokens.mask) {
-                const auto q = row_of(logits, tokens, x, j == 0 ? 0 : j - 1);
-                x0[j] = static_cast<token_t>(scalar::by_probability(q)[0]);
-                confidence[j] = score(q);
+                const bool cold = options.temperature == 0;
+                const auto tempered = row_of(logits, tokens, x, j == 0 ? 0 : j - 1, cold ? 1 : options.temperature);
+                const auto q = scalar::keep_top_k(scalar::keep_top_p(tempered, options.top_p), options.top_k);
+                const numbers u(seed, j, static_cast<std::uint32_t>(i));
+                x0[j] = cold ? argmax(q) : draw_from(q, u.token);
+                const double confidence = score(q, x0[j]);
+                // The original asks for a multinomial of softmax(confidence / alg_temp) without replacement. That is a
+                // race of exponential times with these rates; one number a position decides it.
+                const double log_rate = options.alg_temp > 0 ? confidence / options.alg_temp : 0;
+                const double log_time = std::log(-std::log1p(-u.order)) - log_rate;
+                earliness[j] = options.alg_temp > 0 ? -log_time : confidence;
                 ++num_mask_token;
             }
         }
         const auto transfer = static_cast<std::size_t>(i + 1 < steps ? num_mask_token * (1 - s / t) : num_mask_token);
-        const auto order = scalar::by_probability(confidence);
+        const auto order = scalar::by_probability(earliness);
         for (std::size_t k = 0; k < transfer; ++k) {
             x[order[k]] = x0[order[k]];
         }
@@ -120,14 +81,25 @@ std::vector<token_t> dream_generate(const Logits& logits, const vocabulary& toke
     return x;
 }
 
-double top1(const scalar::distribution& q) {
-    return q[scalar::by_probability(q)[0]];
+double maskgit_plus(const scalar::distribution& q, token_t token) {
+    return entry(q, token);
 }
-double top1_minus_top2(const scalar::distribution& q) {
-    return top1(q) - q[scalar::by_probability(q)[1]];
+double topk_margin(const scalar::distribution& q, token_t /*token*/) {
+    const auto order = scalar::by_probability(q);
+    return q[order[0]] - q[order[1]];
 }
-double sum_p_log_p(const scalar::distribution& q) {
+double sum_p_log_p(const scalar::distribution& q, token_t /*token*/) {
     return -scalar::entropy(q);
+}
+
+template <class Sampler>
+std::vector<token_t> dream_run(const Sampler& sampler, const any_logits& logits, const vocabulary& tokens,
+                               std::size_t prompt, std::uint64_t seed = 1) {
+    auto model = make_model<true>(tokens, logits);
+    canvas page(tokens);
+    page.add(std::vector<token_t>(prompt, 5), static_cast<index_t>(14 - prompt));
+    sampler(cpu_executor{1}, model, page, seed);
+    return to_vector(page.tokens(0));
 }
 
 } // namespace
@@ -192,28 +164,91 @@ TEST_CASE("dream: a trace worked out by hand, logits shifted") {
 }
 
 TEST_CASE("dream with floor_quota is its generate on random models, for each of its scores") {
+    int upside_down = 0;
     for (std::uint64_t seed = 0; seed < 40; ++seed) {
         CAPTURE(seed);
         const vocabulary tokens{.size = 9, .mask = 8, .end = {}};
         const random_logits logits{seed};
-        const std::size_t steps = 1 + seed % 14;
         std::vector<token_t> x(seed % 3, 5);
         x.resize(14, tokens.mask);
-        const presets::dream_options options{.steps = static_cast<index_t>(steps), .floor_quota = true};
-        const auto run = [&](const auto& sampler) {
-            auto model = make_model<true>(tokens, logits);
-            canvas page(tokens);
-            page.add(std::span(x).first(seed % 3), static_cast<index_t>(14 - seed % 3));
-            const statistics result = sampler(cpu_executor{1}, model, page, 1);
-            REQUIRE(result.calls <= static_cast<index_t>(steps));
-            return to_vector(page.tokens(0));
+        // Half are greedy, and of the others all are filtered.
+        const presets::dream_options options{.steps = static_cast<index_t>(1 + seed % 14),
+                                             .temperature = seed % 2 == 0 ? 0 : 0.5,
+                                             .top_p = seed % 2 == 0 ? 1 : 0.9,
+                                             .top_k = static_cast<index_t>(seed % 2 == 0 ? 0 : 2 + seed % 3),
+                                             .floor_quota = true};
+        const auto check = [&](const auto& order, auto score) {
+            REQUIRE(dream_run(presets::dream(options, order), logits, tokens, seed % 3, seed) ==
+                    dream_generate(logits, tokens, x, options, score, seed));
         };
-        REQUIRE(run(presets::dream(options)) == dream_generate(logits, tokens, x, steps, 1e-3, sum_p_log_p));
-        REQUIRE(run(presets::dream(options, margin{score_from::shaped})) ==
-                dream_generate(logits, tokens, x, steps, 1e-3, top1_minus_top2));
-        REQUIRE(run(presets::dream(options, confidence{score_from::shaped})) ==
-                dream_generate(logits, tokens, x, steps, 1e-3, top1));
+        check(negative_entropy{score_from::shaped}, sum_p_log_p);
+        check(margin{score_from::shaped}, topk_margin);
+        check(confidence{score_from::shaped}, maskgit_plus);
+        const auto entropy = [](const scalar::distribution& q, token_t) { return scalar::entropy(q); };
+        upside_down += dream_run(presets::dream(options), logits, tokens, seed % 3, seed) ==
+                               dream_generate(logits, tokens, x, options, entropy, seed)
+                           ? 0
+                           : 1;
     }
+    CHECK(upside_down > 20); // the wrong sign is another text
+}
+
+TEST_CASE("dream with alg_temp is its generate on random models, for each of its scores") {
+    int without = 0;
+    int of_logarithm = 0;
+    for (std::uint64_t seed = 0; seed < 40; ++seed) {
+        CAPTURE(seed);
+        const vocabulary tokens{.size = 9, .mask = 8, .end = {}};
+        const random_logits logits{seed};
+        const std::size_t prompt =
+            1 + seed % 3; // without one, positions 0 and 1 have the same row, and noise breaks the tie
+        std::vector<token_t> x(prompt, 5);
+        x.resize(14, tokens.mask);
+        presets::dream_options options{.steps = static_cast<index_t>(3 + seed % 12),
+                                       .temperature = seed % 2 == 0 ? 0 : 0.7,
+                                       .alg_temp = 0.1 * static_cast<double>(1 + seed % 4),
+                                       .floor_quota = true};
+        const auto check = [&](const auto& order, auto score) {
+            const auto ours = dream_run(presets::dream(options, order), logits, tokens, prompt, seed);
+            REQUIRE(ours == dream_generate(logits, tokens, x, options, score, seed));
+            return ours;
+        };
+        check(negative_entropy{score_from::shaped}, sum_p_log_p);
+        check(margin{score_from::shaped}, topk_margin);
+        const auto ours = check(confidence{score_from::shaped}, maskgit_plus);
+        const auto log_p = [](const scalar::distribution& q, token_t token) { return std::log(entry(q, token)); };
+        of_logarithm += ours == dream_generate(logits, tokens, x, options, log_p, seed) ? 0 : 1;
+        options.alg_temp = 0;
+        const auto quiet = check(confidence{score_from::shaped}, maskgit_plus);
+        without += ours == quiet ? 0 : 1;
+        options.alg_temp = 1e-9; // hardly any noise: the order of the scores
+        REQUIRE(check(confidence{score_from::shaped}, maskgit_plus) == quiet);
+    }
+    CHECK(without > 20);
+    CHECK(of_logarithm > 10);
+}
+
+TEST_CASE("dream with alg_temp: a trace worked out by hand") {
+    // Two masks, one a step, p = 0.9 at position 1 and 0.6 at 2. The first is the one with the higher p + alg_temp G,
+    // G = -log(-log(1 - u)): at alg_temp 0.1, position 2 if G_2 - G_1 is more than 3.
+    table_logits table{{row_with(3, 0, 0.9), row_with(3, 1, 0.6), row_with(3, 2, 0.5)}};
+    int second = 0;
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+        CAPTURE(seed);
+        const auto noise = [&](std::size_t position) {
+            return -std::log(-std::log1p(-numbers(seed, position, 0).order));
+        };
+        const token_t first = noise(2) - noise(1) > 3 ? 2 : 1;
+        auto model = make_model<true>(three, any_logits(table));
+        canvas page(three);
+        page.add(std::vector<token_t>{2}, 2);
+        const auto sampler = presets::dream({.steps = 2, .alg_temp = 0.1}, confidence{score_from::shaped});
+        REQUIRE(events(sampler, model, page, seed)[0] == event{0, first, static_cast<token_t>(first - 1)});
+        second += first == 2 ? 1 : 0;
+    }
+    // The chance is 1 / (1 + e^3) = 0.047: of 200, about 9.5 ± 3.
+    CHECK(second > 2);
+    CHECK(second < 20);
 }
 
 TEST_CASE("dream_origin and mdlm: every masked position on its own with 1 - s/t, then its token") {
@@ -234,14 +269,9 @@ TEST_CASE("dream_origin and mdlm: every masked position on its own with 1 - s/t,
                 i + 1 == steps ? 0 : 1 - static_cast<double>(i + 1) * (1 - eps) / static_cast<double>(steps);
             std::vector<token_t> next = x;
             for (std::size_t j = 0; j < x.size(); ++j) {
-                const auto words = philox{{1, 0}}({0, 0, static_cast<std::uint32_t>(j), static_cast<std::uint32_t>(i)});
-                if (x[j] == tokens.mask && uniform_open(words[2], words[3]) < 1 - s / t) {
-                    double sum = 0;
-                    const auto q = row_of(logits, tokens, x, j);
-                    for (std::size_t v = 0; v < q.size() && sum <= uniform_open(words[0], words[1]); ++v) {
-                        sum += q[v];
-                        next[j] = q[v] > 0 ? static_cast<token_t>(v) : next[j];
-                    }
+                const numbers u(1, j, static_cast<std::uint32_t>(i));
+                if (x[j] == tokens.mask && u.order < 1 - s / t) {
+                    next[j] = draw_from(row_of(logits, tokens, x, j), u.token);
                     expected.push_back({calls, static_cast<index_t>(j), next[j]});
                 }
             }

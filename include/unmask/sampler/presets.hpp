@@ -125,7 +125,8 @@ struct block_options {
 };
 
 /// LLaDA2.0 (arXiv 2512.15745): block by block, all tokens above the threshold if they are as many as scheduled, otherwise
-/// the scheduled number of the surest. The end of a prompt shares the first block.
+/// the scheduled number of the surest. The end of a prompt shares the first block. Difference: the schedule divides the
+/// masked positions of a block, not its length; with as many steps as positions, as published, it is the same.
 constexpr auto llada2(const block_options& options = {}) {
     return sampler{steps_per_block{options.steps}, block_length{options.block_length, block_origin::sequence},
                    confidence{score_from::shaped},
@@ -155,7 +156,8 @@ struct klass_options {
 };
 
 /// KLASS (arXiv 2511.05664): tokens that are probable and whose distribution has stopped moving; if there are none, the
-/// scheduled number of the surest.
+/// scheduled number of the surest. Differences: what the distribution did before its block began does not count, and
+/// nothing stays masked when the steps are used up.
 constexpr auto klass(const klass_options& options = {}) {
     return sampler{steps{options.steps}, block_length{options.block_length},
                    kl_stable{options.confidence, options.divergence, options.divergence_steps},
