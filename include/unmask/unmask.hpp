@@ -42,6 +42,7 @@
 #include <unmask/sampler/guidance.hpp>
 #include <unmask/sampler/likelihood.hpp>
 #include <unmask/sampler/logits_policy.hpp>
+#include <unmask/sampler/logits_stream.hpp>
 #include <unmask/sampler/non_finite_logits.hpp>
 #include <unmask/sampler/observer.hpp>
 #include <unmask/sampler/path_likelihood.hpp>
@@ -71,6 +72,7 @@
 #include <unmask/sampler/trace_replay.hpp>
 #include <unmask/sampler/trace_terminal.hpp>
 #include <unmask/sampler/vocabulary.hpp>
+#include <unmask/sampler/vocabulary_shard.hpp>
 #include <unmask/sink/key_sink.hpp>
 #include <unmask/sink/key_value_sink.hpp>
 #include <unmask/sink/logit_sink.hpp>

@@ -214,9 +214,9 @@ TEST_CASE("what depends on the number of masks alone has no error in batches tha
         return log_likelihood(cpu_executor{1}, model, {}, answer, {.samples = 1600, .batch = batch});
     };
     const double exact = exact_bound(surer, ten, answer, {0, 1, 2, 3, 4, 5, 6, 7});
-    CHECK(bound(8).value == doctest::Approx(exact).epsilon(1e-12));
-    CHECK(bound(8).standard_error < 1e-12);
-    CHECK(bound(32).standard_error < 1e-12);
+    CHECK(bound(8).value == doctest::Approx(exact).epsilon(1e-7));
+    CHECK(bound(8).standard_error < 1e-8);
+    CHECK(bound(32).standard_error < 1e-8);
     CHECK(bound(1).standard_error > 0.05);
     CHECK(std::abs(bound(1).value - exact) < 4 * bound(1).standard_error);
 }

@@ -21,11 +21,19 @@ struct row {
     friend constexpr bool operator==(const row&, const row&) = default;
 };
 
+class logits_stream;
+
 namespace detail {
 
 template <class Model, class Logit>
 concept writes_logits = requires(Model& model, const canvas& page, std::span<const row> rows,
                                  tensor_view<Logit, 2> logits) { model.denoise(page, rows, logits); };
+template <class Model>
+concept streams_logits = requires(Model& model, const canvas& page, std::span<const row> rows, logits_stream& stream) {
+    model.denoise(page, rows, stream);
+};
+template <class Model>
+concept gives_logits = writes_logits<Model, float> || writes_logits<Model, bfloat16> || streams_logits<Model>;
 
 } // namespace detail
 
@@ -41,7 +49,9 @@ concept writes_logits = requires(Model& model, const canvas& page, std::span<con
 /// whole sequences need not touch the others. What it writes for a sequence must depend on that sequence alone if the
 /// results are to be independent of the batch.
 ///
-/// logits may also be a tensor_view<bfloat16, 2>.
+/// logits may also be a tensor_view<bfloat16, 2>. Or it is an `unmask::logits_stream&`, into which tiles of rows are written
+/// so that no row is ever stored; policies that read whole rows then do not compile. A model with several is asked for the
+/// first of float, bfloat16 and stream that it has.
 ///
 /// Optional: `static constexpr bool shifts_logits = true;` for a model in which the logits at position i − 1 predict the
 /// token at i (Dream). The sampler then asks for rows one position earlier, and for position 0 where there is none, so a
@@ -49,9 +59,13 @@ concept writes_logits = requires(Model& model, const canvas& page, std::span<con
 template <class Model>
 concept denoiser = requires(Model& model) {
     { model.vocabulary() } -> std::convertible_to<vocabulary>;
-} && (detail::writes_logits<Model, float> || detail::writes_logits<Model, bfloat16>);
+} && detail::gives_logits<Model>;
 
 namespace detail {
+
+// Whether a model can only stream.
+template <class Model>
+inline constexpr bool only_streams = !writes_logits<Model, float> && !writes_logits<Model, bfloat16>;
 
 // The type of the logits that a model writes: float if it can choose.
 template <class Model>
@@ -66,7 +80,7 @@ concept has_right_vocabulary = requires(Model& model) {
 template <class Model>
 concept has_denoise = denoiser<Model> || requires { &Model::denoise; };
 template <class Model>
-concept has_right_denoise = writes_logits<Model, float> || writes_logits<Model, bfloat16>;
+concept has_right_denoise = gives_logits<Model>;
 
 // Says what a type lacks to be a denoiser, one message at a time.
 template <class Type>

@@ -16,6 +16,7 @@
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/denoiser.hpp>
+#include <unmask/sampler/draw.hpp>
 #include <unmask/sampler/model_call.hpp>
 #include <unmask/sampler/non_finite_logits.hpp>
 #include <unmask/sampler/policies.hpp>
@@ -40,15 +41,21 @@ public:
     // One call. Takes `where`, of masked positions in rising order, and `token`; gives raw_log_probability, which is −∞
     // for a token that the model forbids.
     void operator()(canvas& page, std::span<candidate> given) {
-        call_(model_canvas<false>(page), page.sequences(), given, {}, {});
-        exec_.parallel_for(std::ssize(given), [&](index_t i, int worker) {
-            const auto at = static_cast<std::size_t>(i);
-            look_up(page.vocabulary(), given[at], call_.logits(at), logits_[static_cast<std::size_t>(worker)]);
-        });
-        for (std::size_t i = 0; i < given.size(); ++i) { // the first one in order, not in time
-            if (given[i].raw.best < 0) {
-                throw non_finite_logits(given[i].where, logits_fault(std::span<const logit_type>(call_.logits(i))));
+        call_(model_canvas<false>(page), page.sequences(), given, {}, {},
+              [&](auto& stream, std::span<const std::size_t> places) {
+                  for (std::size_t i = 0; i < given.size(); ++i) {
+                      stream.expect(static_cast<index_t>(places[i]), greedy{}, 0.5, given[i].token);
+                  }
+              });
+        if constexpr (only_streams<Model>) {
+            for (std::size_t i = 0; i < given.size(); ++i) {
+                if (const std::string fault = call_.fault(i); !fault.empty()) {
+                    throw non_finite_logits(given[i].where, fault);
+                }
+                given[i].raw_log_probability = call_.streamed(i).held_log_probability;
             }
+        } else {
+            read_rows(page.vocabulary(), given);
         }
     }
 
@@ -56,6 +63,18 @@ public:
 
 private:
     using logit_type = logit_of<Model>;
+
+    void read_rows(const vocabulary& tokens, std::span<candidate> given) {
+        exec_.parallel_for(std::ssize(given), [&](index_t i, int worker) {
+            const auto at = static_cast<std::size_t>(i);
+            look_up(tokens, given[at], call_.logits(at), logits_[static_cast<std::size_t>(worker)]);
+        });
+        for (std::size_t i = 0; i < given.size(); ++i) { // the first one in order, not in time
+            if (given[i].raw.best < 0) {
+                throw non_finite_logits(given[i].where, logits_fault(std::span<const logit_type>(call_.logits(i))));
+            }
+        }
+    }
 
     static void look_up(const vocabulary& tokens, candidate& one, std::span<logit_type> logits,
                         std::vector<float>& scratch) {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/denoiser.hpp>
+#include <unmask/sampler/logits_stream.hpp>
 #include <unmask/sampler/statistics.hpp>
 #include <unmask/tensor/float_types.hpp>
 #include <unmask/tensor/tensor_view.hpp>
@@ -82,17 +84,21 @@ private:
     std::optional<canvas> both_;
 };
 
-// Calls a model, keeps the logits that it gave, and finds those of a candidate among them. With `Twins`, the same rows of
-// every sequence's twin are asked for in the same call.
+// Calls a model, keeps the logits that it gave, and finds those of a candidate among them; of a model that streams it keeps
+// what the stream made of them. With `Twins`, the same rows of every sequence's twin are asked for in the same call.
 template <class Model, class Cache, bool Verifies, bool Twins>
 class model_call {
 public:
     using logit_type = logit_of<Model>;
+    static constexpr bool streams = only_streams<Model>;
 
     model_call(Model& model, statistics& counts) : model_(model), counts_(counts) {}
 
+    // expect(stream, places) is called before a model that streams: it says what is wanted of each row, places[i] being
+    // that of candidate i.
+    template <class Expect>
     void operator()(const model_canvas<Twins>& pages, index_t sequences, std::span<const candidate> candidates,
-                    std::span<const asked_sequence> asked, const Cache& cache) {
+                    std::span<const asked_sequence> asked, const Cache& cache, [[maybe_unused]] const Expect& expect) {
         const canvas& page = pages.read();
         size_ = static_cast<std::size_t>(page.vocabulary().size);
         list_rows(candidates);
@@ -101,13 +107,20 @@ public:
             append_twins(sequences);
         }
         const std::size_t count = rows_.size() + verified_rows_;
-        logits_.resize(std::max(logits_.size(), count * size_));
-        // A row that the model forgets is then reported, and not drawn from what the last step left there.
-        const std::size_t mark = page.vocabulary().mask == 0 && size_ > 1 ? 1 : 0;
-        for (std::size_t i = 0; i < count; ++i) {
-            logits_[i * size_ + mark] = logit_type(std::numeric_limits<float>::quiet_NaN());
+        if constexpr (streams) {
+            stream_.emplace(page.vocabulary());
+            stream_->reset(static_cast<index_t>(count));
+            expect(*stream_, std::span<const std::size_t>(places_));
+            timed([&] { model_.denoise(page, std::span<const row>(rows_), *stream_); });
+        } else {
+            logits_.resize(std::max(logits_.size(), count * size_));
+            // A row that the model forgets is then reported, and not drawn from what the last step left there.
+            const std::size_t mark = page.vocabulary().mask == 0 && size_ > 1 ? 1 : 0;
+            for (std::size_t i = 0; i < count; ++i) {
+                logits_[i * size_ + mark] = logit_type(std::numeric_limits<float>::quiet_NaN());
+            }
+            timed([&] { denoise(page, view(logits_.data(), count, size_)); });
         }
-        timed([&] { denoise(page, view(logits_.data(), count, size_)); });
         ++counts_.calls;
         counts_.rows += static_cast<index_t>(count);
         counts_.nfe.denoise += std::ssize(asked);
@@ -125,6 +138,14 @@ public:
                 keep(model_, range);
             }
         });
+    }
+
+    // What is wrong with a candidate's row in the stream, if anything; what the stream made of it, if nothing.
+    [[nodiscard]] std::string fault(std::size_t candidate) const {
+        return stream_->fault(static_cast<index_t>(places_[candidate]));
+    }
+    [[nodiscard]] streamed_row streamed(std::size_t candidate) const {
+        return stream_->result(static_cast<index_t>(places_[candidate]));
     }
 
     [[nodiscard]] std::span<logit_type> logits(std::size_t candidate) { return row_of(places_[candidate]); }
@@ -225,6 +246,7 @@ private:
     std::size_t verified_rows_ = 0;
     std::vector<cache_use> use_;
     std::vector<logit_type> logits_;
+    std::optional<logits_stream> stream_;
 };
 
 } // namespace detail

@@ -19,6 +19,7 @@
 #include <unmask/sampler/divergence.hpp>
 #include <unmask/sampler/draw.hpp>
 #include <unmask/sampler/logits_policy.hpp>
+#include <unmask/sampler/logits_stream.hpp>
 #include <unmask/sampler/non_finite_logits.hpp>
 #include <unmask/sampler/row_statistics.hpp>
 #include <unmask/tensor/float_types.hpp>
@@ -96,6 +97,25 @@ public:
         throw_first_fault();
     }
 
+    // Says what is wanted of each row, before a model that streams is called. prepare() as above.
+    template <class Sequence, class Prepare>
+    void expect(logits_stream& stream, std::span<const std::size_t> places, std::span<candidate> candidates,
+                std::span<const Sequence> sequences, const Prepare& prepare) const {
+        static_assert(!needs_floats, "unmask::sampler: guidance, logits policies and selectors that look at the "
+                                     "divergence read whole rows, and the model only streams them");
+        for (const Sequence& sequence : sequences) {
+            const auto& draw = draw_of(sequence);
+            static_assert(streaming_draw<std::remove_cvref_t<decltype(draw)>>,
+                          "unmask::sampler: the model only streams its logits; the draw must be greedy or categorical");
+            for (std::size_t i = sequence.first; i < sequence.last; ++i) {
+                prepare(candidates[i], sequence);
+                const candidate& one = candidates[i];
+                const token_t held = page_.vocabulary().holds(one.held) ? one.held : -1;
+                stream.expect(static_cast<index_t>(places[i]), draw, uniform_open(one.words[0], one.words[1]), held);
+            }
+        }
+    }
+
 private:
     static constexpr bool diverges = requires(const Policies& policies) { policies.selector.divergence_steps; };
     using memory_type = memory_of<typename Policies::logits_type>;
@@ -120,13 +140,19 @@ private:
     }
 
     template <class Call, class Draw>
-    void draw_row(Call& call, candidate& one, std::size_t i, const Draw& draw, worker_scratch& scratch) {
-        auto logits = call.logits(i);
-        using logit_type = typename decltype(logits)::value_type;
-        if constexpr (needs_floats && !std::is_same_v<logit_type, float>) {
-            draw_from(as_floats(logits, scratch.logits), call, one, i, draw, scratch);
+    void draw_row(Call& call, candidate& one, std::size_t i, [[maybe_unused]] const Draw& draw,
+                  worker_scratch& scratch) {
+        if constexpr (Call::streams) {
+            if (std::string fault = call.fault(i); !fault.empty()) {
+                note(scratch, {i, one.where, std::move(fault)});
+                return;
+            }
+            const streamed_row row = call.streamed(i);
+            finish(one, i, row.result, row.drawn_log_probability, row.held_log_probability, scratch);
+        } else if constexpr (needs_floats && !std::is_same_v<typename Call::logit_type, float>) {
+            draw_from(as_floats(call.logits(i), scratch.logits), call, one, i, draw, scratch);
         } else {
-            draw_from(logits, call, one, i, draw, scratch);
+            draw_from(call.logits(i), call, one, i, draw, scratch);
         }
     }
 
@@ -159,28 +185,36 @@ private:
         }
         const auto read = std::span<const Logit>(logits);
         const row_result result = reduce_row(draw, read, uniform_open(one.words[0], one.words[1]), scratch.draw);
-        one.raw = result.raw;
-        if (one.raw.best < 0) {
+        if (result.raw.best < 0) {
             note(scratch, {i, one.where, logits_fault(read)});
             return;
         }
+        if constexpr (diverges) {
+            one.divergence = history_[place_of(one.where)].next(read, result.raw, policies_.selector.divergence_steps);
+        }
+        const auto log_probability = [&](token_t token) {
+            const auto logit = [&](token_t at) {
+                return static_cast<double>(static_cast<float>(read[static_cast<std::size_t>(at)]));
+            };
+            return page_.vocabulary().holds(token) ? logit(token) - logit(result.raw.best) - result.raw.log_sum
+                                                   : -std::numeric_limits<double>::infinity();
+        };
+        finish(one, i, result, log_probability(result.draw.token), log_probability(one.held), scratch);
+    }
+
+    // What is known of a candidate once its row has been read.
+    void finish(candidate& one, std::size_t i, const row_result& result, double drawn, double held,
+                worker_scratch& scratch) const {
+        one.raw = result.raw;
         one.token = result.draw.token;
         one.shaped = result.draw.shaped;
         one.shaped_log_probability = result.draw.log_probability;
+        one.raw_log_probability = drawn;
+        one.held_log_probability = held;
         if (!page_.vocabulary().holds(one.token)) { // a user's draw
             note(scratch, {i, one.where, {}, "the drawn token", "one of [0, size) other than the mask",
                            std::to_string(one.token)});
             return;
-        }
-        const auto log_probability = [&](token_t token) {
-            const auto logit_at = [&](token_t at) { return static_cast<double>(static_cast<float>(read[static_cast<std::size_t>(at)])); };
-            return logit_at(token) - logit_at(one.raw.best) - one.raw.log_sum;
-        };
-        one.raw_log_probability = log_probability(one.token);
-        one.held_log_probability = page_.vocabulary().holds(one.held) ? log_probability(one.held)
-                                                                      : -std::numeric_limits<double>::infinity();
-        if constexpr (diverges) {
-            one.divergence = history_[place_of(one.where)].next(read, one.raw, policies_.selector.divergence_steps);
         }
         one.score = policies_.score(std::as_const(one));
         if (is_nan(one.score.value)) {

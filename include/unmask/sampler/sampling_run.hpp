@@ -86,13 +86,7 @@ private:
             for (const sequence_type& one : active) {
                 asked_.push_back({one.block(), one.first, one.last, one.calls});
             }
-            call_(pages_, page_.sequences(), candidates_, asked_, policies_.cache);
-            rows_.draw(call_, candidates_, std::span<const sequence_type>(active),
-                       [this](candidate& one, const sequence_type& sequence) {
-                           if (!decided_first) {
-                               give_random_numbers(one, sequence);
-                           }
-                       });
+            call_model(active);
             for (sequence_type& one : active) {
                 change_canvas(one);
             }
@@ -102,6 +96,20 @@ private:
                 statistics_.stopped_early = !go_on;
             }
         }
+    }
+
+    // Calls the model for all candidates, and draws their tokens.
+    void call_model(std::span<const sequence_type> active) {
+        const auto prepare = [this](candidate& one, const sequence_type& sequence) {
+            if (!decided_first) {
+                give_random_numbers(one, sequence);
+            }
+        };
+        call_(pages_, page_.sequences(), candidates_, asked_, policies_.cache,
+              [&](auto& stream, std::span<const std::size_t> places) {
+                  rows_.expect(stream, places, std::span(candidates_), active, prepare);
+              });
+        rows_.draw(call_, std::span(candidates_), active, prepare);
     }
 
     std::vector<sequence_type> start() {

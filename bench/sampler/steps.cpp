@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include <unmask/sampler/sampler.hpp>
+
+#include "../support/buffers.hpp"
+#include "cases.hpp"
+
+// Whole steps of the sampler, with a model that does no more than copy logits.
+
+namespace bench {
+namespace {
+
+constexpr unmask::index_t masked = 4096;
+constexpr unmask::index_t a_step = 8; // positions that it commits
+constexpr unmask::index_t steps = 16;
+constexpr unmask::vocabulary tokens{.size = 32, .mask = 32, .end = {}};
+
+struct free_model {
+    std::vector<float> rows = numbers<float>(masked * tokens.size, 1);
+
+    unmask::vocabulary vocabulary() const { return tokens; }
+    void denoise(const unmask::canvas&, std::span<const unmask::row>, unmask::tensor_view<float, 2> logits) const {
+        std::copy_n(rows.data(), logits.extents[0] * logits.extents[1], logits.data);
+    }
+};
+
+// Ends a run after some steps: later ones would have fewer rows.
+struct stop_early {
+    static constexpr auto kind = unmask::policy_kind::stop;
+
+    std::optional<unmask::index_t> operator()(const unmask::canvas& page, unmask::index_t sequence) const {
+        const bool enough = page.masked(sequence) <= masked - steps * a_step;
+        return enough ? std::optional(page.length(sequence)) : std::nullopt;
+    }
+};
+
+template <class... Observer>
+void run(benchmark::State& state, const options& options, const Observer&... observer) {
+    const free_model model;
+    const unmask::cpu_executor exec{options.threads};
+    const unmask::sampler sampler{unmask::steps{masked / a_step}, stop_early{}};
+    unmask::canvas empty(tokens);
+    empty.add({}, masked);
+    unmask::index_t rows = 0;
+    for (auto _ : state) {
+        unmask::canvas page = empty;
+        rows += sampler(exec, model, page, 1, observer...).rows;
+    }
+    using benchmark::Counter;
+    state.counters["seconds_a_row"] =
+        Counter(static_cast<double>(rows), Counter::kIsRate | Counter::kInvert);
+}
+
+template <class... Observer>
+void add(const options& options, const char* name, const Observer&... observer) {
+    const std::string threads = "/threads:" + std::to_string(options.threads);
+    benchmark::RegisterBenchmark(("step/masked:4096/vocabulary:32/" + std::string(name) + threads).c_str(),
+                                 [=](benchmark::State& state) { run(state, options, observer...); })
+        ->UseRealTime()
+        ->Unit(benchmark::kMicrosecond);
+}
+
+} // namespace
+
+void add_steps(const options& options) {
+    add(options, "no_observer_parameter");
+    add(options, "no_observer", unmask::no_observer{});
+    add(options, "observer_that_ignores", [](const unmask::sampler_step&) {});
+}
+
+} // namespace bench

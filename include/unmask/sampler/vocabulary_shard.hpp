@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+
+#include <unmask/config.hpp>
+#include <unmask/sampler/draw.hpp>
+#include <unmask/sampler/logits_stream.hpp>
+#include <unmask/sampler/row_draw.hpp>
+#include <unmask/sampler/row_reduction.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// What one shard of the vocabulary knows of a row: enough to merge shards that lie in different memories, about 100 bytes
+/// each instead of the logits. The draw is greedy or a categorical without filters; another throws invalid_argument.
+///
+/// The merged draw is exactly as probable as from the whole row, but not the same token from the same numbers. Statistics
+/// are those of the whole row up to rounding in double.
+class vocabulary_shard {
+public:
+    /// Reads the logits of tokens from `first_token` on, in which the mask token's is −∞; `uniform` is in (0, 1). Work: one
+    /// pass over them.
+    template <detail::streaming_draw Draw>
+    vocabulary_shard(const Draw& draw, std::span<const float> logits, token_t first_token, double uniform)
+        : how_(detail::row_draw_of("vocabulary_shard", draw)) {
+        detail::row_reduction row;
+        row.choice.uniform = uniform;
+        how_.read(row, logits, 0, detail::no_token);
+        bad_ = row.bad;
+        part_ = row.part;
+        if (!bad_ && part_.best >= 0) {
+            const auto chosen = logits.subspan(row.choice.first);
+            token_ = how_.finish(row, chosen.first(std::min(chosen.size(), detail::chunk_size))).draw.token;
+            logit_ = logits[static_cast<std::size_t>(token_)];
+            token_ += first_token;
+            part_.best += first_token;
+        }
+    }
+
+    /// This shard and one of higher tokens, by the same draw, as one. `uniform` is another number in (0, 1), independent of
+    /// those that the shards were read with.
+    [[nodiscard]] vocabulary_shard merged(const vocabulary_shard& higher, double uniform) const {
+        vocabulary_shard both = part_.best < 0 ? higher : *this;
+        both.bad_ = bad_ || higher.bad_;
+        if (part_.best < 0 || higher.part_.best < 0) {
+            return both;
+        }
+        const bool tempered = how_.reading == detail::row_reading::tempered_draw;
+        const auto ratio = detail::part_ratio::of<true>(part_.highest, higher.part_.highest, how_.rule.scale);
+        both.part_ = detail::join<true>(part_, higher.part_, ratio);
+        both.token_ = both.part_.best;
+        both.logit_ = both.part_.highest;
+        if (how_.reading != detail::row_reading::statistics) {
+            const double factor = tempered ? ratio.shaped : ratio.raw;
+            const double mine = how_.sums_of(part_).total() * (ratio.earlier_is_higher ? 1 : factor);
+            const double other = how_.sums_of(higher.part_).total() * (ratio.earlier_is_higher ? factor : 1);
+            const vocabulary_shard& from = uniform * (mine + other) < other ? higher : *this;
+            both.token_ = from.token_;
+            both.logit_ = from.logit_;
+        }
+        return both;
+    }
+
+    /// The statistics of the row at temperature 1; `best` is −1 if a logit is NaN or +∞ or all are −∞.
+    [[nodiscard]] row_statistics statistics() const { return detail::raw_statistics({part_, {}, bad_}); }
+
+    /// The token, if there are statistics.
+    [[nodiscard]] drawn draw() const {
+        const row_statistics shaped = how_.shaped_statistics(statistics(), part_);
+        const double distance = static_cast<double>(logit_) - static_cast<double>(part_.highest);
+        return {token_, distance * how_.rule.scale - shaped.log_sum, shaped};
+    }
+
+private:
+    detail::row_draw how_;
+    detail::row_part part_;
+    bool bad_ = false;
+    token_t token_ = -1;
+    float logit_ = detail::minus_infinity;
+};
+
+UNMASK_NAMESPACE_END
