@@ -90,9 +90,10 @@ public:
     /// called while another thread writes.
     template <detail::streaming_draw Draw>
     void expect(index_t row, const Draw& draw, double uniform, token_t held = -1) {
+        const detail::row_draw how = detail::row_draw_of("logits_stream.expect", draw);
         row_state& state = rows_[static_cast<std::size_t>(row)];
         state = {};
-        state.how = detail::row_draw_of("logits_stream.expect", draw);
+        state.how = how;
         state.reduction.choice.uniform = uniform;
         state.held = held;
         if (state.how.reading != detail::row_reading::statistics) {

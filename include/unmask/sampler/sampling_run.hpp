@@ -6,7 +6,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -16,8 +15,8 @@
 #include <unmask/sampler/active_sequence.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/canvas_changes.hpp>
 #include <unmask/sampler/corruption.hpp>
-#include <unmask/sampler/corruption_uniform.hpp>
 #include <unmask/sampler/model_call.hpp>
 #include <unmask/sampler/observer.hpp>
 #include <unmask/sampler/policy_set.hpp>
@@ -37,7 +36,7 @@ class sampling_run {
 public:
     sampling_run(const Executor& exec, Model& model, canvas& page, std::uint64_t seed, const Policies& policies,
                  Observer& observer)
-        : page_(page), seed_(seed), policies_(policies), observer_(observer), model_(model), pages_(page),
+        : page_(page), seed_(seed), policies_(policies), observer_(observer), changes_(page, statistics_),
           call_(model, statistics_), rows_(exec, page, policies) {}
 
     statistics operator()() {
@@ -105,7 +104,7 @@ private:
                 give_random_numbers(one, sequence);
             }
         };
-        call_(pages_, page_.sequences(), candidates_, asked_, policies_.cache,
+        call_(changes_.pages(), page_.sequences(), candidates_, asked_, policies_.cache,
               [&](auto& stream, std::span<const std::size_t> places) {
                   rows_.expect(stream, places, std::span(candidates_), active, prepare);
               });
@@ -122,27 +121,15 @@ private:
             if constexpr (block_denoiser<Model>) {
                 one.kept = one.plan.begin();
                 call_.keep({sequence, 0, one.kept}, page_.sequences(), [&](Model& model, const position_range& range) {
-                    model.prefill(pages_.read(), range);
+                    model.prefill(changes_.pages().read(), range);
                     ++statistics_.nfe.prefill;
                 });
             }
             if constexpr (is_uniform<corruption_type>()) {
-                add_noise(sequence);
+                changes_.add_noise(sequence, seed_);
             }
         }
         return active;
-    }
-
-    // Masked positions begin with random tokens.
-    void add_noise(index_t sequence) {
-        for (index_t i = 0; i < page_.length(sequence); ++i) {
-            if (page_.state(sequence, i) == position_state::masked) {
-                const auto words = random_words(seed_, page_.id(sequence), i, first_noise);
-                const token_t token = uniform_token(page_.vocabulary(), words[0], words[1]);
-                pages_.write(sequence, [&](canvas& page, index_t at) { page.renoise(at, i, token); });
-                report({{sequence, i}, token, {}, 0, change::renoise});
-            }
-        }
     }
 
     // Appends the candidates of a sequence's next step that has any; false if all is filled.
@@ -185,7 +172,7 @@ private:
         for (; one.kept < one.plan.begin(); one.kept += policies_.blocks.size) {
             call_.keep({one.sequence(), one.kept, one.kept + policies_.blocks.size}, page_.sequences(),
                        [&](Model& model, const position_range& range) {
-                           model.commit(pages_.read(), range);
+                           model.commit(changes_.pages().read(), range);
                            ++statistics_.nfe.commit;
                        });
         }
@@ -274,7 +261,7 @@ private:
         remask(one);
         for (const candidate& position : mine) {
             changed = changed || position.change != change::none;
-            apply(position);
+            changes_.apply(position);
         }
         statistics_.wasted += changed ? 0 : 1;
         one.plan.advance();
@@ -319,69 +306,22 @@ private:
         }
     }
 
-    void apply(const candidate& position) {
-        const index_t sequence = position.where.sequence;
-        const index_t place = position.where.position;
-        const token_t token = position.token;
-        switch (position.change) {
-        case change::commit:
-            pages_.write(sequence, [&](canvas& page, index_t at) { page.commit(at, place, token); });
-            ++statistics_.committed;
-            break;
-        case change::remask:
-            pages_.write(sequence, [&](canvas& page, index_t at) { page.remask(at, place); });
-            ++statistics_.remasked;
-            break;
-        case change::renoise:
-            pages_.write(sequence, [&](canvas& page, index_t at) { page.renoise(at, place, token); });
-            break;
-        case change::edit:
-            pages_.write(sequence, [&](canvas& page, index_t at) { page.edit(at, place, token); });
-            ++statistics_.edited;
-            break;
-        default:
-            return;
-        }
-        report({position.where, page_.token(sequence, place), position.score,
-                position.change == change::remask ? 0.0 : position.raw_log_probability, position.change});
-    }
-
     void remask(sequence_type& one) {
         for (const row& where : one.to_remask) {
-            pages_.write(where.sequence, [&](canvas& page, index_t at) { page.remask(at, where.position); });
-            ++statistics_.remasked;
-            report({where, page_.vocabulary().mask, {}, 0, change::remask});
+            changes_.remask(where);
         }
         one.to_remask.clear();
     }
 
-    void report([[maybe_unused]] const commitment& what) {
-        if constexpr (observed) {
-            commitments_.push_back(what);
-        }
-    }
-
-    template <class T>
-    static void sort_by_position(std::span<T> all) {
-        const auto before = [](const T& a, const T& b) {
-            return a.where.sequence != b.where.sequence ? a.where.sequence < b.where.sequence
-                                                        : a.where.position < b.where.position;
-        };
-        if (!std::is_sorted(all.begin(), all.end(), before)) {
-            std::stable_sort(all.begin(), all.end(), before);
-        }
-    }
-
     bool observe() {
-        sort_by_position(std::span(commitments_));
-        const sampler_step step{statistics_.calls - 1, page_, commitments_, page_.masked()};
+        const sampler_step step{statistics_.calls - 1, page_, changes_.reported(), page_.masked()};
         bool go_on = true;
         if constexpr (std::is_void_v<decltype(observer_(step))>) {
             observer_(step);
         } else {
             go_on = static_cast<bool>(observer_(step));
         }
-        commitments_.clear();
+        changes_.forget();
         return go_on;
     }
 
@@ -409,35 +349,22 @@ private:
     bool stop(index_t sequence) {
         const auto keep = policies_.stop(std::as_const(page_), sequence);
         if (keep && page_.vocabulary().end) {
-            const token_t end = *page_.vocabulary().end;
-            for (index_t i = *keep; observed && i < page_.length(sequence); ++i) {
-                const position_state state = page_.state(sequence, i);
-                if (state == position_state::masked ||
-                    (state == position_state::committed && page_.token(sequence, i) != end)) {
-                    report({{sequence, i}, end, {}, 0, change::fill});
-                }
-            }
-            statistics_.filled += page_.masked(sequence);
-            pages_.write(sequence, [&](canvas& page, index_t at) { page.end_text(at, *keep); });
+            changes_.end_text(sequence, *keep);
         }
         return keep.has_value();
     }
-
-    static constexpr std::uint32_t first_noise = std::numeric_limits<std::uint32_t>::max(); // a visit of its own
 
     canvas& page_;
     std::uint64_t seed_;
     const Policies& policies_;
     Observer& observer_;
-    Model& model_;
     statistics statistics_;
-    model_canvas<Policies::guided> pages_;
+    canvas_changes<Policies::guided, observed> changes_;
     model_call<Model, typename Policies::cache_type, verifies<corruption_type>(), Policies::guided> call_;
     row_work<Executor, Policies> rows_;
     std::vector<candidate> candidates_;
     std::vector<candidate> positions_; // of one sequence, before it is known which are candidates
     std::vector<asked_sequence> asked_;
-    std::vector<commitment> commitments_;
 };
 
 } // namespace detail

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include <unmask/config.hpp>
+#include <unmask/sampler/canvas.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail {
+
+// The canvas as the model reads it: the one that is sampled or, for guidance, that one followed by a twin of every
+// sequence in which the prompt is masked.
+template <bool Twins>
+class model_canvas {
+public:
+    explicit model_canvas(canvas& page) : page_(page) {
+        if constexpr (Twins) {
+            both_.emplace(page);
+            for (index_t sequence = 0; sequence < page.sequences(); ++sequence) {
+                add_twin(sequence);
+            }
+        }
+    }
+
+    // Does the same to a sequence and its copies.
+    template <class Write>
+    void write(index_t sequence, const Write& write) {
+        write(page_, sequence);
+        if constexpr (Twins) {
+            write(*both_, sequence);
+            write(*both_, sequence + page_.sequences());
+        }
+    }
+
+    [[nodiscard]] const canvas& read() const {
+        if constexpr (Twins) {
+            return *both_;
+        } else {
+            return page_;
+        }
+    }
+
+private:
+    void add_twin(index_t sequence) {
+        const auto states = page_.states(sequence);
+        std::vector<token_t> tokens(states.size(), blank);
+        for (std::size_t i = 0; i < states.size(); ++i) {
+            tokens[i] = states[i] == position_state::prompt ? page_.vocabulary().mask : blank;
+        }
+        const index_t twin = both_->add_infill(tokens);
+        for (std::size_t i = 0; i < states.size(); ++i) {
+            if (states[i] == position_state::committed) {
+                both_->commit(twin, static_cast<index_t>(i), page_.tokens(sequence)[i]);
+            }
+        }
+    }
+
+    canvas& page_;
+    std::optional<canvas> both_;
+};
+
+} // namespace detail
+UNMASK_NAMESPACE_END
