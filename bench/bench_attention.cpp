@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include <charconv>
-#include <cstdio>
-#include <string_view>
-
-#include <benchmark/benchmark.h>
-
 #include "attention/cases.hpp"
+#include "support/program.hpp"
 
 // Attention on the CPU. Every case is named direction/type/mask/sink/sizes; --benchmark_filter picks by that name.
 //
@@ -20,60 +15,13 @@
 // --threads=N (2 if not given) is for the cases that don't compare threads. --dump=FOLDER writes into a folder what the
 // last case read and wrote.
 
-namespace {
-
-#if defined(NDEBUG)
-constexpr bool optimised = true;
-#else
-constexpr bool optimised = false;
-#endif
-
-bool parse(std::string_view argument, bench::options& options) {
-    constexpr std::string_view threads = "--threads=";
-    constexpr std::string_view dump = "--dump=";
-    if (argument.starts_with(dump)) {
-        options.dump = argument.substr(dump.size());
-        return true;
-    }
-    const char* end = argument.data() + argument.size();
-    return argument.starts_with(threads) &&
-           std::from_chars(argument.data() + threads.size(), end, options.threads).ptr == end && options.threads > 0;
-}
-
-const char* instruction_set() {
-#if defined(__AVX512F__)
-    return "avx512";
-#elif defined(__AVX2__) && defined(__FMA__)
-    return "avx2";
-#else
-    return "x86-64";
-#endif
-}
-
-} // namespace
-
 int main(int argc, char** argv) {
-    if (!optimised) {
-        std::fputs("bench_attention: this is not a Release build, its numbers would mean nothing\n", stderr);
-        return 1;
-    }
-    benchmark::Initialize(&argc, argv);
-    bench::options options;
-    for (int i = 1; i < argc; ++i) {
-        if (!parse(argv[i], options)) {
-            std::fprintf(stderr, "bench_attention: cannot read %s\n", argv[i]);
-            return 1;
-        }
-    }
-    bench::add_forward_bidirectional(options);
-    bench::add_forward_masks(options);
-    bench::add_forward_sinks(options);
-    bench::add_forward_16_bit(options);
-    bench::add_backward(options);
-    bench::add_received(options);
-
-    benchmark::AddCustomContext("compiler", __VERSION__);
-    benchmark::AddCustomContext("instruction_set", instruction_set());
-    benchmark::RunSpecifiedBenchmarks();
-    return 0;
+    return bench::run_program(argc, argv, "bench_attention", [](const bench::options& options) {
+        bench::add_forward_bidirectional(options);
+        bench::add_forward_masks(options);
+        bench::add_forward_sinks(options);
+        bench::add_forward_16_bit(options);
+        bench::add_backward(options);
+        bench::add_received(options);
+    });
 }

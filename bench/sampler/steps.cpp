@@ -54,8 +54,7 @@ void run(benchmark::State& state, const options& options, const Observer&... obs
         rows += sampler(exec, model, page, 1, observer...).rows;
     }
     using benchmark::Counter;
-    state.counters["seconds_a_row"] =
-        Counter(static_cast<double>(rows), Counter::kIsRate | Counter::kInvert);
+    state.counters["seconds_a_row"] = Counter(static_cast<double>(rows), Counter::kIsRate | Counter::kInvert);
 }
 
 template <class... Observer>
