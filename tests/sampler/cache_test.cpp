@@ -53,7 +53,7 @@ struct caching_blocks {
         for (std::size_t i = 0; i < rows.size(); ++i) {
             const auto [sequence, position] = rows[i];
             const auto& own = kept[static_cast<std::size_t>(sequence)];
-            REQUIRE(position >= std::ssize(own));                // not in what is kept,
+            REQUIRE(position >= std::ssize(own));              // not in what is kept,
             REQUIRE(position < std::ssize(own) + logits.size); // but in the block behind it
             auto all = to_vector(page.tokens(sequence));
             std::copy(own.begin(), own.end(), all.begin());
@@ -118,9 +118,8 @@ TEST_CASE("a block_denoiser brings its blocks with it; others are an error") {
 
     canvas untouched = some_page();
     const canvas before = untouched;
-    CHECK_THROWS_WITH_AS(
-        (sampler{block_length{8, block_origin::sequence}}(cpu_executor{1}, model, untouched, 1)),
-        "sampler: block_length.size is 8, expected the model's, 4", invalid_argument);
+    CHECK_THROWS_WITH_AS((sampler{block_length{8, block_origin::sequence}}(cpu_executor{1}, model, untouched, 1)),
+                         "sampler: block_length.size is 8, expected the model's, 4", invalid_argument);
     CHECK_THROWS_WITH_AS((sampler{block_length{4}}(cpu_executor{1}, model, untouched, 1)),
                          "sampler: block_length.origin is generation, expected sequence, where the model's blocks are "
                          "counted from",

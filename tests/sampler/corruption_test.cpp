@@ -230,7 +230,8 @@ TEST_CASE("diffusion_gemma: accept by entropy, renoise the rest, stop when settl
         }
         early += calls < steps ? 1 : 0;
         function_model<calm_or_random_logits, false, true> model{tokens, logits, false, 0, 0};
-        const auto [text, result] = run(presets::diffusion_gemma({.steps = steps, .entropy_bound = bound}), model, seed);
+        const auto [text, result] =
+            run(presets::diffusion_gemma({.steps = steps, .entropy_bound = bound}), model, seed);
         REQUIRE(text == best);
         REQUIRE(result.calls == static_cast<index_t>(calls));
     }
@@ -331,7 +332,8 @@ TEST_CASE("wino: wide in, narrow out, as published") {
                 }
                 std::sort(in.begin(), in.end());
                 std::sort(out.begin(), out.end());
-                const auto most = static_cast<std::size_t>(std::max(5, std::min(20, static_cast<int>(0.7 * static_cast<double>(in.size())))));
+                const auto most = static_cast<std::size_t>(
+                    std::max(5, std::min(20, static_cast<int>(0.7 * static_cast<double>(in.size())))));
                 std::size_t taken = 0;
                 for (const auto& [p, l] : in) {
                     const bool take = taken == 0 || (taken < most && -p >= 0.6);

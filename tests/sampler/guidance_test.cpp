@@ -38,8 +38,8 @@ struct self_guiding {
             for (token_t token = 0; token < tokens.size; ++token) {
                 const double c = logits(page.tokens(sequence), position, token);
                 const double u = logits(without, position, token);
-                out(i, token) = c < -1e30 || u < -1e30 ? static_cast<float>(c)
-                                                       : static_cast<float>(u + (scale + 1) * (c - u));
+                out(i, token) =
+                    c < -1e30 || u < -1e30 ? static_cast<float>(c) : static_cast<float>(u + (scale + 1) * (c - u));
             }
         }
     }

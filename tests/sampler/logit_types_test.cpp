@@ -61,8 +61,8 @@ struct streaming_model {
                 }
                 tile.clear();
                 for (index_t token = begin; token < std::min<index_t>(begin + 1024, tokens.size); ++token) {
-                    tile.push_back(coarse(logits, page.tokens(rows[i].sequence), rows[i].position,
-                                          static_cast<token_t>(token)));
+                    tile.push_back(
+                        coarse(logits, page.tokens(rows[i].sequence), rows[i].position, static_cast<token_t>(token)));
                 }
                 stream.write(static_cast<index_t>(i), begin, tile);
             }

@@ -45,10 +45,11 @@ struct function_model {
             const auto [sequence, position] = asked[i];
             if (!Shifts) {
                 const position_state state = page.state(sequence, position);
-                const bool may_be_asked = state == position_state::masked ||
-                                          (may_ask_committed && state == position_state::committed);
+                const bool may_be_asked =
+                    state == position_state::masked || (may_ask_committed && state == position_state::committed);
                 REQUIRE(may_be_asked);
-                REQUIRE((state == position_state::masked && !Uniform) == (page.token(sequence, position) == tokens.mask));
+                REQUIRE((state == position_state::masked && !Uniform) ==
+                        (page.token(sequence, position) == tokens.mask));
                 const bool in_order = i == 0 || asked[i - 1].sequence < sequence ||
                                       (asked[i - 1].sequence == sequence && asked[i - 1].position < position);
                 REQUIRE(in_order);

@@ -15,14 +15,14 @@ namespace {
 
 enum class mood {
     random,
-    wants_the_mask,     // its most likely token is always the mask
-    indifferent,        // all logits equal
-    single_minded,      // −∞ for all tokens but one
-    sure,               // probabilities that round to 1
-    not_a_number,       // the rest spoils one row with an even position
+    wants_the_mask, // its most likely token is always the mask
+    indifferent,    // all logits equal
+    single_minded,  // −∞ for all tokens but one
+    sure,           // probabilities that round to 1
+    not_a_number,   // the rest spoils one row with an even position
     infinite,
     nothing_allowed,
-    forgetful,          // leaves a row out
+    forgetful, // leaves a row out
 };
 constexpr int moods = 9;
 

@@ -23,13 +23,13 @@ UNMASK_NAMESPACE_BEGIN
 
 /// How far an approximate cache leads away from the model itself.
 struct cache_drift {
-    index_t rows = 0;               ///< distributions that were compared: all that the run with the cache asked for
-    index_t other_best = 0;         ///< of these, with another most likely token
-    double mean_divergence = 0;     ///< of KL(without the cache ‖ with it), in nats
+    index_t rows = 0;           ///< distributions that were compared: all that the run with the cache asked for
+    index_t other_best = 0;     ///< of these, with another most likely token
+    double mean_divergence = 0; ///< of KL(without the cache ‖ with it), in nats
     double largest_divergence = 0;
-    index_t tokens = 0;             ///< positions that were filled
-    index_t other_tokens = 0;       ///< of these, with another token than in a run without the cache
-    statistics with_cache{};        ///< without the cost of comparing
+    index_t tokens = 0;       ///< positions that were filled
+    index_t other_tokens = 0; ///< of these, with another token than in a run without the cache
+    statistics with_cache{};  ///< without the cost of comparing
     statistics without_cache{};
 
     /// Share of the tokens that the cache changed.

@@ -99,7 +99,8 @@ struct entropy_renoise {
             throw invalid_argument("sampler", "entropy_renoise.bound", std::to_string(bound), "at least 0");
         }
         if (stable_calls < 0) {
-            throw invalid_argument("sampler", "entropy_renoise.stable_calls", std::to_string(stable_calls), "at least 0");
+            throw invalid_argument("sampler", "entropy_renoise.stable_calls", std::to_string(stable_calls),
+                                   "at least 0");
         }
         if (!(entropy >= 0)) {
             throw invalid_argument("sampler", "entropy_renoise.entropy", std::to_string(entropy), "at least 0");
@@ -125,9 +126,8 @@ struct entropy_renoise {
             }
             return;
         }
-        std::stable_sort(surest.begin(), surest.end(), [](const candidate* a, const candidate* b) {
-            return a->shaped.entropy < b->shaped.entropy;
-        });
+        std::stable_sort(surest.begin(), surest.end(),
+                         [](const candidate* a, const candidate* b) { return a->shaped.entropy < b->shaped.entropy; });
         double before = 0; // entropies in rising order: the sum without the largest
         bool accepted = true;
         for (candidate* position : surest) {

@@ -61,8 +61,7 @@ struct wino {
         const auto share = static_cast<index_t>(0.7 * static_cast<double>(step.now.masked));
         const auto most = static_cast<std::size_t>(std::clamp<index_t>(share, 5, 20));
         std::size_t count = 0;
-        while (count < std::min(most, in.size()) &&
-               (count == 0 || in[count]->raw_log_probability >= std::log(wide))) {
+        while (count < std::min(most, in.size()) && (count == 0 || in[count]->raw_log_probability >= std::log(wide))) {
             in[count++]->change = change::commit;
         }
         for (std::size_t i = 0; i + 1 < count && i < out.size(); ++i) {

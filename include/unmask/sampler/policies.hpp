@@ -16,16 +16,16 @@ UNMASK_NAMESPACE_BEGIN
 /// stop_policy, logits_policy, guidance_policy, corruption_policy. It may have a `void check() const` that throws invalid_argument if its parameters are wrong; the sampler
 /// calls it when it is made.
 enum class policy_kind {
-    schedule, ///< how many steps, and how many positions each commits
-    blocks,   ///< the parts of a sequence that are done one after the other
-    score,    ///< which position is surest
-    selector, ///< which positions a step commits
-    draw,     ///< which token a position gets
-    stop,     ///< when a sequence is done before all of it is filled
-    logits,   ///< what is done to logits before anything reads them
-    guidance, ///< how logits with and without the prompt are combined
+    schedule,   ///< how many steps, and how many positions each commits
+    blocks,     ///< the parts of a sequence that are done one after the other
+    score,      ///< which position is surest
+    selector,   ///< which positions a step commits
+    draw,       ///< which token a position gets
+    stop,       ///< when a sequence is done before all of it is filled
+    logits,     ///< what is done to logits before anything reads them
+    guidance,   ///< how logits with and without the prompt are combined
     corruption, ///< what an open position holds, and how positions may become open again
-    cache,    ///< what a model may keep from one call to the next
+    cache,      ///< what a model may keep from one call to the next
 };
 
 /// A sampling policy of some kind.

@@ -114,9 +114,10 @@ constexpr auto dinfer_hierarchy(const dinfer_options& options = {}) {
 }
 
 struct block_options {
-    index_t steps = 32;        ///< of each block
-    index_t block_length = 32; ///< positions, counted from the beginning of the sequence; a block_denoiser knows its own
-    double threshold = 0.95;   ///< a probability
+    index_t steps = 32; ///< of each block
+    index_t block_length =
+        32;                  ///< positions, counted from the beginning of the sequence; a block_denoiser knows its own
+    double threshold = 0.95; ///< a probability
     double temperature = 0;
     index_t top_k = 0;
     double top_p = 1;
@@ -149,8 +150,8 @@ constexpr auto sdar(const block_options& options = {.steps = 4, .block_length = 
 struct klass_options {
     index_t steps = 256;
     index_t block_length = 64;
-    double confidence = 0.9;     ///< a probability
-    double divergence = 0.01;    ///< nats
+    double confidence = 0.9;  ///< a probability
+    double divergence = 0.01; ///< nats
     index_t divergence_steps = 2;
     double temperature = 0;
 };
@@ -242,8 +243,7 @@ struct diffusion_gemma_options {
 
 /// DiffusionGemma's loop for one canvas. Self-conditioning is the model's own affair.
 constexpr auto diffusion_gemma(const diffusion_gemma_options& options = {}) {
-    return sampler{steps{options.steps},
-                   entropy_renoise{options.entropy_bound, options.stable_calls, options.entropy},
+    return sampler{steps{options.steps}, entropy_renoise{options.entropy_bound, options.stable_calls, options.entropy},
                    annealed_categorical{options.hottest, options.coldest}};
 }
 

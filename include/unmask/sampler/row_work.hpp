@@ -212,7 +212,11 @@ private:
         one.raw_log_probability = drawn;
         one.held_log_probability = held;
         if (!page_.vocabulary().holds(one.token)) { // a user's draw
-            note(scratch, {i, one.where, {}, "the drawn token", "one of [0, size) other than the mask",
+            note(scratch, {i,
+                           one.where,
+                           {},
+                           "the drawn token",
+                           "one of [0, size) other than the mask",
                            std::to_string(one.token)});
             return;
         }
@@ -251,8 +255,8 @@ private:
     const canvas& page_;
     const Policies& policies_;
     std::vector<worker_scratch> scratch_;
-    std::vector<memory_type> memory_;     // of the logits policy, by position of the whole canvas
-    std::vector<row_history> history_;    // the same, for selectors that look at the divergence
+    std::vector<memory_type> memory_;  // of the logits policy, by position of the whole canvas
+    std::vector<row_history> history_; // the same, for selectors that look at the divergence
 };
 
 } // namespace detail

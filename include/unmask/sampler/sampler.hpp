@@ -57,15 +57,17 @@ class sampler {
 public:
     constexpr explicit sampler(Policies... policies)
         : given_(policies...), policies_{detail::pick<policy_kind::schedule>(steps{}, policies...),
-                    detail::pick<policy_kind::blocks>(block_length{}, policies...),
-                    detail::pick<policy_kind::score>(confidence{}, policies...),
-                    detail::pick<policy_kind::selector>(top_k{}, policies...),
-                    detail::pick<policy_kind::draw>(greedy{}, policies...),
-                    detail::pick<policy_kind::stop>(stop_at_end{}, policies...),
-                    detail::pick<policy_kind::logits>(detail::no_policy<policy_kind::logits>{}, policies...),
-                    detail::pick<policy_kind::guidance>(detail::no_policy<policy_kind::guidance>{}, policies...),
-                    detail::pick<policy_kind::corruption>(absorbing{}, policies...),
-                    detail::pick<policy_kind::cache>(no_cache{}, policies...)} {
+                                         detail::pick<policy_kind::blocks>(block_length{}, policies...),
+                                         detail::pick<policy_kind::score>(confidence{}, policies...),
+                                         detail::pick<policy_kind::selector>(top_k{}, policies...),
+                                         detail::pick<policy_kind::draw>(greedy{}, policies...),
+                                         detail::pick<policy_kind::stop>(stop_at_end{}, policies...),
+                                         detail::pick<policy_kind::logits>(detail::no_policy<policy_kind::logits>{},
+                                                                           policies...),
+                                         detail::pick<policy_kind::guidance>(detail::no_policy<policy_kind::guidance>{},
+                                                                             policies...),
+                                         detail::pick<policy_kind::corruption>(absorbing{}, policies...),
+                                         detail::pick<policy_kind::cache>(no_cache{}, policies...)} {
         (detail::check_policy(policies), ...);
     }
 
@@ -129,12 +131,13 @@ public:
 private:
     template <policy_kind Kind, class Default>
     using picked = detail::picked<Kind, Default, Policies...>;
-    using policy_set = detail::policy_set<
-        picked<policy_kind::schedule, steps>, picked<policy_kind::blocks, block_length>,
-        picked<policy_kind::score, confidence>, picked<policy_kind::selector, top_k>, picked<policy_kind::draw, greedy>,
-        picked<policy_kind::stop, stop_at_end>, picked<policy_kind::logits, detail::no_policy<policy_kind::logits>>,
-        picked<policy_kind::guidance, detail::no_policy<policy_kind::guidance>>,
-        picked<policy_kind::corruption, absorbing>, picked<policy_kind::cache, no_cache>>;
+    using policy_set =
+        detail::policy_set<picked<policy_kind::schedule, steps>, picked<policy_kind::blocks, block_length>,
+                           picked<policy_kind::score, confidence>, picked<policy_kind::selector, top_k>,
+                           picked<policy_kind::draw, greedy>, picked<policy_kind::stop, stop_at_end>,
+                           picked<policy_kind::logits, detail::no_policy<policy_kind::logits>>,
+                           picked<policy_kind::guidance, detail::no_policy<policy_kind::guidance>>,
+                           picked<policy_kind::corruption, absorbing>, picked<policy_kind::cache, no_cache>>;
     using corruption_type = typename policy_set::corruption_type;
 
     static_assert(schedule_policy<decltype(policy_set::schedule)>,

@@ -298,7 +298,8 @@ private:
         if (masked - commits > left) {
             candidate* best = nullptr;
             for (candidate& position : mine) {
-                if (position.state == position_state::masked && (best == nullptr || committed_first{}(position, *best))) {
+                if (position.state == position_state::masked &&
+                    (best == nullptr || committed_first{}(position, *best))) {
                     best = &position;
                 }
             }

@@ -17,8 +17,7 @@ class sequence_plan {
 public:
     // `count` steps are shared by the blocks that have something masked, or each of them has so many.
     sequence_plan(const canvas& page, index_t sequence, const block_length& blocks, index_t count, bool per_block)
-        : sequence_(sequence), length_(page.length(sequence)), size_(blocks.size), count_(count),
-          per_block_(per_block),
+        : sequence_(sequence), length_(page.length(sequence)), size_(blocks.size), count_(count), per_block_(per_block),
           begin_(first_block(page, sequence, blocks)), end_(begin_) {
         for (index_t begin = begin_; begin < length_; begin = block_end(begin)) {
             blocks_ += masked_in(page, begin, block_end(begin)) > 0 ? 1 : 0;
@@ -48,8 +47,7 @@ public:
             end_ = block_end(begin_);
             const index_t masked = masked_in(page, begin_, end_);
             if (masked > 0) {
-                const index_t share =
-                    per_block_ ? count_ : count_ / blocks_ + (block_ < count_ % blocks_ ? 1 : 0);
+                const index_t share = per_block_ ? count_ : count_ / blocks_ + (block_ < count_ % blocks_ ? 1 : 0);
                 now_ = {.step = 0, .steps = std::max<index_t>(share, 1), .total = masked, .masked = masked};
                 ++block_;
             }
