@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Measures attention on this machine: builds bench_attention, runs the cases of targets.py and prints what was reached.
+"""Measures attention or the sampler on this machine: builds bench_attention, runs the cases of targets.py and prints what was reached.
 Writes bench/results/<date>-<processor>-attention.json, and the plot of speed against length beside it.
 
 Cases that are compared run in one process, in random order, repetition by repetition, so that a machine that slows down
 slows all of them. Nothing else should run meanwhile. Takes about ten minutes on two cores.
 
 With --cuda it is bench_attention_cuda, cuda_targets.py and the GPU, without a plot. See cuda_peers.py for a machine
-without Google Benchmark.
+without Google Benchmark. With --sampler it is bench_sampler, bench_decoding (which needs what the language model needs)
+and sampler_targets.py.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from typing import Any
 
 import cuda_targets
 import plot
+import sampler_targets
 from support.programs import ROOT, Samples, build, case, run
 from support.report import about, print_table, save, summary
 from targets import HEAD_DIMS, PLOT_LENGTHS, PLOT_MASKS, TARGETS
@@ -47,8 +49,16 @@ def main() -> None:
     arguments.add_argument("--repetitions", type=int, default=7)
     arguments.add_argument("--min-time", type=float, default=0.1, metavar="SECONDS", help="of a repetition of a case")
     arguments.add_argument("--cuda", action="store_true", help="measure the GPU")
+    arguments.add_argument("--sampler", action="store_true", help="measure the sampler")
     given = arguments.parse_args()
-    targets, programs = (cuda_targets.TARGETS, [cuda_targets.PROGRAM]) if given.cuda else (TARGETS, PROGRAMS)
+    attention = not given.cuda and not given.sampler
+    targets, programs = (
+        (TARGETS, PROGRAMS)
+        if attention
+        else (cuda_targets.TARGETS, [cuda_targets.PROGRAM])
+        if given.cuda
+        else (sampler_targets.TARGETS, sampler_targets.PROGRAMS)
+    )
 
     build(given.build, programs)
     flags = (
@@ -60,7 +70,7 @@ def main() -> None:
     groups: dict[str, tuple[str, list[str]]] = {}  # name -> program, cases
     for target in targets:
         groups.setdefault(target.group, (target.program, []))[1].extend(target.cases)
-    if not given.cuda:
+    if attention:
         groups[plot.GROUP] = (
             PROGRAMS[0],
             [
@@ -91,8 +101,8 @@ def main() -> None:
     print_table(("what", "measured", "target", ""), [each.row() for each in verdicts])
     if not given.only:
         results["targets"] = [each.record() for each in verdicts]
-        path = save(results, "attention")
-        print(f"\nwritten: {path}" + ("" if given.cuda else f" and {plot.draw(path)}"))
+        path = save(results, "sampler" if given.sampler else "attention")
+        print(f"\nwritten: {path}" + (f" and {plot.draw(path)}" if attention else ""))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def build(folder: Path, programs: Iterable[str]) -> None:
         str(folder),
         "-DCMAKE_BUILD_TYPE=Release",
         "-DUNMASK_BUILD_TESTS=OFF",
-        "-DUNMASK_BUILD_EXAMPLES=OFF",
+        "-DUNMASK_BUILD_EXAMPLES=ON",  # bench_decoding has the language model; no other target is built
         "-DUNMASK_BUILD_BENCHMARKS=ON",
     ]
     for command in (configure, ["cmake", "--build", str(folder), "--target", *programs]):

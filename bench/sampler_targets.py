@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What the sampler should reach on the CPU: TARGETS for run.py --sampler, and the bound for sampler_peers.py."""
+
+from targets import Target
+
+PROGRAMS = ["bench_sampler", "bench_decoding"]
+SIZES = "rows:256/vocabulary:126464/threads:2"
+PEER_BOUND = 5.0  # times as fast as LLaDA's recipe in PyTorch
+
+
+def rows(what: str, draw: str, bound: float | None) -> Target:
+    """What reading rows of logits reaches, of the bandwidth that reading alone has in the same process."""
+    name = f"rows/{draw}/{SIZES}"
+    return Target("rows", f"{what}: of the read bandwidth", name, "bandwidth_fraction", "%", bound, True,
+                  program="bench_sampler")  # fmt: skip
+
+
+def step(what: str, case: str, counter: str, unit: str, bound: float, against: str | None = None) -> Target:
+    names = [f"step/masked:4096/vocabulary:32/{each}/threads:2" if each else None for each in (case, against)]
+    return Target("step", what, names[0], counter, unit, bound, False, names[1], program="bench_sampler")
+
+
+def decoding(cache: str) -> str:
+    return f"decoding/{cache}/length:512/block:32/threads:2"
+
+
+TARGETS = [
+    rows("greedy", "fp32/greedy", 0.75),
+    rows("categorical, entropy, margin", "fp32/categorical", 0.60),
+    rows("categorical at temperature 0.7", "fp32/categorical_0.7", None),
+    rows("top-k 50", "fp32/top_k_50", None),
+    rows("top-p 0.9", "fp32/top_p_0.9", None),
+    rows("greedy, bfloat16", "bf16/greedy", None),
+    rows("categorical, bfloat16", "bf16/categorical", None),
+    Target("recipe", "categorical: speed, of LLaDA's recipe in C++", f"rows/fp32/categorical/{SIZES}",
+           "bytes_a_second", "×", 8.0, True, f"recipe/llada/{SIZES}", program="bench_sampler"),  # fmt: skip
+    step("a step without an observer: time a row", "no_observer_parameter", "seconds_a_row", "ns", 50.0),
+    step("no_observer{} given: time, of none given", "no_observer", "real_time", "×", 1.01, "no_observer_parameter"),
+    Target("decoding", "kv_cache, 512 tokens in blocks of 32: tokens a second, of recomputing", decoding("kv_cache"),
+           "tokens_a_second", "×", 3.0, True, decoding("recomputed"), program="bench_decoding"),  # fmt: skip
+]
