@@ -242,6 +242,22 @@ private:
         if constexpr (selects) {
             select(mine, share_of(one));
         }
+        ++one.calls;
+        if constexpr (std::same_as<corruption_type, absorbing>) {
+            for (candidate& position : mine) {
+                if (position.chosen) {
+                    position.change = change::commit;
+                    changes_.apply(position);
+                }
+            }
+        } else {
+            corrupt(one, mine);
+        }
+        one.plan.advance();
+    }
+
+    // What the corruption makes of the step, as far as the bound on calls allows it.
+    void corrupt(sequence_type& one, std::span<candidate> mine) {
         if constexpr (decides_after_model<corruption_type>) {
             policies_.corruption(mine, one.step(policies_.schedule, page_), one.memory);
         }
@@ -254,7 +270,6 @@ private:
             commits += position.change == change::commit ? 1 : 0;
             remasks += position.change == change::remask ? 1 : 0;
         }
-        ++one.calls;
         keep_bound(one, mine, commits, remasks);
 
         bool changed = !one.to_remask.empty();
@@ -264,7 +279,6 @@ private:
             changes_.apply(position);
         }
         statistics_.wasted += changed ? 0 : 1;
-        one.plan.advance();
     }
 
     void select(std::span<candidate> mine, const step_share& share) {

@@ -16,6 +16,41 @@ namespace detail {
 // Candidates are large and come in rising order of position: they are ranked by copies of their numbers and stay where
 // they are. Of equal numbers the lower index, and so the lower position, is first.
 
+// The count-th highest score, and how many of the highest `count` are equal to it. 0 < count < candidates.size().
+struct score_bound {
+    double value;
+    index_t equal;
+};
+
+inline score_bound bound_of_highest(std::span<const candidate> candidates, std::size_t count) {
+    std::vector<double> highest; // a heap: the lowest of them is in front
+    highest.reserve(count);
+    for (const candidate& position : candidates) {
+        const double value = position.score.value;
+        if (highest.size() < count) {
+            highest.push_back(value);
+            std::push_heap(highest.begin(), highest.end(), std::greater<>{});
+        } else if (value > highest.front()) { // rarely, where few are wanted
+            std::pop_heap(highest.begin(), highest.end(), std::greater<>{});
+            highest.back() = value;
+            std::push_heap(highest.begin(), highest.end(), std::greater<>{});
+        }
+    }
+    return {highest.front(), std::count(highest.begin(), highest.end(), highest.front())};
+}
+
+// The same where many are wanted.
+inline score_bound bound_of_many_highest(std::span<const candidate> candidates, std::size_t count) {
+    std::vector<double> scores;
+    scores.reserve(candidates.size());
+    for (const candidate& position : candidates) {
+        scores.push_back(position.score.value);
+    }
+    const auto last = scores.begin() + static_cast<std::ptrdiff_t>(count - 1);
+    std::nth_element(scores.begin(), last, scores.end(), std::greater<>{});
+    return {*last, std::count(scores.begin(), last + 1, *last)};
+}
+
 // Chooses the `count` candidates with the highest scores, or all if there are no more. O(candidates).
 inline void choose_best(std::span<candidate> candidates, index_t count) {
     if (count <= 0 || count >= std::ssize(candidates)) {
@@ -24,18 +59,12 @@ inline void choose_best(std::span<candidate> candidates, index_t count) {
         }
         return;
     }
-    std::vector<double> scores;
-    scores.reserve(candidates.size());
-    for (const candidate& position : candidates) {
-        scores.push_back(position.score.value);
-    }
-    const auto last = scores.begin() + (count - 1);
-    std::nth_element(scores.begin(), last, scores.end(), std::greater<>{});
-    const double bound = *last;
-    index_t equal = count - std::count_if(scores.begin(), last, [&](double value) { return value > bound; });
+    const auto wanted = static_cast<std::size_t>(count);
+    score_bound bound = wanted * 32 <= candidates.size() ? bound_of_highest(candidates, wanted)
+                                                         : bound_of_many_highest(candidates, wanted);
     for (candidate& position : candidates) {
         const double value = position.score.value;
-        position.chosen = value > bound || (value == bound && equal-- > 0);
+        position.chosen = value > bound.value || (value == bound.value && bound.equal-- > 0);
     }
 }
 
