@@ -1,80 +1,111 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <unmask/cpu/executor.hpp>
 #include <unmask/error.hpp>
+#include <unmask/mask/ranges.hpp>
+#include <unmask/sampler/cache.hpp>
 #include <unmask/sampler/denoiser.hpp>
 
-#include "predictor.hpp"
-#include "tokenizer.hpp"
+#include "parallel.hpp"
+#include "text_model.hpp"
 
 namespace language_model {
 
-/// The character model as unmask's sampler sees it: everything a user's own model has to provide is in here.
-class language_model_denoiser {
+/// The character model as unmask's sampler sees it: everything a user's own model has to provide is in here. It looks
+/// both ways; it can keep keys and values for an approximate cache (unmask::caching_denoiser), and verify what it wrote
+/// (unmask::shadow_denoiser), both of which a model may leave out.
+class language_model_denoiser : public text_model {
 public:
-    /// Throws std::runtime_error if the file holds no model.
-    language_model_denoiser(const safetensors_file& file, const unmask::cpu_executor& exec)
-        : card_(card_of(file)), characters_(card_.alphabet), exec_(exec),
-          model_(load_predictor(file, card_, exec.workers())) {
-        use_one_blas_thread();
+    /// Texts longer than those that the model was trained on are refused unless `longest` allows them; what it writes
+    /// there is worse. Throws std::runtime_error if the file holds no model.
+    language_model_denoiser(const safetensors_file& file, const unmask::cpu_executor& exec, index_t longest = 0)
+        : text_model(file, exec, longest), scratch_(static_cast<std::size_t>(exec.workers()), model().make_store()) {}
+
+    /// Throws unmask::invalid_argument if a sequence is too long.
+    void denoise(const unmask::canvas& page, std::span<const unmask::row> rows, unmask::tensor_view<float, 2> logits) {
+        const std::vector<part> parts = by_sequence("language_model_denoiser::denoise", page, rows);
+        side_by_side(executor(), std::ssize(parts), [&](const unmask::cpu_executor& exec, int worker, index_t i) {
+            const part& each = parts[static_cast<std::size_t>(i)];
+            const auto tokens = page.tokens(each.sequence);
+            model().predict(exec, worker, tokens, {0, std::ssize(tokens)}, scratch_[static_cast<std::size_t>(worker)],
+                            each.positions, rows_of(logits, each.first_row, each.rows()));
+        });
     }
 
-    [[nodiscard]] const model_card& card() const { return card_; }
-    [[nodiscard]] const tokenizer& characters() const { return characters_; }
-
-    [[nodiscard]] unmask::vocabulary vocabulary() const { return {characters_.size(), characters_.mask(), {}}; }
-
-    /// Throws unmask::invalid_argument if a sequence is longer than those the model was trained on.
-    void denoise(const unmask::canvas& page, std::span<const unmask::row> rows, unmask::tensor_view<float, 2> logits) {
-        const std::vector<part> parts = by_sequence(page, rows);
-        // Sequences side by side if there is one for every thread, otherwise one after another on all threads.
-        const int workers = exec_.workers();
-        const bool side_by_side = static_cast<index_t>(parts.size()) >= workers;
-        const unmask::cpu_executor inside{side_by_side ? 1 : workers};
-        const unmask::cpu_executor outside{side_by_side ? workers : 1};
-        outside.parallel_for(static_cast<index_t>(parts.size()), [&](index_t i, int worker) {
+    /// With what was kept of each sequence. Throws unmask::invalid_argument, before any work, if nothing fitting was,
+    /// or if rows are asked for that are not computed.
+    void denoise(const unmask::canvas& page, std::span<const unmask::row> rows, std::span<const unmask::cache_use> use,
+                 unmask::tensor_view<float, 2> logits) {
+        const std::vector<part> parts = by_sequence("language_model_denoiser::denoise", page, rows);
+        expects(use.size() == parts.size(), "use.size()", std::ssize(use), "one for each sequence with rows");
+        kept_.resize(std::max(kept_.size(), static_cast<std::size_t>(page.sequences())), model().make_store());
+        std::vector<unmask::range> run;
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            const part& each = parts[i];
+            const index_t length = page.length(each.sequence);
+            run.push_back(use[i].refresh ? unmask::range{0, length} : range_of(use[i].recompute, length));
+            expects(run[i].contains(each.positions.front()) && run[i].contains(each.positions.back()),
+                    "use.recompute.end", run[i].end, "a range with all rows of the sequence");
+            expects(use[i].refresh || model().text_length(store_of(each.sequence)) == length, "use.refresh", 0,
+                    "1: what is kept is not of this text");
+        }
+        side_by_side(executor(), std::ssize(parts), [&](const unmask::cpu_executor& exec, int worker, index_t i) {
             const part& each = parts[static_cast<std::size_t>(i)];
-            model_->predict(inside, worker, page.tokens(each.sequence), each.positions,
-                            rows_of(logits, each.first_row, static_cast<index_t>(each.positions.size())));
+            model().predict(exec, worker, page.tokens(each.sequence), run[static_cast<std::size_t>(i)],
+                            store_of(each.sequence), each.positions, rows_of(logits, each.first_row, each.rows()));
+        });
+    }
+
+    /// With a shadow block for each sequence, which may be empty.
+    void denoise(const unmask::canvas& page, std::span<const unmask::row> rows,
+                 std::span<const unmask::position_range> verified, unmask::tensor_view<float, 2> logits) {
+        const std::vector<part> parts = by_sequence("language_model_denoiser::denoise", page, rows);
+        expects(verified.size() == parts.size(), "verified.size()", std::ssize(verified),
+                "one for each sequence with rows");
+        struct shadow {
+            unmask::range positions;
+            index_t first_row;
+        };
+        std::vector<shadow> shadows;
+        index_t next = std::ssize(rows);
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            shadows.push_back({range_of(verified[i], page.length(parts[i].sequence)), next});
+            next += verified[i].end - verified[i].begin;
+        }
+        side_by_side(executor(), std::ssize(parts), [&](const unmask::cpu_executor& exec, int worker, index_t i) {
+            const part& each = parts[static_cast<std::size_t>(i)];
+            const auto& [positions, first_row] = shadows[static_cast<std::size_t>(i)];
+            model().predict(exec, worker, page.tokens(each.sequence), each.positions,
+                            rows_of(logits, each.first_row, each.rows()), positions,
+                            rows_of(logits, first_row, positions.end - positions.begin));
         });
     }
 
 private:
-    /// Rows beside each other that belong to one sequence.
-    struct part {
-        index_t sequence;
-        index_t first_row;
-        std::vector<index_t> positions;
-    };
-
-    [[nodiscard]] std::vector<part> by_sequence(const unmask::canvas& page, std::span<const unmask::row> rows) const {
-        std::vector<part> parts;
-        for (std::size_t i = 0; i < rows.size(); ++i) {
-            if (parts.empty() || parts.back().sequence != rows[i].sequence) {
-                if (const index_t length = page.length(rows[i].sequence); length > card_.length) {
-                    throw unmask::invalid_argument("language_model_denoiser::denoise", "the length of a sequence",
-                                                   std::to_string(length),
-                                                   "at most " + std::to_string(card_.length) +
-                                                       ", the length of the texts that the model was trained on");
-                }
-                parts.push_back({rows[i].sequence, static_cast<index_t>(i), {}});
-            }
-            parts.back().positions.push_back(rows[i].position);
+    static void expects(bool condition, const char* argument, index_t was, const char* expected) {
+        if (!condition) {
+            throw unmask::invalid_argument("language_model_denoiser::denoise", argument, std::to_string(was), expected);
         }
-        return parts;
     }
 
-    model_card card_;
-    tokenizer characters_;
-    unmask::cpu_executor exec_;
-    std::unique_ptr<predictor> model_;
+    static unmask::range range_of(const unmask::position_range& positions, index_t length) {
+        expects(positions.begin >= 0, "a range's begin", positions.begin, "at least 0");
+        expects(positions.begin <= positions.end && positions.end <= length, "a range's end", positions.end,
+                "between its begin and the length of the sequence");
+        return {positions.begin, positions.end};
+    }
+
+    text_store& store_of(index_t sequence) { return kept_[static_cast<std::size_t>(sequence)]; }
+
+    std::vector<text_store> scratch_; ///< of a worker
+    std::vector<text_store> kept_;    ///< of a sequence
 };
 
 } // namespace language_model

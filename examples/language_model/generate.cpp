@@ -7,19 +7,24 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <fstream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include <unistd.h>
 
-#include <unmask/sampler/presets.hpp>
-#include <unmask/sampler/sampler.hpp>
+#include <unmask/sampler/trace.hpp>
+#include <unmask/sampler/trace_html.hpp>
+#include <unmask/sampler/trace_json.hpp>
 
 #include "command_line.hpp"
+#include "compare.hpp"
 #include "corpus.hpp"
 #include "denoiser.hpp"
 #include "page.hpp"
+#include "preset_by_name.hpp"
 #include "terminal_view.hpp"
 #include "words.hpp"
 
@@ -35,46 +40,64 @@ constexpr const char* help =
     R"(usage: generate [options]                                 write a page
        generate --prompt "And it came to pass" [options]  go on from here
        generate --infill "In the ____ God created"        fill in the underscores
+       generate --compare [options]                       every preset in a table
 
   --checkpoint FILE      the model (default: king_james.safetensors beside this program's source)
   --length N             characters of the text, prompt included (default: as many as the model was trained on)
-  --samples N            texts to write at once (1)
-  --preset NAME          llada: the surest characters first; dream: those of least entropy; mdlm: any (llada)
-  --steps N              calls of the model (one for each character)
-  --block N              llada: characters that are filled before those after them (8)
+  --longer               let --length be more than that; the text is then worse
+  --samples N            texts to write at once (1; with --words or --compare 20)
+  --preset NAME          llada (default), dream, fast_dllm, fast_dllm_factor, dinfer_credit, dinfer_hierarchy, sdar,
+                         llada2, llada21, klass, eb, mdlm, remdm, wino
+  --steps N              llada, dream, klass, mdlm, remdm: calls of the model (one for each character); sdar, llada2,
+                         llada21: calls for a block (one for each character)
+  --block N              characters that are filled before those after them (llada: 8; others: as published)
+  --threshold P          fast_dllm, dinfer_credit, dinfer_hierarchy, sdar, llada2, llada21, klass: how probable a
+                         character must be (as published)
   --temperature X        0 takes the likeliest character (0.7)
-  --top-k N --top-p X    draw only from the N likeliest characters, from those that make up X (all, 1)
+  --top-k N --top-p X    draw only from the N likeliest characters, from those that make up X (all, 1; remdm: 0.9)
+  --guidance W           classifier-free guidance against the text without its prompt, in LLaDA's scale (0: none)
+  --cache KIND           none; prefix, dual: keep keys and values, which changes the text; exact, with sdar, llada2 and
+                         llada21: run the model in blocks, for which this one was not trained (none)
   --seed N               the same seed gives the same text (1)
   --threads N            (all cores)
   --view on|off|auto     watch the text appear; auto: if standard output is a terminal (auto)
+  --trace FILE           write down what happened: .jsonl for programs, .html to look at
   --quiet                the text alone: no view, no statistics
-  --words                also print how many words of the samples occur in the training text (samples: 20)
+  --words                also print how many words of the samples occur in the training text
   --text FILE            that text (default: the King James Bible of Debian's bible-kjv)
 )";
 
 volatile std::sig_atomic_t interrupted = 0;
 
-// Calls use(sampler) with the one that the options describe. `masked` is the number of characters to be written.
-template <class Use>
-unmask::statistics with_sampler(command_line& options, index_t masked, Use&& use) {
-    const std::string preset = options.text("preset", "llada");
-    const index_t steps = options.integer("steps", std::max<index_t>(masked, 1));
-    const unmask::categorical draw{.temperature = options.number("temperature", 0.7),
-                                   .top_k = options.integer("top-k", 0),
-                                   .top_p = options.number("top-p", 1.0)};
-    if (preset == "llada") { // presets::llada has no top-k and top-p
-        const index_t block = options.integer("block", 8);
-        return use(unmask::sampler{unmask::steps{steps}, unmask::block_length{block}, unmask::confidence{},
-                                   unmask::top_k{}, draw});
+template <class Number>
+std::optional<Number> given(command_line& options, const char* name,
+                            Number (command_line::*read)(const std::string&, Number)) {
+    return options.flag(name) ? std::optional((options.*read)(name, Number{})) : std::nullopt;
+}
+
+// How the options say to sample.
+sampling_choice choice_of(command_line& options) {
+    sampling_choice choice;
+    choice.preset = options.text("preset", "llada");
+    choice.steps = given(options, "steps", &command_line::integer);
+    choice.block = given(options, "block", &command_line::integer);
+    choice.threshold = given(options, "threshold", &command_line::number);
+    choice.temperature = options.number("temperature", 0.7);
+    choice.top_k = options.integer("top-k", 0);
+    choice.top_p = given(options, "top-p", &command_line::number);
+    choice.guidance = options.number("guidance", 0.0);
+    choice.cache = options.text("cache", "none");
+    return choice;
+}
+
+// The length of the texts that the options ask for, if they do.
+index_t length_of(command_line& options, const model_card& card) {
+    const index_t length = options.integer("length", card.length);
+    if (!options.flag("longer") && length > card.length) {
+        throw std::invalid_argument("--length is " + std::to_string(length) + ", expected at most " +
+                                    std::to_string(card.length) + " (what the model was trained on), or --longer");
     }
-    if (preset == "dream") {
-        return use(unmask::presets::dream(
-            {.steps = steps, .temperature = draw.temperature, .top_p = draw.top_p, .top_k = draw.top_k}));
-    }
-    if (preset == "mdlm") { // nor has presets::mdlm
-        return use(unmask::sampler{unmask::steps{steps}, unmask::ancestral{}, draw});
-    }
-    throw std::invalid_argument("--preset is '" + preset + "', expected llada, dream or mdlm");
+    return length;
 }
 
 // The canvas that the options describe.
@@ -85,11 +108,10 @@ unmask::canvas make_page(command_line& options, const language_model_denoiser& m
         tokens = parse_template(characters, options.text("infill", ""));
     } else {
         tokens = characters.encode(options.text("prompt", ""));
-        const index_t length = options.integer("length", model.card().length);
-        if (length < static_cast<index_t>(tokens.size()) || length > model.card().length) {
-            throw std::invalid_argument("--length is " + std::to_string(length) + ", expected " +
-                                        std::to_string(tokens.size()) + " (the prompt) to " +
-                                        std::to_string(model.card().length) + " (what the model was trained on)");
+        const index_t length = length_of(options, model.card());
+        if (length < std::ssize(tokens)) {
+            throw std::invalid_argument("--length is " + std::to_string(length) + ", expected at least " +
+                                        std::to_string(tokens.size()) + " (the prompt)");
         }
         tokens.resize(static_cast<std::size_t>(length), unmask::blank);
     }
@@ -109,21 +131,44 @@ bool wants_view(command_line& options) {
 }
 
 // Fills the page, on the terminal if wanted. An interrupt then ends the run after the current call.
-template <class Sampler>
-unmask::statistics run(const Sampler& sampler, const unmask::cpu_executor& exec, language_model_denoiser& model,
-                       unmask::canvas& page, std::uint64_t seed, bool view) {
+unmask::statistics run(const text_sampler& sampler, const language_model_denoiser& model, unmask::canvas& page,
+                       std::uint64_t seed, bool view, unmask::trace& trace) {
     if (!view) {
-        return sampler(exec, model, page, seed);
+        return sampler(page, seed, [&](const unmask::sampler_step& step) {
+            trace(step);
+            return true;
+        });
     }
     std::signal(SIGINT, [](int) { interrupted = 1; });
     std::signal(SIGTERM, [](int) { interrupted = 1; });
     terminal_view screen;
     screen.show(cells_of(page, {}, model.characters()), "");
-    return sampler(exec, model, page, seed, [&](const unmask::sampler_step& step) {
+    return sampler(page, seed, [&](const unmask::sampler_step& step) {
+        trace(step);
         screen.show(cells_of(step.canvas, step.commitments, model.characters()),
                     "call " + std::to_string(step.call + 1) + ", " + std::to_string(step.masked) + " characters to go");
         return interrupted == 0;
     });
+}
+
+// Writes a trace as the file's name says. `before` is the canvas before the run.
+void write_trace_file(const std::string& path, const unmask::canvas& before, const unmask::trace& trace,
+                      std::uint64_t seed, const tokenizer& characters) {
+    std::ofstream file(path, std::ios::binary);
+    if (path.ends_with(".html")) {
+        unmask::write_html(file, before, trace, [&](token_t token) {
+            return token == characters.mask() ? std::string("_") : characters.decode({&token, 1}, '_');
+        });
+    } else {
+        std::vector<index_t> lengths;
+        for (index_t sequence = 0; sequence < before.sequences(); ++sequence) {
+            lengths.push_back(before.length(sequence));
+        }
+        unmask::write_trace(file, {.seed = seed, .lengths = lengths, .what = trace});
+    }
+    if (!file.flush()) {
+        throw std::runtime_error("cannot write " + path);
+    }
 }
 
 void print_statistics(const unmask::statistics& result) {
@@ -139,7 +184,8 @@ void print_statistics(const unmask::statistics& result) {
 void generate(command_line& options) {
     const unmask::cpu_executor exec{static_cast<int>(options.integer("threads", 0))};
     const bool words = options.flag("words");
-    const index_t samples = options.integer("samples", words ? 20 : 1);
+    const bool compare = options.flag("compare");
+    const index_t samples = options.integer("samples", words || compare ? 20 : 1);
     if (samples < 1) {
         throw std::invalid_argument("--samples is " + std::to_string(samples) + ", expected at least 1");
     }
@@ -147,14 +193,28 @@ void generate(command_line& options) {
     const bool view = wants_view(options);
     const auto seed = static_cast<std::uint64_t>(options.integer("seed", 1));
     const std::string text_path = options.text("text", "");
-    language_model_denoiser model(read_safetensors(options.text("checkpoint", DEFAULT_CHECKPOINT)), exec);
+    const std::string trace_path = options.text("trace", "");
+    if (!trace_path.empty() && !trace_path.ends_with(".jsonl") && !trace_path.ends_with(".html")) {
+        throw std::invalid_argument("--trace is '" + trace_path + "', expected a name that ends in .jsonl or .html");
+    }
+    const safetensors_file file = read_safetensors(options.text("checkpoint", DEFAULT_CHECKPOINT));
+    const model_card card = card_of(file);
+    language_model_denoiser model(file, exec, std::max(card.length, length_of(options, card)));
     unmask::canvas page = make_page(options, model, samples);
+    sampling_choice choice = choice_of(options);
+    choice.masked = page.masked(0);
+    options.finish();
+    if (compare) {
+        compare_presets({.common = choice, .seed = seed, .text_path = text_path}, exec, model, file, page);
+        return;
+    }
 
-    const unmask::statistics result = with_sampler(options, page.masked(0), [&](const auto& sampler) {
-        options.finish();
-        return run(sampler, exec, model, page, seed, view);
-    });
-
+    const unmask::canvas before = page;
+    unmask::trace trace;
+    const unmask::statistics result = run(make_sampler(choice, exec, model, file), model, page, seed, view, trace);
+    if (!trace_path.empty()) {
+        write_trace_file(trace_path, before, trace, seed, model.characters());
+    }
     std::vector<std::string> texts;
     for (index_t sequence = 0; sequence < page.sequences(); ++sequence) {
         texts.push_back(text_of(page, sequence, model.characters()));

@@ -37,7 +37,7 @@ inline std::string text_of(const unmask::canvas& page, index_t sequence, const t
     return characters.decode(page.tokens(sequence), blank_character);
 }
 
-/// What a terminal shows of a canvas: its sequences, an empty line between two, fresh what was just committed.
+/// What a terminal shows of a canvas: its sequences, an empty line between two, fresh what was just written.
 inline std::vector<cell> cells_of(const unmask::canvas& page, std::span<const unmask::commitment> commitments,
                                   const tokenizer& characters) {
     std::vector<cell> cells;
@@ -57,6 +57,9 @@ inline std::vector<cell> cells_of(const unmask::canvas& page, std::span<const un
     }
     for (const unmask::commitment& fresh : commitments) {
         const auto [sequence, position] = fresh.where;
+        if (page.state(sequence, position) == unmask::position_state::masked) { // again
+            continue;
+        }
         cells[begins[static_cast<std::size_t>(sequence)] + static_cast<std::size_t>(position)].appearance = look::fresh;
     }
     return cells;

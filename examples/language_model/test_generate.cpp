@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -17,51 +16,12 @@
 #include "denoiser.hpp"
 #include "page.hpp"
 #include "terminal_view.hpp"
+#include "test_models.hpp"
 
 using namespace language_model;
 
-namespace {
-
-const std::string alphabet = "\n abcdefgh";
-
-// A checkpoint of random weights.
-safetensors_file new_model(const std::string& sink) {
-    model_card card;
-    card.alphabet = alphabet;
-    card.sink = sink;
-    card.length = 40;
-    card.shape = {.vocabulary = 10, .width = 32, .layers = 2, .heads = 2, .ffn = 48};
-    const std::string path = (std::filesystem::temp_directory_path() / "unmask_generate.safetensors").string();
-    with_variant(sink, card.shape, [&](const auto& model) {
-        const auto weights = initial_weights(model.places(), card.shape, 7);
-        write_safetensors(path, named(model.places(), weights), to_metadata(card), number_format::bfloat16);
-    });
-    safetensors_file file = read_safetensors(path);
-    std::filesystem::remove(path);
-    return file;
-}
-
-// The logits of some rows.
-std::vector<float> logits_of(language_model_denoiser& model, const unmask::canvas& page,
-                             const std::vector<unmask::row>& rows) {
-    std::vector<float> logits(rows.size() * static_cast<std::size_t>(model.vocabulary().size), std::nanf(""));
-    model.denoise(page, rows, unmask::view(logits.data(), rows.size(), model.vocabulary().size));
-    return logits;
-}
-
-double largest_difference(const float* a, const float* b, std::size_t count) {
-    double largest = 0.0;
-    for (std::size_t i = 0; i < count; ++i) {
-        const double difference = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-        largest = difference <= largest ? largest : difference; // NaN is larger than anything
-    }
-    return largest;
-}
-
-} // namespace
-
 TEST_CASE("underscores of a template are to be filled in, the rest is given") {
-    const tokenizer letters(alphabet);
+    const tokenizer letters(test_alphabet);
     CHECK(parse_template(letters, "a_b\n__") ==
           std::vector<token_t>{2, unmask::blank, 3, 0, unmask::blank, unmask::blank});
     CHECK(parse_template(letters, "").empty());
@@ -72,7 +32,7 @@ TEST_CASE("the denoiser writes the rows asked for, and needs no others") {
     static_assert(unmask::denoiser<language_model_denoiser>);
     for (const char* sink : {"none", "token", "key_value"}) {
         CAPTURE(sink);
-        const safetensors_file file = new_model(sink);
+        const safetensors_file file = random_model(sink);
         language_model_denoiser model(file, unmask::cpu_executor{2});
         CHECK(model.vocabulary().size == 10);
         CHECK(model.vocabulary().mask == 10);
@@ -80,22 +40,19 @@ TEST_CASE("the denoiser writes the rows asked for, and needs no others") {
         // Four sequences of different lengths, masks in all of them.
         unmask::canvas page(model.vocabulary());
         const std::vector<std::string> texts = {"abc___ def_h", "_", "__h g_f e_d\ncba__", "ab ab __ ab_ab_ _b"};
-        std::vector<unmask::row> all;
         for (const std::string& text : texts) {
-            const index_t sequence = page.add_infill(parse_template(model.characters(), text));
-            for (index_t position = 0; position < page.length(sequence); ++position) {
-                all.push_back({sequence, position});
-            }
+            page.add_infill(parse_template(model.characters(), text));
         }
-        const std::vector<float> expected = logits_of(model, page, all);
+        const std::vector<unmask::row> all = all_rows(page);
+        const std::vector<float> expected = logits_of(model, page, all, 0);
         CHECK(std::all_of(expected.begin(), expected.end(), [](float x) { return std::isfinite(x); }));
 
         // Some rows, one of them twice.
         const std::vector<unmask::row> some = {{0, 3}, {0, 10}, {2, 0}, {2, 0}, {2, 16}, {3, 17}};
-        const std::vector<float> few = logits_of(model, page, some);
+        const std::vector<float> few = logits_of(model, page, some, 0);
         for (std::size_t i = 0; i < some.size(); ++i) {
             const auto same = static_cast<std::size_t>(std::find(all.begin(), all.end(), some[i]) - all.begin());
-            CHECK(largest_difference(&few[i * 10], &expected[same * 10], 10) < 1e-5);
+            CHECK(largest_difference(&few[i * 10], &expected[same * 10], 10) == 0.0);
         }
 
         // Each sequence alone.
@@ -103,12 +60,8 @@ TEST_CASE("the denoiser writes the rows asked for, and needs no others") {
         for (const std::string& text : texts) {
             unmask::canvas alone(model.vocabulary());
             alone.add_infill(parse_template(model.characters(), text));
-            std::vector<unmask::row> rows;
-            for (index_t position = 0; position < alone.length(0); ++position) {
-                rows.push_back({0, position});
-            }
-            const std::vector<float> logits = logits_of(model, alone, rows);
-            CHECK(largest_difference(logits.data(), &expected[row * 10], logits.size()) < 1e-5);
+            const std::vector<float> logits = logits_of(model, alone, all_rows(alone), 0);
+            CHECK(largest_difference(logits.data(), &expected[row * 10], logits.size()) == 0.0);
             row += text.size();
         }
         // A check that could pass for any model would say nothing: other text, other logits.
@@ -117,7 +70,7 @@ TEST_CASE("the denoiser writes the rows asked for, and needs no others") {
 }
 
 TEST_CASE("a text is the same alone and in a batch, with one thread and with two") {
-    const safetensors_file file = new_model("token");
+    const safetensors_file file = random_model("token");
     const unmask::sampler sampler{unmask::steps{8}, unmask::categorical{.temperature = 1.0}};
     std::vector<std::string> texts;
     for (const int threads : {1, 2}) {
@@ -145,14 +98,14 @@ TEST_CASE("a text is the same alone and in a batch, with one thread and with two
 }
 
 TEST_CASE("a text longer than the model was trained on is refused") {
-    language_model_denoiser model(new_model("token"), unmask::cpu_executor{1});
+    language_model_denoiser model(random_model("token"), unmask::cpu_executor{1});
     unmask::canvas page(model.vocabulary());
     page.add({}, 40);
-    CHECK_NOTHROW(logits_of(model, page, {{0, 39}}));
+    CHECK_NOTHROW(logits_of(model, page, {{0, 39}}, 0));
     page.add({}, 41);
     std::string message;
     try {
-        logits_of(model, page, {{1, 0}});
+        logits_of(model, page, {{1, 0}}, 0);
     } catch (const unmask::invalid_argument& error) {
         message = error.what();
     }
@@ -181,14 +134,16 @@ TEST_CASE("a drawing wraps, breaks lines and stops at the last row") {
 }
 
 TEST_CASE("the cells of a canvas say what was given, is masked, is fresh, and was there") {
-    const tokenizer letters(alphabet);
+    const tokenizer letters(test_alphabet);
     unmask::canvas page(unmask::vocabulary{letters.size(), letters.mask(), {}});
     page.add_infill(parse_template(letters, "a___"));
     page.add_infill(parse_template(letters, "_"));
     page.commit(0, 1, 3);
     page.commit(0, 3, 4);
     CHECK(text_of(page, 0, letters) == "ab_c");
-    const std::vector<unmask::commitment> last = {{.where = {0, 3}, .token = 4, .score = {}, .log_probability = 0}};
+    const std::vector<unmask::commitment> last = {
+        {.where = {0, 2}, .token = letters.mask(), .score = {}, .change = unmask::change::remask},
+        {.where = {0, 3}, .token = 4, .score = {}}};
     const std::vector<cell> cells = cells_of(page, last, letters);
     std::string characters;
     std::vector<look> looks;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "denoiser.hpp"
 #include "evaluate.hpp"
 #include "tokenizer.hpp"
 #include "trainer.hpp"
@@ -98,6 +99,32 @@ TEST_CASE("a run that stops and goes on is the run that did not stop, bit for bi
     }
     CHECK(resumed.weights() == whole.weights());
     CHECK(resumed.weights() != begun.weights());
+}
+
+TEST_CASE("what is used for generation is what was trained") {
+    const std::string path = (std::filesystem::temp_directory_path() / "unmask_test_trained.safetensors").string();
+    auto weights = initial_weights(model.places(), tiny, 3);
+    const model_card card{.shape = tiny, .alphabet = letters.alphabet(), .sink = "token", .length = 40, .step = 1};
+    write_safetensors(path, named(model.places(), weights), to_metadata(card), number_format::float32);
+    language_model_denoiser denoiser(read_safetensors(path), unmask::cpu_executor{1});
+    std::filesystem::remove(path);
+
+    std::vector<token_t> tokens(text.begin(), text.begin() + 40);
+    unmask::canvas page(denoiser.vocabulary());
+    std::vector<unmask::row> rows;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        tokens[i] = i % 3 == 0 ? unmask::blank : tokens[i];
+        rows.push_back({0, static_cast<index_t>(i)});
+    }
+    page.add_infill(tokens);
+    std::vector<float> logits(tokens.size() * static_cast<std::size_t>(tiny.vocabulary));
+    denoiser.denoise(page, rows, unmask::view(logits.data(), tokens.size(), tiny.vocabulary));
+
+    workspace work = model.make_workspace(1, 40);
+    model.forward(unmask::cpu_executor{1}, model.bound(weights.data()), page.tokens(0), work);
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+        CHECK(logits[i] == doctest::Approx(work.logits.data[i]).epsilon(1e-4));
+    }
 }
 
 TEST_CASE("batches mask the share of characters that their weights say, and hide nothing else") {

@@ -27,6 +27,7 @@ using unmask::token_t;
 template <unmask::mask_policy Mask, unmask::sink_policy Sink = unmask::no_sink>
 class transformer {
 public:
+    using sink_type = Sink;
     using weights_type = model_weights<Sink>;
 
     explicit transformer(const model_shape& shape, Mask mask = {})
@@ -37,6 +38,7 @@ public:
     }
 
     [[nodiscard]] const model_shape& shape() const { return shape_; }
+    [[nodiscard]] index_t sinks() const { return sinks_; }
     [[nodiscard]] const std::vector<tensor_place>& places() const { return places_; }
     [[nodiscard]] index_t parameters() const { return size_of(places_); }
     [[nodiscard]] weights_type bound(float* memory) const { return bind<Sink>(shape_, sinks_, memory); }
