@@ -5,6 +5,7 @@
 
 #include <unmask/attention/attention.hpp>
 #include <unmask/attention/attention_state.hpp>
+#include <unmask/attention/key_value_store.hpp>
 #include <unmask/attention/kv_cache.hpp>
 #include <unmask/attention/reference.hpp>
 #include <unmask/attention/tensors.hpp>

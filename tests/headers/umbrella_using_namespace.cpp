@@ -44,7 +44,8 @@ using more_of_the_sampler =
            annealed_categorical, suppress_tokens, credit, logits_chain<credit>, guidance, corruption_step, absorbing,
            remdm_cap, remdm_rescale, remdm_conf, remdm_loop, wino, edit, duo, entropy_renoise, stop_at_tokens,
            stop_at_repetition, stop_at_any<stop_at_end, stop_at_repetition>, likelihood_options, likelihood_bound,
-           path_likelihood, trace_difference, trace_file, trace_cursor, html_options, terminal_options>;
+           path_likelihood, key_value_store<float>, kv_cache<float, block>, logits_stream, trace_difference, trace_file,
+           trace_cursor, html_options, terminal_options>;
 
 #if defined(__CUDACC__)
 using cuda_types = all_of<cuda_executor, cuda_stream, cuda_error, device_memory_resource, cuda::std::int32_t>;

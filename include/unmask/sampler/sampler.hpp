@@ -188,6 +188,9 @@ private:
         static_assert(!detail::verifies<corruption_type>() ||
                           (!policy_set::guided && !detail::shifts_logits<std::remove_const_t<Model>>()),
                       "unmask::sampler: a corruption that verifies goes neither with guidance nor with shifted logits");
+        static_assert(!block_denoiser<Model> || !detail::shifts_logits<std::remove_const_t<Model>>(),
+                      "unmask::sampler: a block_denoiser can't shift its logits: the row of a block's first position "
+                      "would be one that is kept");
         static_assert(!detail::is_approximate<typename policy_set::cache_type> || caching_denoiser<Model>,
                       "unmask::sampler: the model is not a caching_denoiser: it has no approximate cache");
         static_assert(!detail::is_approximate<typename policy_set::cache_type> || !block_denoiser<Model>,
