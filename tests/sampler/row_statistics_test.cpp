@@ -118,7 +118,8 @@ TEST_CASE("exponentials and logarithms in double: 3e-16") {
     for (double x = 1e-300; x < 1e300; x *= 1.007) {
         note(worst[1], detail::log_of_1_plus(x), std::log1p(static_cast<long double>(x)));
         if (const long double y = -x; y > -700) {
-            note(worst[2], detail::log_of_1_minus_exp(-x), y > -0.7L ? std::log(-std::expm1(y)) : std::log1p(-std::exp(y)));
+            note(worst[2], detail::log_of_1_minus_exp(-x),
+                 y > -0.7L ? std::log(-std::expm1(y)) : std::log1p(-std::exp(y)));
         }
     }
     for (double x = -0.5; x < 3; x += 1e-4) {
@@ -236,7 +237,7 @@ TEST_CASE("NaN, +infinity and nothing but -infinity are noticed, wherever they a
     const float signalling = std::bit_cast<float>(0xff800001U);
     for (const std::size_t size : {1U, 2U, 15U, 16U, 17U, 33U, 128U, 130U, 1024U, 2100U}) {
         REQUIRE(statistics_of(std::vector<float>(size, -infinity)).best == -1);
-        for (std::size_t at = 0; at < size; at += size > 200 ? 37 : 1) {
+        for (std::size_t at = 0; at<size; at += size> 200 ? 37 : 1) {
             for (const float bad : {not_a_number, -not_a_number, signalling, infinity}) {
                 for (const float rest : {1.0F, -infinity}) {
                     std::vector<float> logits(size, rest);

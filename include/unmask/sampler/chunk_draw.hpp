@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <span>
 
 #include <unmask/config.hpp>
@@ -12,6 +13,7 @@
 #include <unmask/sampler/exact_simd.hpp>
 #include <unmask/sampler/row_chunk.hpp>
 #include <unmask/tensor/base_2.hpp>
+#include <unmask/tensor/float_types.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
@@ -28,11 +30,19 @@ public:
         for (std::size_t i = 0; i < tokens; i += lanes) {
             store(sums_ + leaves_ + i, weights_of(load(logits.at(0, 0) + i) + lowered, rule).weight);
         }
-        std::fill(sums_ + leaves_ + tokens, sums_ + 2 * leaves_, 0.0F);
-        for (std::size_t level = leaves_ / 2; level > 0; level /= 2) {
-            for (std::size_t i = level; i < 2 * level; ++i) {
-                sums_[i] = sums_[2 * i] + sums_[2 * i + 1];
+        for (std::size_t i = tokens; i < leaves_; i += lanes) {
+            store(sums_ + leaves_ + i, vfloat{});
+        }
+        for (std::size_t level = leaves_ / 2; level >= lanes; level /= 2) {
+            for (std::size_t i = level; i < 2 * level; i += lanes) {
+                store(sums_ + i, sums_of_pairs(load(sums_ + 2 * i), load(sums_ + 2 * i + lanes)));
             }
+        }
+        vfloat last = load(sums_ + lanes);
+#pragma GCC unroll 4
+        for (std::size_t level = lanes / 2; level > 0; level /= 2) {
+            last = sums_of_pairs(last, last);
+            std::memcpy(sums_ + level, &last, level * sizeof(float));
         }
     }
 
@@ -42,9 +52,10 @@ public:
         std::size_t node = 1;
         while (node < leaves_) {
             const double below = sums_[2 * node];
-            const bool up = left >= below && sums_[2 * node + 1] > 0; // rounding may leave more than there is
-            left = up ? left - below : left;
-            node = 2 * node + (up ? 1 : 0);
+            // Rounding may leave more than there is. Without a branch: nobody could predict it.
+            const auto up = static_cast<unsigned>(left >= below) & static_cast<unsigned>(sums_[2 * node + 1] > 0);
+            left -= bits_as<double>(bits_as<std::uint64_t>(below) & (std::uint64_t{0} - up));
+            node = 2 * node + up;
         }
         return node - leaves_;
     }

@@ -86,8 +86,7 @@ row_result reduce_row(const Draw& draw, std::span<const Logit> logits, double un
     } else if constexpr (std::same_as<Draw, categorical>) {
         const row_draw how = row_draw::at_temperature(draw.temperature);
         const row_filter filter{draw.top_k, draw.top_p, draw.order};
-        return filter.keeps_all(logits.size()) ? read_row(how, logits, uniform)
-                                               : filter(how, logits, uniform, scratch);
+        return filter.keeps_all(logits.size()) ? read_row(how, logits, uniform) : filter(how, logits, uniform, scratch);
     } else if constexpr (std::same_as<Logit, float>) {
         row_result result{statistics_of(logits), {}};
         if (result.raw.best >= 0) {

@@ -32,15 +32,20 @@ UNMASK_HOST_DEVICE inline float rounded(float value) {
 
 UNMASK_HOST_DEVICE inline double rounded(double value) {
 #if defined(__CUDA_ARCH__)
-    asm("" : "+d"(value));
+    asm volatile("" : "+d"(value));
 #elif defined(__SSE2__)
-    asm("" : "+x"(value));
+    asm volatile("" : "+x"(value));
 #elif defined(__aarch64__)
-    asm("" : "+w"(value));
+    asm volatile("" : "+w"(value));
 #else
-    asm("" : "+m"(value));
+    asm volatile("" : "+m"(value));
 #endif
     return value;
+}
+
+// a / b. Each has a divisor of its own, or -ffast-math would multiply by its inverse.
+UNMASK_HOST_DEVICE inline double quotient(double a, double b) {
+    return rounded(a / rounded(b));
 }
 
 // a · b + c, rounded once.
@@ -51,14 +56,14 @@ UNMASK_HOST_DEVICE inline double fused(double a, double b, double c) {
     return rounded(__builtin_fma(a, b, c));
 }
 
-// Σ coefficient[i] · x^i.
-template <class T, int Count>
+// Σ coefficients[i] · x^(i − First), from First on. Not a loop: compilers would leave it one.
+template <int First = 0, class T, int Count>
 UNMASK_HOST_DEVICE T polynomial(T x, const T (&coefficients)[Count]) {
-    T sum = coefficients[Count - 1];
-    for (int i = Count - 2; i >= 0; --i) {
-        sum = fused(sum, x, coefficients[i]);
+    if constexpr (First + 1 == Count) {
+        return coefficients[First];
+    } else {
+        return fused(polynomial<First + 1>(x, coefficients), x, coefficients[First]);
     }
-    return sum;
 }
 
 // Added to a number of size below 2^19 and subtracted again, it leaves the nearest multiple of 1/8.
@@ -134,7 +139,7 @@ UNMASK_HOST_DEVICE inline double log_of_parts(double k, double f, double rest) {
     constexpr double terms[] = {0x1.5555555555592p-1, 0x1.999999997fd36p-2, 0x1.24924941f8d4cp-2, 0x1.c71c5202b0e5ep-3,
                                 0x1.7466405c353acp-3, 0x1.39a1932fa04b9p-3, 0x1.2f0705c665128p-3};
     // With s = f / (2 + f), log(1 + f) is 2s + s·R(s²) = f − s·(f − R).
-    const double s = rounded(f / rounded(2 + f));
+    const double s = quotient(f, 2 + f);
     const double square = rounded(s * s);
     const double series = rounded(square * polynomial(square, terms));
     const double low = fused(k, ln2_low, rest);
@@ -148,17 +153,15 @@ UNMASK_HOST_DEVICE inline double log_of_sum(double value, double rest) {
     const auto bits = bits_as<std::uint64_t>(value) + (0x3ff0000000000000U - 0x3fe6a09e667f3bcdU);
     const auto k = static_cast<std::int64_t>(bits >> 52) - 1023;
     const auto significand = bits_as<double>((bits & 0x000fffffffffffffU) + 0x3fe6a09e667f3bcdU);
-    return log_of_parts(static_cast<double>(k), rounded(significand - 1), rounded(rest / value));
+    return log_of_parts(static_cast<double>(k), rounded(significand - 1), quotient(rest, value));
 }
 
-// log(1 + x) for x > −1/2, relative error 3e-16.
+// log(1 + x) for x > −0.7, relative error 3e-16.
 UNMASK_HOST_DEVICE inline double log_of_1_plus(double x) {
-    if (-0.29 < x && x < 0.41) {
-        return log_of_parts(0, x, 0);
-    }
     const double sum = rounded(1 + x);
-    const double rest = x > 1 ? rounded(1 - rounded(sum - x)) : rounded(x - rounded(sum - 1));
-    return log_of_sum(sum, rest);
+    const double of_x = rounded(sum - 1); // what of x and of 1 is in the sum; the rest is exact
+    const double of_1 = rounded(sum - of_x);
+    return log_of_sum(sum, rounded(rounded(1 - of_1) + rounded(x - of_x)));
 }
 
 // log(1 − exp(x)) for x ≤ 0; −∞ at 0.
@@ -175,7 +178,7 @@ UNMASK_HOST_DEVICE inline double log_of_1_minus_exp(double x) {
                                 0x1.26d2855ca1f2ep-22,
                                 0x1.9d8a3eb328279p-26,
                                 0x1.a16076c213badp-30};
-    if (x < -0.69) {
+    if (x < -0.69) { // exp(x) is below 0.51
         return log_of_1_plus(-exp_nonpositive(x));
     }
     if (x < 0) {

@@ -72,19 +72,23 @@ inline std::uint32_t lanes_that_equal(vfloat a, vfloat b) {
 #endif
 }
 
-// The first of count · lanes floats that equals `value`; as many as there are, if none does.
+// The first of count · lanes floats, at most 128, that equals `value`; 128 if none does. Without a branch: nobody could
+// predict it, and much would wait for it.
 [[gnu::always_inline]] inline std::size_t first_that_equals(const vfloat* values, std::size_t count, vfloat value) {
-    constexpr std::size_t in_a_word = 64 / lanes;
-    for (std::size_t i = 0; i < count; i += in_a_word) {
-        std::uint64_t bits = 0;
-        for (std::size_t k = 0; k < in_a_word && i + k < count; ++k) {
-            bits |= std::uint64_t{lanes_that_equal(values[i + k], value)} << (k * lanes);
-        }
-        if (bits != 0) {
-            return i * lanes + static_cast<std::size_t>(std::countr_zero(bits));
-        }
+    std::uint64_t words[2]{};
+    for (std::size_t i = 0; i < count; ++i) {
+        words[i * lanes / 64] |= std::uint64_t{lanes_that_equal(values[i], value)} << (i * lanes % 64);
     }
-    return count * lanes;
+    const auto in_first = static_cast<std::size_t>(std::countr_zero(words[0])); // 64: it is not there
+    return in_first + (static_cast<std::size_t>(std::countr_zero(words[1])) & (0 - in_first / 64));
+}
+
+inline vint lane_numbers() {
+    vint result;
+    for (int lane = 0; lane < lanes; ++lane) {
+        result[lane] = lane;
+    }
+    return result;
 }
 
 inline vfloat with_lane(vfloat value, std::size_t lane, float replacement) {
@@ -128,6 +132,25 @@ inline float sum_folded(vfloat value) {
 
 inline float highest_folded(vfloat value) {
     return folded(value, [](auto a, auto b) { return a > b ? a : b; });
+}
+
+// a[0] + a[1], a[2] + a[3], …, then those of b.
+inline vfloat sums_of_pairs(vfloat a, vfloat b) {
+#if defined(__AVX512F__)
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return rounded(vfloat(_mm512_permutex2var_ps(a, even, b)) + vfloat(_mm512_permutex2var_ps(a, odd, b)));
+#else
+    vfloat even;
+    vfloat odd;
+    for (int i = 0; i < lanes / 2; ++i) {
+        even[i] = a[2 * i];
+        odd[i] = a[2 * i + 1];
+        even[i + lanes / 2] = b[2 * i];
+        odd[i + lanes / 2] = b[2 * i + 1];
+    }
+    return rounded(even + odd);
+#endif
 }
 
 // Whether NaN in a distance reaches the sums: -ffast-math folds comparisons away, but not GCC's that are instructions.

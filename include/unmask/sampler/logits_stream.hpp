@@ -134,8 +134,8 @@ private:
     struct row_state {
         detail::row_draw how{};
         detail::row_reduction reduction{};
-        std::size_t read = 0;    // tokens so far
-        index_t bad_token = -1;  // the first whose logit is NaN or +∞
+        std::size_t read = 0;   // tokens so far
+        index_t bad_token = -1; // the first whose logit is NaN or +∞
         bool bad_is_infinite = false;
         token_t held = -1;
         float held_logit = detail::minus_infinity;
@@ -158,8 +158,9 @@ private:
         check(row, begin, std::ssize(tile));
         row_state& state = rows_[static_cast<std::size_t>(row)];
         const std::size_t first = state.read;
-        const std::size_t mask =
-            tokens_.mask >= 0 && tokens_.mask < tokens_.size ? static_cast<std::size_t>(tokens_.mask) : detail::no_token;
+        const std::size_t mask = tokens_.mask >= 0 && tokens_.mask < tokens_.size
+                                     ? static_cast<std::size_t>(tokens_.mask)
+                                     : detail::no_token;
         state.how.read(state.reduction, tile, first, mask);
         state.read += tile.size();
         if (const auto held = static_cast<std::size_t>(state.held); state.held >= 0 && held - first < tile.size()) {

@@ -100,10 +100,12 @@ struct chunk_peak {
     std::size_t line;
     std::size_t in_line;
     alignas(64) float without[chunk_parts];
-    alignas(64) float of_lanes[lanes]; // the highest of the tokens in each lane
+    vfloat of_lines[chunk_lines::full_count]; // the highest of the tokens in each lane of a line
+    vfloat of_lanes;                          // and of all lines
 
     [[nodiscard]] std::size_t token() const { return line * chunk_parts + in_line; }
-    [[nodiscard]] bool empty() const { return is_minus_infinity(highest); }
+    // There is nothing to add.
+    [[nodiscard]] bool nothing() const { return bad || is_minus_infinity(highest); }
 
     // The highest logit of the other tokens.
     [[nodiscard]] float second(const chunk_lines& logits) const {
@@ -117,26 +119,31 @@ struct chunk_peak {
     }
 
     template <bool Full>
+    [[gnu::always_inline]] void find_lines(const chunk_lines& logits) {
+        for (std::size_t i = 0; i < (Full ? chunk_lines::full_count : logits.count()); ++i) {
+            of_lines[i] = load(logits.at(i, 0));
+            for (std::size_t k = 1; k < (Full ? chunk_lines::full_registers : logits.registers()); ++k) {
+                of_lines[i] = higher_of(of_lines[i], load(logits.at(i, k)));
+            }
+        }
+    }
+
+    // The rest, once of_lines is known.
+    template <bool Full>
     [[gnu::always_inline]] void find(const chunk_lines& logits) {
         const std::size_t count = Full ? chunk_lines::full_count : logits.count();
         const std::size_t registers = Full ? chunk_lines::full_registers : logits.registers();
-        vfloat of_lines[chunk_lines::full_count];
-        vfloat of_all = broadcast(minus_infinity);
-        for (std::size_t i = 0; i < count; ++i) {
-            of_lines[i] = load(logits.at(i, 0));
-            for (std::size_t k = 1; k < registers; ++k) {
-                of_lines[i] = higher_of(of_lines[i], load(logits.at(i, k)));
-            }
-            of_all = higher_of(of_all, of_lines[i]);
+        of_lanes = of_lines[0];
+        for (std::size_t i = 1; i < count; ++i) {
+            of_lanes = higher_of(of_lanes, of_lines[i]);
         }
-        store(of_lanes, of_all);
-        highest = highest_folded(of_all);
+        highest = highest_folded(of_lanes);
         const vfloat top = broadcast(highest);
         line = first_that_equals(of_lines, count, top) / lanes;
         bad = false;
-        if (empty() || line == count || !sums_show_nan || is_bad_logit(highest)) {
+        if (nothing() || line >= count || !sums_show_nan || is_bad_logit(highest)) {
             bad = logits.any_bad();
-            if (empty() || bad) {
+            if (nothing()) {
                 return;
             }
         }
@@ -148,6 +155,24 @@ struct chunk_peak {
         in_line = first_that_equals(values, registers, top);
         float* place = without + in_line / lanes * lanes;
         store(place, with_lane(load(logits.at(line, in_line / lanes)), in_line % lanes, minus_infinity));
+    }
+};
+
+// A sum for each part.
+template <std::size_t Registers>
+struct part_sums {
+    vfloat weight[Registers];
+    vfloat moment[Registers];
+
+    // Folds by halves the parts in the first `count` registers. What is not there would be 0, and change nothing.
+    [[gnu::always_inline]] weight_sums fold(std::size_t count) {
+        for (std::size_t half = Registers / 2; half > 0; half /= 2) {
+            for (std::size_t i = 0; i < half && i + half < count; ++i) {
+                weight[i] = rounded(weight[i] + weight[i + half]);
+                moment[i] = rounded(moment[i] + moment[i + half]);
+            }
+        }
+        return {sum_folded(weight[0]), sum_folded(moment[0])};
     }
 };
 
@@ -163,19 +188,26 @@ class weight_adder {
 public:
     explicit weight_adder(const weight_rule& shaped) : raw_(1), shaped_(shaped) {}
 
-    // As many bytes at `next`, which will be read soon, are fetched meanwhile.
+    // Finds the highest logits of the next chunk's lines meanwhile, if Full: so memory is read all the time, and in order.
     template <bool Full>
-    [[gnu::always_inline]] chunk_sums sum(const chunk_lines& logits, const chunk_peak& peak, const char* next) const {
+    [[gnu::always_inline]] chunk_sums sum(const chunk_lines& logits, const chunk_peak& peak, const chunk_lines& next,
+                                          chunk_peak& next_peak) const {
+        if (peak.nothing()) {
+            if constexpr (Full) {
+                next_peak.find_lines<true>(next);
+            }
+            return {};
+        }
         const std::size_t registers = Full ? chunk_lines::full_registers : logits.registers();
-        part_sums raw;
-        part_sums shaped;
+        all_parts raw;
+        all_parts shaped;
         std::size_t k = 0;
         for (; k + together <= registers; k += together) {
-            add_registers<Full, together>(logits, k, peak, raw, shaped, next);
+            add_registers<Full, together>(logits, k, peak, raw, shaped, next, next_peak);
         }
         if constexpr (!Full) {
             for (; k < registers; ++k) {
-                add_registers<Full, 1>(logits, k, peak, raw, shaped, next);
+                add_registers<Full, 1>(logits, k, peak, raw, shaped, next, next_peak);
             }
         }
         chunk_sums result{raw.fold(registers), {}};
@@ -186,30 +218,16 @@ public:
     }
 
 private:
+    using all_parts = part_sums<chunk_lines::full_registers>;
+
     // Registers whose sums are kept at once.
     static constexpr std::size_t together = (lanes == 16 ? 8 : 4) / (Tempered ? 2 : 1);
-
-    // A sum for each part.
-    struct part_sums {
-        vfloat weight[chunk_lines::full_registers];
-        vfloat moment[chunk_lines::full_registers];
-
-        // Folds by halves. What is not there would be 0, and change nothing.
-        [[gnu::always_inline]] weight_sums fold(std::size_t registers) {
-            for (std::size_t half = chunk_lines::full_registers / 2; half > 0; half /= 2) {
-                for (std::size_t i = 0; i < half && i + half < registers; ++i) {
-                    weight[i] = rounded(weight[i] + weight[i + half]);
-                    moment[i] = rounded(moment[i] + moment[i + half]);
-                }
-            }
-            return {sum_folded(weight[0]), sum_folded(moment[0])};
-        }
-    };
 
     // The weights in `Count` registers of every line.
     template <bool Full, std::size_t Count>
     [[gnu::always_inline]] void add_registers(const chunk_lines& logits, std::size_t first, const chunk_peak& peak,
-                                              part_sums& raw, part_sums& shaped, const char* next) const {
+                                              all_parts& raw, all_parts& shaped, const chunk_lines& next,
+                                              chunk_peak& next_peak) const {
         vfloat weight[Count]{};
         vfloat moment[Count]{};
         vfloat shaped_weight[Count]{};
@@ -217,13 +235,19 @@ private:
         const vfloat lowered = broadcast(-peak.highest);
         for (std::size_t line = 0; line < (Full ? chunk_lines::full_count : logits.count()); ++line) {
             const float* from = line == peak.line ? peak.without + first * lanes : logits.at(line, first);
+            vfloat top = first == 0 || !Full ? broadcast(minus_infinity) : next_peak.of_lines[line];
             for (std::size_t k = 0; k < Count; ++k) {
-                __builtin_prefetch(next + (line * chunk_parts + (first + k) * lanes) * sizeof(float), 0, 3);
+                if constexpr (Full) {
+                    top = higher_of(top, load(next.at(line, first + k)));
+                }
                 const vfloat distance = load(from + k * lanes) + lowered;
                 weights_of(distance, raw_).add_to(weight[k], moment[k]);
                 if constexpr (Tempered) {
                     weights_of(distance, shaped_).add_to(shaped_weight[k], shaped_moment[k]);
                 }
+            }
+            if constexpr (Full) {
+                next_peak.of_lines[line] = top;
             }
         }
         for (std::size_t k = 0; k < Count; ++k) {

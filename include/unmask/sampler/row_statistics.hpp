@@ -33,7 +33,7 @@ namespace detail {
 // `second` is scaled as the sums are; their moment is of distances times `scale`.
 inline row_statistics make_statistics(token_t best, double second, const weight_sums& sums, double scale) {
     const double log_sum = log_of_1_plus(sums.others);
-    const double mean = rounded(rounded(sums.moment * scale) / sums.total());
+    const double mean = quotient(rounded(sums.moment * scale), sums.total());
     return {best, second, log_sum, std::max(0.0, log_sum - mean)};
 }
 
