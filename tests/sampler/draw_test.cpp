@@ -39,6 +39,8 @@ struct second_token {
     }
 };
 
+static_assert(draw_policy<second_token>);
+
 } // namespace
 
 // Rows of more than a chunk of 1024 tokens are inverted as one only if they are filtered. Weights are floats: see

@@ -45,16 +45,25 @@ public:
     many_draws(std::span<const float> logits, double temperature)
         : logits_(logits), how_(detail::row_draw::at_temperature(temperature)) {
         detail::row_reduction row;
+        const detail::chunk_adder<true> adder(how_.rule);
         for (std::size_t begin = 0; begin < logits.size(); begin += detail::chunk_size) {
             const auto chunk = logits.subspan(begin, std::min(detail::chunk_size, logits.size() - begin));
+            detail::chunk_lines::buffer room;
+            const detail::chunk_lines lines(chunk, detail::no_token, room);
+            const float highest = detail::chunk_top(lines).highest;
             detail::row_reduction alone;
             how_.read(alone, chunk, 0, detail::no_token);
-            offer one{begin, alone.part.highest, 0, how_.sums_of(alone.part).total()};
+            offer one{begin, highest, 0, adder.of(lines, highest).shaped.weight};
             if (begin > 0) {
-                const double distance = static_cast<double>(alone.part.highest) - static_cast<double>(row.part.highest);
+                const double distance = static_cast<double>(highest) - static_cast<double>(row.part.highest);
                 const double factor = detail::exp_nonpositive(detail::rounded(-std::abs(distance) * how_.rule.scale));
-                one.earlier = how_.sums_of(row.part).total();
-                (distance > 0 ? one.earlier : one.offered) *= factor;
+                one.earlier = how_.sums_of(row.part).with_best().weight;
+                if (distance > 0) {
+                    one.earlier *= factor;
+                    one.offered = how_.sums_of(alone.part).with_best().weight;
+                } else {
+                    one.offered *= factor;
+                }
             }
             offers_.push_back(one);
             how_.read(row, chunk, begin, detail::no_token);

@@ -18,12 +18,12 @@ namespace scalar_row {
 using namespace unmask;
 using detail::rounded;
 
-// Sums over all tokens but the first of the most likely ones.
 struct sums {
-    double others = 0;
+    double weight = 0;
     double moment = 0;
 };
 
+// A row so far. The sums leave out the first of the most likely tokens.
 struct part {
     float highest = -INFINITY;
     float second = -INFINITY;
@@ -38,14 +38,17 @@ struct outcome {
     std::size_t token = 0;
 };
 
-// Part p of 128 adds tokens p, p + 128, …; then parts are folded by halves.
-inline sums sum_chunk(std::span<const float> chunk, std::size_t best, const detail::weight_rule& rule) {
+constexpr std::size_t none = static_cast<std::size_t>(-1);
+
+// Part p of 128 adds tokens p, p + 128, … but `left_out`; then parts are folded by halves.
+inline sums sum_chunk(std::span<const float> chunk, float highest, std::size_t left_out,
+                      const detail::weight_rule& rule) {
     float weight[128]{};
     float moment[128]{};
     for (std::size_t i = 0; i < chunk.size(); ++i) {
-        const float distance = chunk[i] - chunk[best];
+        const float distance = chunk[i] - highest;
         const float w = detail::weight_of(distance, rule);
-        if (i != best && w > 0) {
+        if (i != left_out && w > 0) {
             weight[i % 128] = rounded(weight[i % 128] + w);
             moment[i % 128] = detail::fused(w, distance, moment[i % 128]);
         }
@@ -59,15 +62,18 @@ inline sums sum_chunk(std::span<const float> chunk, std::size_t best, const deta
     return {weight[0], moment[0]};
 }
 
-inline sums join(const sums& high, const sums& low, double distance, double factor) {
-    const double total = rounded(1 + low.others);
-    return {detail::fused(factor, total, high.others),
-            detail::fused(factor, detail::fused(distance, total, low.moment), high.moment)};
+inline double with_best(const sums& others) {
+    return rounded(1 + others.weight);
+}
+
+inline sums join(const sums& high, double weight, double moment, double distance, double factor) {
+    return {detail::fused(factor, weight, high.weight),
+            detail::fused(factor, detail::fused(distance, weight, moment), high.moment)};
 }
 
 inline row_statistics statistics(token_t best, double second, const sums& from, double scale) {
-    const double log_sum = detail::log_of_1_plus(from.others);
-    const double mean = rounded(rounded(from.moment * scale) / rounded(1 + from.others));
+    const double log_sum = detail::log_of_1_plus(from.weight);
+    const double mean = rounded(rounded(from.moment * scale) / rounded(1 + from.weight));
     return {best, second, log_sum, std::max(0.0, log_sum - mean)};
 }
 
@@ -114,10 +120,14 @@ inline outcome reduce(std::span<const float> row, double temperature, double uni
     for (std::size_t begin = 0; begin < row.size(); begin += 1024) {
         const auto chunk = row.subspan(begin, std::min<std::size_t>(1024, row.size() - begin));
         const auto best = static_cast<std::size_t>(std::max_element(chunk.begin(), chunk.end()) - chunk.begin());
-        if (chunk[best] == -INFINITY) {
+        const float highest = chunk[best];
+        if (highest == -INFINITY) {
             continue;
         }
-        part one{chunk[best], -INFINITY, begin + best, sum_chunk(chunk, best, raw_rule), sum_chunk(chunk, best, rule)};
+        const bool leads = !any || highest > all.highest; // only then is its best token left out
+        const sums raw = sum_chunk(chunk, highest, leads ? best : none, raw_rule);
+        const sums shaped = sum_chunk(chunk, highest, leads ? best : none, rule);
+        part one{highest, -INFINITY, begin + best, raw, shaped};
         for (std::size_t i = 0; i < chunk.size(); ++i) {
             one.second = i == best ? one.second : std::max(one.second, chunk[i]);
         }
@@ -125,28 +135,32 @@ inline outcome reduce(std::span<const float> row, double temperature, double uni
             any = true;
             all = one;
             chosen = begin;
-            chosen_highest = one.highest;
+            chosen_highest = highest;
             continue;
         }
-        const bool first_is_higher = all.highest >= one.highest;
-        const part& high = first_is_higher ? all : one;
-        const part& low = first_is_higher ? one : all;
-        const double distance = static_cast<double>(low.highest) - static_cast<double>(high.highest);
+        const double distance = -std::abs(static_cast<double>(highest) - static_cast<double>(all.highest));
+        const double raw_factor = detail::exp_nonpositive(distance);
         const double factor = detail::exp_nonpositive(rounded(distance * rule.scale));
-        double before = rounded(1 + all.shaped.others);
-        double offered = rounded(1 + one.shaped.others);
-        (first_is_higher ? offered : before) = rounded((first_is_higher ? offered : before) * factor);
+        const double before = leads ? rounded(factor * with_best(all.shaped)) : with_best(all.shaped);
+        const double offered = leads ? with_best(shaped) : rounded(factor * shaped.weight);
         const double reached = rounded(uniform * rounded(before + offered));
         if (reached < offered) {
             chosen = begin;
-            chosen_highest = one.highest;
+            chosen_highest = highest;
             uniform = rounded(reached / offered);
         } else {
             uniform = rounded(rounded(reached - offered) / before);
         }
-        all = {high.highest, std::max(high.second, low.highest), high.best,
-               join(high.raw, low.raw, distance, detail::exp_nonpositive(distance)),
-               join(high.shaped, low.shaped, distance, factor)};
+        if (leads) {
+            one.second = std::max(one.second, all.highest);
+            one.raw = join(raw, with_best(all.raw), all.raw.moment, distance, raw_factor);
+            one.shaped = join(shaped, with_best(all.shaped), all.shaped.moment, distance, factor);
+            all = one;
+        } else {
+            all.second = std::max(all.second, highest);
+            all.raw = join(all.raw, raw.weight, raw.moment, distance, raw_factor);
+            all.shaped = join(all.shaped, shaped.weight, shaped.moment, distance, factor);
+        }
     }
     outcome result;
     const double second = static_cast<double>(all.second) - static_cast<double>(all.highest);

@@ -39,7 +39,6 @@ public:
             }
         }
         vfloat last = load(sums_ + lanes);
-#pragma GCC unroll 4
         for (std::size_t level = lanes / 2; level > 0; level /= 2) {
             last = sums_of_pairs(last, last);
             std::memcpy(sums_ + level, &last, level * sizeof(float));

@@ -10,7 +10,9 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/simd.hpp>
+#include <unmask/sampler/chunk_sums.hpp>
 #include <unmask/sampler/exact_math.hpp>
+#include <unmask/sampler/exact_simd.hpp>
 #include <unmask/sampler/row_chunk.hpp>
 #include <unmask/sampler/row_draw.hpp>
 #include <unmask/sampler/row_reduction.hpp>
@@ -51,7 +53,7 @@ struct row_filter {
         if (result.raw.best < 0) {
             return result;
         }
-        const double mass = how.sums_of(row.part).total();
+        const double mass = how.sums_of(row.part).with_best().weight;
         const filtered_row<Logit> filtered{how.rule, logits, row.part.highest, scratch};
         if (top_k > 0 && static_cast<std::size_t>(top_k) < logits.size()) {
             filtered.collect_most_likely(static_cast<std::size_t>(top_k));
@@ -89,24 +91,31 @@ private:
         void collect(float bound) const {
             scratch.kept.clear();
             const float* highs = scratch.highs.data();
+            chunk_lines::buffer room;
             for (std::size_t begin = 0; begin < logits.size(); begin += chunk_size, highs += lanes) {
                 if (*std::max_element(highs, highs + lanes) >= bound) {
-                    const std::size_t end = std::min(logits.size(), begin + chunk_size);
-                    for (std::size_t i = begin; i < end; ++i) {
-                        const auto logit = static_cast<float>(logits[i]);
-                        if (logit >= bound) {
-                            add(i, logit);
-                        }
-                    }
+                    const std::size_t size = std::min(chunk_size, logits.size() - begin);
+                    collect_chunk(chunk_lines(logits.subspan(begin, size), no_token, room), begin, bound);
                 }
             }
         }
 
-        void add(std::size_t token, float logit) const {
-            const float weight = weight_of(logit - highest, rule);
-            if (weight > 0) {
-                const double distance = static_cast<double>(logit) - static_cast<double>(highest);
-                scratch.kept.push_back({static_cast<token_t>(token), rounded(distance * rule.scale), weight});
+        void collect_chunk(const chunk_lines& chunk, std::size_t begin, float bound) const {
+            const vfloat lowered = broadcast(-highest);
+            for (std::size_t i = 0; i < chunk.count() * chunk.registers() * lanes; i += lanes) {
+                const float* here = chunk.at(0, 0) + i;
+                if (std::none_of(here, here + lanes, [&](float logit) { return logit >= bound; })) {
+                    continue;
+                }
+                float weights[lanes];
+                store(weights, weights_of(load(here) + lowered, rule).weight);
+                for (std::size_t lane = 0; lane < lanes; ++lane) {
+                    if (here[lane] >= bound && weights[lane] > 0) {
+                        const double distance = static_cast<double>(here[lane]) - static_cast<double>(highest);
+                        scratch.kept.push_back(
+                            {static_cast<token_t>(begin + i + lane), rounded(distance * rule.scale), weights[lane]});
+                    }
+                }
             }
         }
 
@@ -115,17 +124,18 @@ private:
         void collect_most_likely(std::size_t count) const {
             float bound = std::numeric_limits<float>::lowest();
             if (count <= scratch.highs.size()) {
-                std::vector<float> highs = scratch.highs;
-                const auto last = highs.begin() + static_cast<std::ptrdiff_t>(count - 1);
-                std::nth_element(highs.begin(), last, highs.end(), std::greater<>());
+                scratch.logits = scratch.highs;
+                const auto last = scratch.logits.begin() + static_cast<std::ptrdiff_t>(count - 1);
+                std::nth_element(scratch.logits.begin(), last, scratch.logits.end(), std::greater<>());
                 bound = std::max(bound, *last);
             }
             collect(bound);
-            auto& kept = scratch.kept;
-            if (count < kept.size()) {
-                const auto end = kept.begin() + static_cast<std::ptrdiff_t>(count);
-                std::nth_element(kept.begin(), end, kept.end(), more_likely);
-                kept.resize(count);
+            if (count < scratch.kept.size()) {
+                auto& ranked = scratch.ranked;
+                ranked = scratch.kept;
+                const auto last = ranked.begin() + static_cast<std::ptrdiff_t>(count - 1);
+                std::nth_element(ranked.begin(), last, ranked.end(), more_likely);
+                keep_down_to(*last);
             }
         }
 
@@ -133,13 +143,11 @@ private:
         // ones are collected only if the others don't reach it.
         void collect_share(double share, double mass) const {
             const double size = static_cast<double>(logits.size());
-            for (double least = (mass - share) / 256; least > 0; least /= 256) {
-                const bool last = least * size < (mass - share) / 4; // all that is not collected can't be needed
-                const double exponent = log_of_sum(least, 0);
-                const double bound = static_cast<double>(highest) + exponent / rule.scale;
-                collect(bound > std::numeric_limits<float>::lowest() ? static_cast<float>(bound)
-                                                                     : std::numeric_limits<float>::lowest());
-                if (last || sum() >= share) {
+            for (double least = (mass - share) / 256;; least /= 256) {
+                const double bound = static_cast<double>(highest) + log_of_sum(least, 0) / rule.scale;
+                collect(static_cast<float>(std::max(bound, static_cast<double>(std::numeric_limits<float>::lowest()))));
+                const bool rest_is_too_little = least * size < (mass - share) / 4;
+                if (rest_is_too_little || sum() >= share) {
                     break;
                 }
             }
@@ -148,9 +156,10 @@ private:
 
         // Keeps the fewest of the most likely tokens whose weights reach `share`: looks for the last one by halves.
         void keep_share(double share) const {
-            auto& kept = scratch.kept;
-            auto begin = kept.begin(); // those before it are kept
-            auto end = kept.end();     // from here on they are not
+            auto& ranked = scratch.ranked;
+            ranked = scratch.kept;
+            auto begin = ranked.begin(); // those before it are kept
+            auto end = ranked.end();     // from here on they are not
             double sum = 0;
             while (end - begin > 1) {
                 const auto middle = begin + (end - begin) / 2;
@@ -166,19 +175,21 @@ private:
                     begin = middle;
                 }
             }
-            kept.erase(end, kept.end());
+            keep_down_to(*begin);
+        }
+
+        void keep_down_to(const weighted_token& last) const {
+            std::erase_if(scratch.kept, [&](const weighted_token& each) { return more_likely(last, each); });
         }
 
         // Draws among the kept tokens, in the order of the vocabulary.
         drawn draw(const row_draw& how, token_t best, double uniform) const {
-            auto& kept = scratch.kept;
-            std::sort(kept.begin(), kept.end(),
-                      [](const weighted_token& a, const weighted_token& b) { return a.token < b.token; });
+            const auto& kept = scratch.kept;
             weight_sums sums;
             double second = -std::numeric_limits<double>::infinity();
             for (const weighted_token& each : kept) {
                 if (each.token != best) {
-                    sums.others += each.weight;
+                    sums.weight += each.weight;
                     sums.moment = fused(each.weight, each.exponent, sums.moment);
                     second = std::max(second, each.exponent);
                 }

@@ -184,7 +184,7 @@ UNMASK_HOST_DEVICE inline double log_of_1_minus_exp(double x) {
     if (x < 0) {
         return log_of_sum(rounded(-x * polynomial(x, terms)), 0);
     }
-    return -std::numeric_limits<double>::infinity();
+    return static_cast<double>(minus_infinity);
 }
 
 } // namespace detail

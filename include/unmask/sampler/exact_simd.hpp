@@ -17,6 +17,8 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
+using vbits = std::uint32_t __attribute__((vector_size(sizeof(vfloat))));
+
 template <class Register>
     requires(!std::floating_point<Register>)
 inline Register rounded(Register value) {
@@ -38,10 +40,11 @@ inline vfloat fused(vfloat a, vfloat b, vfloat c) {
 #elif defined(__AVX2__) && defined(__FMA__)
     return _mm256_fmadd_ps(a, b, c);
 #else
+    vfloat result{};
     for (int lane = 0; lane < lanes; ++lane) {
-        c[lane] = fused(a[lane], b[lane], c[lane]);
+        result[lane] = fused(float{a[lane]}, float{b[lane]}, float{c[lane]});
     }
-    return c;
+    return result;
 #endif
 }
 
@@ -84,7 +87,7 @@ inline std::uint32_t lanes_that_equal(vfloat a, vfloat b) {
 }
 
 inline vint lane_numbers() {
-    vint result;
+    vint result{};
     for (int lane = 0; lane < lanes; ++lane) {
         result[lane] = lane;
     }
@@ -141,8 +144,8 @@ inline vfloat sums_of_pairs(vfloat a, vfloat b) {
     const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
     return rounded(vfloat(_mm512_permutex2var_ps(a, even, b)) + vfloat(_mm512_permutex2var_ps(a, odd, b)));
 #else
-    vfloat even;
-    vfloat odd;
+    vfloat even{};
+    vfloat odd{};
     for (int i = 0; i < lanes / 2; ++i) {
         even[i] = a[2 * i];
         odd[i] = a[2 * i + 1];
@@ -180,17 +183,17 @@ struct lane_weights {
 };
 
 // eighth_powers, by the lowest three bits.
-inline vint table_entries(vint index) {
+inline vbits table_entries(vbits index) {
 #if defined(__AVX512F__)
     const __m256i table = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(eighth_powers));
     const __m512i twice = _mm512_maskz_broadcast_i64x4(0xff, table);
-    return std::bit_cast<vint>(_mm512_maskz_permutexvar_epi32(0xffff, std::bit_cast<__m512i>(index), twice));
+    return std::bit_cast<vbits>(_mm512_maskz_permutexvar_epi32(0xffff, std::bit_cast<__m512i>(index), twice));
 #elif defined(__AVX2__)
     const __m256i table = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(eighth_powers));
-    return std::bit_cast<vint>(_mm256_permutevar8x32_epi32(table, std::bit_cast<__m256i>(index)));
+    return std::bit_cast<vbits>(_mm256_permutevar8x32_epi32(table, std::bit_cast<__m256i>(index)));
 #else
     for (int lane = 0; lane < lanes; ++lane) {
-        index[lane] = static_cast<std::int32_t>(eighth_powers[index[lane] & 7]);
+        index[lane] = eighth_powers[index[lane] % 8];
     }
     return index;
 #endif
@@ -209,8 +212,8 @@ inline lane_weights weights_of(vfloat distance, const weight_rule& rule) {
 #endif
     const vfloat shifted = rounded(fused(distance, step, broadcast(eighths_rounder)));
     const vfloat r = fused(distance, step, eighths_rounder - shifted);
-    const vint eighths = std::bit_cast<vint>(shifted);
-    const vfloat power = std::bit_cast<vfloat>(table_entries(eighths) + (eighths << 20));
+    const auto eighths = std::bit_cast<vbits>(shifted);
+    const auto power = std::bit_cast<vfloat>(table_entries(eighths) + (eighths << 20));
     vfloat series = broadcast(power_of_2[2]);
     series = fused(series, r, broadcast(power_of_2[1]));
     series = fused(series, r, broadcast(power_of_2[0]));

@@ -6,6 +6,7 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/simd.hpp>
+#include <unmask/sampler/chunk_sums.hpp>
 #include <unmask/sampler/exact_math.hpp>
 #include <unmask/sampler/exact_simd.hpp>
 #include <unmask/sampler/row_chunk.hpp>
@@ -14,7 +15,7 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// What a chunk of a single line comes to, all of it in registers: what chunk_peak and weight_adder give, to the same bits.
+// What a chunk of a single line comes to, all of it in registers: what chunk_best and chunk_adder give, to the same bits.
 // For small vocabularies, where the way between those would take longer than the work.
 template <bool Tempered, std::size_t Registers>
 struct line_reduction {

@@ -113,11 +113,14 @@ public:
         return state.reduction.part.best < 0 ? "-infinity for every token" : "";
     }
 
-    /// The statistics and the token of a row without a fault.
+    /// The statistics and the token of a row without a fault; statistics with `best` −1, if its logits have one.
     [[nodiscard]] detail::streamed_row result(index_t row) const {
         const row_state& state = rows_[static_cast<std::size_t>(row)];
         const auto chosen = chosen_of(static_cast<std::size_t>(row));
         detail::streamed_row all{state.how.finish(state.reduction, chosen)};
+        if (all.result.raw.best < 0) {
+            return all;
+        }
         const double highest = state.reduction.part.highest;
         const double log_sum = all.result.raw.log_sum;
         double distance = 0;

@@ -29,9 +29,10 @@ struct draw_scratch {
         double exponent; ///< (logit − the highest) / temperature
         double weight;   ///< exp of it
     };
-    std::vector<weighted_token> kept;
-    std::vector<float> highs;  ///< the highest logits of sets of tokens
-    std::vector<float> logits; ///< a row of another type
+    std::vector<weighted_token> kept;   ///< in the order of the vocabulary
+    std::vector<weighted_token> ranked; ///< the same in any order
+    std::vector<float> highs;           ///< the highest logits of sets of tokens
+    std::vector<float> logits;          ///< a row of another type
 };
 
 namespace detail {

@@ -8,6 +8,8 @@
 #include <type_traits>
 
 #include <unmask/config.hpp>
+#include <unmask/cpu/simd.hpp>
+#include <unmask/sampler/chunk_sums.hpp>
 #include <unmask/sampler/exact_math.hpp>
 #include <unmask/sampler/line_reduction.hpp>
 #include <unmask/sampler/row_chunk.hpp>
@@ -26,46 +28,37 @@ struct row_part {
     float highest = minus_infinity;
     float second = minus_infinity; // the highest logit of all but `best`
     token_t best = -1;             // of the tokens with the highest logit, the first; −1: all are −∞
-    weight_sums raw;
-    weight_sums shaped; // at the draw's temperature, if that is not 1
+    weight_sums raw;               // of all but `best`, as its weight is 1: added to that, small ones would be lost
+    weight_sums shaped;            // the same at the draw's temperature, if that is not 1
 };
 
-// How two parts come together: the factors that bring their weights to the higher of their logits.
-struct part_ratio {
-    bool earlier_is_higher;
-    double distance; // from the higher one to the lower
-    double raw;
-    double shaped;
+// Brings sums from one logit to a higher one.
+struct part_step {
+    double distance; // at most 0
+    double raw;      // what weights are multiplied by
+    double shaped;   // the same at the draw's temperature
 
     template <bool Tempered>
-    UNMASK_HOST_DEVICE static part_ratio of(float earlier, float later, double scale) {
-        const bool earlier_is_higher = earlier >= later;
-        const double distance = static_cast<double>(earlier_is_higher ? later : earlier) -
-                                static_cast<double>(earlier_is_higher ? earlier : later);
-        return {earlier_is_higher, distance, exp_nonpositive(distance),
-                Tempered ? exp_nonpositive(rounded(distance * scale)) : 0};
+    UNMASK_HOST_DEVICE static part_step between(float lower, float higher, double scale) {
+        const double distance = static_cast<double>(lower) - static_cast<double>(higher);
+        return {distance, exp_nonpositive(distance), Tempered ? exp_nonpositive(rounded(distance * scale)) : 0};
     }
 
-    // All sums, from the higher logit.
-    UNMASK_HOST_DEVICE weight_sums join(weight_sums earlier, weight_sums later, double factor) const {
-        const weight_sums high = earlier_is_higher ? earlier : later;
-        const weight_sums low = earlier_is_higher ? later : earlier;
-        return {fused(factor, low.total(), high.others),
-                fused(factor, fused(distance, low.total(), low.moment), high.moment)};
+    // Adds `lower` to sums from the higher logit.
+    UNMASK_HOST_DEVICE weight_sums add(const weight_sums& higher, const weight_sums& lower, double factor) const {
+        return {fused(factor, lower.weight, higher.weight),
+                fused(factor, fused(distance, lower.weight, lower.moment), higher.moment)};
+    }
+    // Adds a part with the lower logit to one with the higher.
+    template <bool Tempered>
+    UNMASK_HOST_DEVICE void add_to(row_part& higher, const row_part& lower) const {
+        higher.second = higher.second < lower.highest ? lower.highest : higher.second;
+        higher.raw = add(higher.raw, lower.raw.with_best(), raw);
+        if constexpr (Tempered) {
+            higher.shaped = add(higher.shaped, lower.shaped.with_best(), shaped);
+        }
     }
 };
-
-// `later` has higher tokens than `earlier`; neither is empty.
-template <bool Tempered>
-[[gnu::always_inline]] UNMASK_HOST_DEVICE inline row_part join(const row_part& earlier, const row_part& later,
-                                                               const part_ratio& ratio) {
-    const bool first = ratio.earlier_is_higher;
-    const float second = first ? earlier.second : later.second; // of the higher part; then comes the lower's highest
-    const float lower = first ? later.highest : earlier.highest;
-    return {first ? earlier.highest : later.highest, second < lower ? lower : second, first ? earlier.best : later.best,
-            ratio.join(earlier.raw, later.raw, ratio.raw),
-            Tempered ? ratio.join(earlier.shaped, later.shaped, ratio.shaped) : weight_sums{}};
-}
 
 // A choice between parts that come one after the other, each with its share of the weight so far, by one number: of what
 // chose, the rest is as random as before, and chooses again.
@@ -116,37 +109,44 @@ struct row_reduction {
             const auto here = logits.subspan(begin, std::min(chunk_size, logits.size() - begin));
             return chunk_lines(here, suppressed - first - begin, room); // wraps round to a number that is too large
         };
-        row_reduction row = *this; // a copy that needs no memory
-        const auto add = [&](std::size_t i, const chunk_lines& lines, const chunk_peak& peak, const chunk_sums& sums) {
+        const auto note = [&](std::size_t i, const chunk_top& top) {
             if (highs != nullptr) {
-                store(highs + i * lanes, peak.of_lanes);
+                store(highs + i * lanes, top.of_lanes);
             }
-            row.add<Reading>(first + i * chunk_size, lines, peak, sums, rule);
         };
-        const weight_adder<tempered> adder(rule);
+        row_reduction row = *this; // a copy that needs no memory
+        const chunk_adder<tempered> adder(rule);
         chunk_lines::buffer rooms[2];
-        chunk_peak peaks[2];
         if (full > 0) {
             chunk_lines next = chunk(0, rooms[0]);
-            peaks[0].find_lines<true>(next);
-            peaks[0].find<true>(next);
+            chunk_top next_top(next);
             for (std::size_t i = 0; i < full; ++i) {
                 const chunk_lines lines = next;
-                chunk_peak& peak = peaks[i % 2];
-                chunk_peak& next_peak = peaks[(i + 1) % 2];
+                const chunk_top top = next_top;
+                note(i, top);
                 if (i + 1 < full) { // or this one once more, for nothing
                     next = chunk(i + 1, rooms[(i + 1) % 2]);
                 }
-                const chunk_sums sums = adder.template sum<true>(lines, peak, next, next_peak);
-                next_peak.find<true>(next);
-                add(i, lines, peak, sums);
+                if (row.is_led_by(top)) {
+                    vfloat tops;
+                    const chunk_sums sums = adder.of_full(lines, top.highest, next, tops);
+                    next_top = chunk_top(tops, next);
+                    row.add<Reading>(first + i * chunk_size, top, sums, rule);
+                } else {
+                    row.add_leader<Reading>(first + i * chunk_size, lines, top, adder, rule);
+                    next_top = chunk_top(next);
+                }
             }
         }
         if (full * chunk_size < logits.size()) {
             const chunk_lines lines = chunk(full, rooms[0]);
-            peaks[0].find_lines<false>(lines);
-            peaks[0].find<false>(lines);
-            add(full, lines, peaks[0], adder.template sum<false>(lines, peaks[0], lines, peaks[1]));
+            const chunk_top top(lines);
+            note(full, top);
+            if (row.is_led_by(top)) {
+                row.add<Reading>(first + full * chunk_size, top, adder.of(lines, top.highest), rule);
+            } else {
+                row.add_leader<Reading>(first + full * chunk_size, lines, top, adder, rule);
+            }
         }
         *this = row;
     }
@@ -173,33 +173,58 @@ private:
                          : read(std::integral_constant<std::size_t, chunk_lines::full_registers>());
     }
 
+    // Whether a chunk has something to add, and no more likely token than the row has already.
+    [[nodiscard]] bool is_led_by(const chunk_top& top) const {
+        return part.best >= 0 && !top.nothing() && top.highest <= part.highest;
+    }
+
+    // Adds such a chunk.
     template <row_reading Reading>
-    [[gnu::always_inline]] void add(std::size_t first, const chunk_lines& lines, const chunk_peak& peak,
-                                    const chunk_sums& sums, const weight_rule& rule) {
+    [[gnu::always_inline]] void add(std::size_t first, const chunk_top& top, const chunk_sums& sums,
+                                    const weight_rule& rule) {
         constexpr bool tempered = Reading == row_reading::tempered_draw;
-        bad = bad || peak.bad || sums.raw.bad();
-        if (peak.nothing()) {
+        bad = bad || sums.raw.bad();
+        const auto step = part_step::between<tempered>(top.highest, part.highest, rule.scale);
+        if constexpr (Reading == row_reading::draw) {
+            choice.offer(part.raw.with_best().weight, rounded(step.raw * sums.raw.weight), first, top.highest);
+        } else if constexpr (tempered) {
+            choice.offer(part.shaped.with_best().weight, rounded(step.shaped * sums.shaped.weight), first, top.highest);
+        }
+        part.second = part.second < top.highest ? top.highest : part.second;
+        part.raw = step.add(part.raw, sums.raw, step.raw);
+        if constexpr (tempered) {
+            part.shaped = step.add(part.shaped, sums.shaped, step.shaped);
+        }
+    }
+
+    // Adds any other. There are few in a row.
+    template <row_reading Reading, bool Tempered>
+    [[gnu::noinline]] void add_leader(std::size_t first, const chunk_lines& lines, const chunk_top& top,
+                                      const chunk_adder<Tempered>& adder, const weight_rule& rule) {
+        chunk_best best;
+        bad = bad || top.bad || (!top.nothing() && !best.find(lines, top.highest));
+        if (bad || top.nothing()) {
             return;
         }
-        row_part added{peak.highest, minus_infinity, static_cast<token_t>(first + peak.token()), sums.raw, sums.shaped};
-        if (peak.highest > part.highest) { // or the second is not above what the row has
-            added.second = peak.second(lines);
-        }
+        const chunk_sums others = adder.of_others(lines, top.highest, best);
+        bad = others.raw.bad();
+        row_part leader{top.highest, best.second(lines), static_cast<token_t>(first + best.token()), others.raw,
+                        others.shaped};
         if (part.best < 0) {
-            part = added;
             choice.first = first;
-            choice.highest = peak.highest;
-            return;
+            choice.highest = top.highest;
+        } else {
+            const auto step = part_step::between<Tempered>(part.highest, top.highest, rule.scale);
+            if constexpr (Reading == row_reading::draw) {
+                choice.offer(rounded(step.raw * part.raw.with_best().weight), leader.raw.with_best().weight, first,
+                             top.highest);
+            } else if constexpr (Tempered) {
+                choice.offer(rounded(step.shaped * part.shaped.with_best().weight), leader.shaped.with_best().weight,
+                             first, top.highest);
+            }
+            step.template add_to<Tempered>(leader, part);
         }
-        const auto ratio = part_ratio::of<tempered>(part.highest, added.highest, rule.scale);
-        if constexpr (Reading != row_reading::statistics) {
-            const double earlier = tempered ? part.shaped.total() : part.raw.total();
-            const double later = tempered ? added.shaped.total() : added.raw.total();
-            const double factor = tempered ? ratio.shaped : ratio.raw;
-            choice.offer(ratio.earlier_is_higher ? earlier : rounded(earlier * factor),
-                         ratio.earlier_is_higher ? rounded(later * factor) : later, first, peak.highest);
-        }
-        part = join<tempered>(part, added, ratio);
+        part = leader;
     }
 };
 

@@ -7,8 +7,8 @@
 #include <span>
 
 #include <unmask/config.hpp>
+#include <unmask/sampler/chunk_sums.hpp>
 #include <unmask/sampler/exact_math.hpp>
-#include <unmask/sampler/row_chunk.hpp>
 #include <unmask/sampler/row_reduction.hpp>
 #include <unmask/tensor/float_types.hpp>
 
@@ -32,8 +32,8 @@ namespace detail {
 
 // `second` is scaled as the sums are; their moment is of distances times `scale`.
 inline row_statistics make_statistics(token_t best, double second, const weight_sums& sums, double scale) {
-    const double log_sum = log_of_1_plus(sums.others);
-    const double mean = quotient(rounded(sums.moment * scale), sums.total());
+    const double log_sum = log_of_1_plus(sums.weight);
+    const double mean = quotient(rounded(sums.moment * scale), sums.with_best().weight);
     return {best, second, log_sum, std::max(0.0, log_sum - mean)};
 }
 

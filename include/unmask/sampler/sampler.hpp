@@ -27,6 +27,21 @@
 
 UNMASK_NAMESPACE_BEGIN
 
+template <class... Policies>
+class sampler;
+
+namespace detail {
+
+// Not written in sampler::with: nvcc takes the name for the class that it is in.
+struct make_sampler {
+    template <class... Policies>
+    constexpr sampler<Policies...> operator()(const Policies&... policies) const {
+        return sampler<Policies...>(policies...);
+    }
+};
+
+} // namespace detail
+
 /// The diffusion sampler: fills the masked positions of a canvas, a few at each call of a model.
 ///
 ///     unmask::sampler sampler{unmask::steps{64}, unmask::block_length{32}, unmask::categorical{.temperature = 0.7}};
@@ -78,7 +93,7 @@ public:
     [[nodiscard]] constexpr auto with(const More&... more) const {
         return std::apply(
             [&](const Policies&... given) {
-                return std::apply([](const auto&... all) { return unmask::sampler(all...); },
+                return std::apply(detail::make_sampler{},
                                   std::tuple_cat(unless_replaced<More...>(given)..., std::tuple(more...)));
             },
             given_);

@@ -48,14 +48,17 @@ public:
             return both;
         }
         const bool tempered = how_.reading == detail::row_reading::tempered_draw;
-        const auto ratio = detail::part_ratio::of<true>(part_.highest, higher.part_.highest, how_.rule.scale);
-        both.part_ = detail::join<true>(part_, higher.part_, ratio);
+        const bool leads = part_.highest >= higher.part_.highest;
+        const detail::row_part& lower = leads ? higher.part_ : part_;
+        both.part_ = leads ? part_ : higher.part_;
+        const auto step = detail::part_step::between<true>(lower.highest, both.part_.highest, how_.rule.scale);
+        step.add_to<true>(both.part_, lower);
         both.token_ = both.part_.best;
         both.logit_ = both.part_.highest;
         if (how_.reading != detail::row_reading::statistics) {
-            const double factor = tempered ? ratio.shaped : ratio.raw;
-            const double mine = how_.sums_of(part_).total() * (ratio.earlier_is_higher ? 1 : factor);
-            const double other = how_.sums_of(higher.part_).total() * (ratio.earlier_is_higher ? factor : 1);
+            const double factor = tempered ? step.shaped : step.raw;
+            const double mine = how_.sums_of(part_).with_best().weight * (leads ? 1 : factor);
+            const double other = how_.sums_of(higher.part_).with_best().weight * (leads ? factor : 1);
             const vocabulary_shard& from = uniform * (mine + other) < other ? higher : *this;
             both.token_ = from.token_;
             both.logit_ = from.logit_;
