@@ -41,23 +41,25 @@ enum class change : std::uint8_t {
 ///
 /// What runs before the model finds `where`, `state`, `held` and the random numbers alone filled in.
 struct candidate {
+    // What is looked at after the rows have been read, together: it comes from another core's cache.
     row where;
+    unmask::score score;
+    double random = 0;              ///< uniform in (0, 1), independent of the draw
+    double raw_log_probability = 0; ///< of `token`, by the model's own probabilities
+    token_t token = -1;             ///< the drawn one
+    token_t held = -1;              ///< what the canvas holds there
     position_state state = position_state::masked;
     bool chosen = false;                          ///< set by the selector: the token is committed
     unmask::change change = unmask::change::none; ///< set by the corruption, if it decides otherwise
-    token_t held = -1;                            ///< what the canvas holds there
-    token_t token = -1;                           ///< the drawn one
-    std::array<std::uint32_t, 4> words{};         ///< the position's random words: two for the draw, two for `random`
-    double random = 0;                            ///< uniform in (0, 1), independent of the draw
-    double raw_log_probability = 0;               ///< of `token`, by the model's own probabilities
-    double shaped_log_probability = 0;            ///< of `token`, in the distribution that it was drawn from
-    double held_log_probability = 0;              ///< of `held`, by the model's own; −∞ for the mask token
+
+    std::array<std::uint32_t, 4> words{}; ///< the position's random words: two for the draw, two for `random`
+    double shaped_log_probability = 0;    ///< of `token`, in the distribution that it was drawn from
+    double held_log_probability = 0;      ///< of `held`, by the model's own; −∞ for the mask token
     row_statistics raw;
     row_statistics shaped;
     /// The largest KL(p of a step ‖ p of the step before it), in nats, over the last steps that a selector with
     /// `divergence_steps` looks at; +∞ if there were fewer. Filled in only for such a selector.
     double divergence = std::numeric_limits<double>::infinity();
-    unmask::score score;
 
     /// log p of the drawn token.
     [[nodiscard]] double log_probability(score_from source) const {

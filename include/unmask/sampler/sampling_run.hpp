@@ -14,6 +14,7 @@
 #include <unmask/config.hpp>
 #include <unmask/sampler/active_sequence.hpp>
 #include <unmask/sampler/candidate.hpp>
+#include <unmask/sampler/candidate_list.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/canvas_changes.hpp>
 #include <unmask/sampler/corruption.hpp>
@@ -104,11 +105,11 @@ private:
                 give_random_numbers(one, sequence);
             }
         };
-        call_(changes_.pages(), page_.sequences(), candidates_, asked_, policies_.cache,
+        call_(changes_.pages(), page_.sequences(), candidates_.all(), asked_, policies_.cache,
               [&](auto& stream, std::span<const std::size_t> places) {
-                  rows_.expect(stream, places, std::span(candidates_), active, prepare);
+                  rows_.expect(stream, places, candidates_.all(), active, prepare);
               });
-        rows_.draw(call_, std::span(candidates_), active, prepare);
+        rows_.draw(call_, candidates_.all(), active, prepare);
     }
 
     std::vector<sequence_type> start() {
@@ -184,16 +185,13 @@ private:
     }
 
     // Appends the masked positions of the block, and the committed ones if wanted.
-    void append(const sequence_type& one, std::vector<candidate>& to, bool committed) {
+    void append(const sequence_type& one, candidate_list& to, bool committed) {
         const auto states = page_.states(one.sequence());
         const auto tokens = page_.tokens(one.sequence());
         for (index_t position = one.plan.begin(); position < one.plan.end(); ++position) {
             const auto at = static_cast<std::size_t>(position);
             if (states[at] == position_state::masked || (committed && states[at] == position_state::committed)) {
-                candidate& added = to.emplace_back();
-                added.where = {one.sequence(), position};
-                added.state = states[at];
-                added.held = tokens[at];
+                to.add({one.sequence(), position}, states[at], tokens[at]);
             }
         }
     }
@@ -207,18 +205,19 @@ private:
     void decide_first(sequence_type& one) {
         positions_.clear();
         append(one, positions_, corruption_first);
-        for (candidate& position : positions_) {
+        const std::span<candidate> positions = positions_.all();
+        for (candidate& position : positions) {
             give_random_numbers(position, one);
         }
         if constexpr (corruption_first) {
-            policies_.corruption.before(std::span(positions_), one.step(policies_.schedule, page_), one.memory);
+            policies_.corruption.before(positions, one.step(policies_.schedule, page_), one.memory);
         } else {
-            policies_.selector(std::span(positions_), share_of(one));
+            policies_.selector(positions, share_of(one));
         }
         one.to_remask.clear();
-        for (candidate& position : positions_) {
+        for (candidate& position : positions) {
             if (position.state == position_state::masked && position.chosen) {
-                candidates_.push_back(position);
+                add(position);
             } else if (position.state == position_state::committed && position.change == change::remask) {
                 one.to_remask.push_back(position.where);
             }
@@ -227,18 +226,25 @@ private:
             return;
         }
         if (!one.plan.has_later_step()) { // the last step repeats: it must commit something
-            const auto masked = std::find_if(positions_.begin(), positions_.end(), [](const candidate& position) {
+            const auto masked = std::find_if(positions.begin(), positions.end(), [](const candidate& position) {
                 return position.state == position_state::masked;
             });
-            masked->chosen = true;
-            candidates_.push_back(*masked);
+            add(*masked);
         } else if (one.plan.now().masked + std::ssize(one.to_remask) <= one.allowed - one.calls) {
             remask(one); // a step without a call
         }
     }
 
+    // A position that will be committed.
+    void add(const candidate& position) {
+        candidate& added = candidates_.add(position.where, position.state, position.held);
+        added.chosen = true;
+        added.words = position.words;
+        added.random = position.random;
+    }
+
     void change_canvas(sequence_type& one) {
-        const auto mine = std::span(candidates_).subspan(one.first, one.last - one.first);
+        const auto mine = candidates_.all().subspan(one.first, one.last - one.first);
         if constexpr (selects) {
             select(mine, share_of(one));
         }
@@ -377,8 +383,8 @@ private:
     canvas_changes<Policies::guided, observed> changes_;
     model_call<Model, typename Policies::cache_type, verifies<corruption_type>(), Policies::guided> call_;
     row_work<Executor, Policies> rows_;
-    std::vector<candidate> candidates_;
-    std::vector<candidate> positions_; // of one sequence, before it is known which are candidates
+    candidate_list candidates_;
+    candidate_list positions_; // of one sequence, before it is known which are candidates
     std::vector<asked_sequence> asked_;
 };
 
