@@ -88,7 +88,7 @@ TEST_CASE("a draw inverts the cumulative distribution at its uniform number, aft
 
 TEST_CASE("draws follow the distribution: chi-square") {
     constexpr std::size_t size = 50;
-    constexpr int draws = 200000;
+    constexpr int draws = 20000;
     std::vector<float> flat(size, 1.5F);
     std::vector<float> zipf(size);
     std::vector<float> spiked(size, -4.0F);

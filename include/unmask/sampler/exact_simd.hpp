@@ -5,7 +5,9 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/simd.hpp>
@@ -34,17 +36,42 @@ inline Register rounded(Register value) {
     return value;
 }
 
-inline vfloat fused(vfloat a, vfloat b, vfloat c) {
-#if defined(__AVX512F__)
-    return _mm512_fmadd_ps(a, b, c);
-#elif defined(__AVX2__) && defined(__FMA__)
-    return _mm256_fmadd_ps(a, b, c);
-#else
+inline vfloat fused_by_lanes(vfloat a, vfloat b, vfloat c) {
     vfloat result{};
     for (int lane = 0; lane < lanes; ++lane) {
         result[lane] = fused(float{a[lane]}, float{b[lane]}, float{c[lane]});
     }
     return result;
+}
+
+#if defined(__SSE2__) && !defined(__AVX__)
+// For processors without the instruction: products are exact in double, and their sums with c are rounded twice. That is
+// once too often only where the first time leads to the middle between two floats, or to a float that is subnormal.
+inline vfloat fused_by_doubles(vfloat a, vfloat b, vfloat c) {
+    const auto low = [](vfloat value) { return _mm_cvtps_pd(value); };
+    const auto high = [](vfloat value) { return _mm_cvtps_pd(_mm_movehl_ps(value, value)); };
+    const __m128d sums[2] = {_mm_add_pd(_mm_mul_pd(low(a), low(b)), low(c)),
+                             _mm_add_pd(_mm_mul_pd(high(a), high(b)), high(c))};
+    const vfloat result = _mm_movelh_ps(_mm_cvtpd_ps(sums[0]), _mm_cvtpd_ps(sums[1]));
+    // The bits that a float has no room for.
+    const __m128 bits = _mm_shuffle_ps(_mm_castpd_ps(sums[0]), _mm_castpd_ps(sums[1]), _MM_SHUFFLE(2, 0, 2, 0));
+    const __m128i rest = _mm_and_si128(_mm_castps_si128(bits), _mm_set1_epi32(0x1fffffff));
+    const __m128 middle = _mm_castsi128_ps(_mm_cmpeq_epi32(rest, _mm_set1_epi32(0x10000000)));
+    const __m128 size = _mm_andnot_ps(_mm_set1_ps(-0.0F), result);
+    const __m128 tiny = _mm_and_ps(_mm_cmplt_ps(size, _mm_set1_ps(0x1p-125F)), _mm_cmpneq_ps(size, _mm_setzero_ps()));
+    return _mm_movemask_ps(_mm_or_ps(middle, tiny)) != 0 ? fused_by_lanes(a, b, c) : result;
+}
+#endif
+
+inline vfloat fused(vfloat a, vfloat b, vfloat c) {
+#if defined(__AVX512F__)
+    return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX2__) && defined(__FMA__)
+    return _mm256_fmadd_ps(a, b, c);
+#elif defined(__SSE2__) && !defined(__AVX__)
+    return fused_by_doubles(a, b, c);
+#else
+    return fused_by_lanes(a, b, c);
 #endif
 }
 

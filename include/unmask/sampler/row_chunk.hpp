@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -66,13 +67,18 @@ public:
         return first_ + line * chunk_parts + k * lanes;
     }
     [[nodiscard]] bool any_bad() const {
-        bool bad = false;
+        vint bad{};
         for (std::size_t line = 0; line < count_; ++line) {
-            for (std::size_t i = 0; i < registers_ * lanes; ++i) {
-                bad |= is_bad_logit(at(line, 0)[i]);
+            for (std::size_t k = 0; k < registers_; ++k) {
+                const vint bits = std::bit_cast<vint>(load(at(line, k)));
+                bad |= ((bits & 0x7fffffff) > 0x7f800000) | (bits == 0x7f800000);
             }
         }
-        return bad;
+        std::int32_t any = 0;
+        for (int lane = 0; lane < lanes; ++lane) {
+            any |= bad[lane];
+        }
+        return any != 0;
     }
 
 private:

@@ -170,6 +170,7 @@ private:
         registers <= 1   ? read(std::integral_constant<std::size_t, 1>())
         : registers <= 2 ? read(std::integral_constant<std::size_t, 2>())
         : registers <= 4 ? read(std::integral_constant<std::size_t, 4>())
+        : registers <= 8 ? read(std::integral_constant<std::size_t, 8>())
                          : read(std::integral_constant<std::size_t, chunk_lines::full_registers>());
     }
 
