@@ -118,3 +118,36 @@ TEST_CASE("misuse of a canvas names the argument and changes nothing") {
     CHECK(complaint([&] { endless.end_text(0, 0); }) == "canvas::end_text: vocabulary.end is empty, expected a token");
     CHECK(endless.masked() == 1);
 }
+
+TEST_CASE("a committed position can be masked again or edited, a masked one can hold noise") {
+    canvas page({.size = 5, .mask = 4, .end = {}});
+    page.add(std::vector<token_t>{1}, 3);
+    page.commit(0, 1, 2);
+    page.edit(0, 1, 3);
+    CHECK(page.token(0, 1) == 3);
+    CHECK(page.state(0, 1) == position_state::committed);
+    CHECK(page.masked(0) == 2);
+    page.remask(0, 1);
+    CHECK(page.token(0, 1) == 4);
+    CHECK(page.state(0, 1) == position_state::masked);
+    CHECK(page.masked(0) == 3);
+    page.renoise(0, 1, 0);
+    CHECK(page.token(0, 1) == 0);
+    CHECK(page.state(0, 1) == position_state::masked);
+    CHECK(page.masked(0) == 3);
+    page.commit(0, 1, 1);
+
+    const std::vector<token_t> before(page.tokens(0).begin(), page.tokens(0).end());
+    CHECK_THROWS_WITH_AS(page.remask(0, 2), "canvas::remask: position is 2, expected a committed one",
+                         invalid_argument);
+    CHECK_THROWS_AS(page.remask(0, 0), invalid_argument); // prompt
+    CHECK_THROWS_WITH_AS(page.renoise(0, 1, 0), "canvas::renoise: position is 1, expected a masked one",
+                         invalid_argument);
+    CHECK_THROWS_AS(page.renoise(0, 2, 5), invalid_argument);
+    CHECK_THROWS_WITH_AS(page.edit(0, 1, 4), "canvas::edit: token is 4, expected one of [0, size) other than the mask",
+                         invalid_argument);
+    CHECK_THROWS_AS(page.edit(0, 2, 1), invalid_argument);
+    CHECK_THROWS_AS(page.edit(1, 0, 1), invalid_argument);
+    CHECK(std::vector<token_t>(page.tokens(0).begin(), page.tokens(0).end()) == before);
+    CHECK(page.masked(0) == 2);
+}
