@@ -9,16 +9,6 @@ namespace {
 
 constexpr vocabulary tokens{.size = 10, .mask = 9, .end = 0};
 
-template <class Call>
-std::string complaint(Call call) {
-    try {
-        call();
-    } catch (const invalid_argument& error) {
-        return error.what();
-    }
-    return {};
-}
-
 } // namespace
 
 TEST_CASE("a canvas keeps ragged sequences, and their states beside the tokens") {

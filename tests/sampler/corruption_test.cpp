@@ -268,6 +268,23 @@ TEST_CASE("llada21: edits while masks are left, then rounds that only edit until
     CHECK(recorded.entries[2].what.change == change::edit);
 }
 
+TEST_CASE("llada21: rounds that only edit are counted, however few calls the masks took") {
+    const auto never_content = [](std::span<const token_t> all, index_t position, token_t token) {
+        return token == (all[static_cast<std::size_t>(position)] == 4 ? 5 : 4) ? 9.0F : 0.0F;
+    };
+    for (const index_t rounds : {0, 1, 2, 5}) {
+        auto model = make_model(tokens, never_content);
+        model.may_ask_committed = true;
+        canvas page(tokens);
+        page.add({}, 6);
+        const statistics result = presets::llada21(
+            {.steps = 6, .block_length = 6, .threshold = 0.5, .edit_rounds = rounds})(cpu_executor{1}, model, page, 1);
+        CHECK(result.calls == 1 + rounds);
+        CHECK(result.edited == 6 * rounds);
+        CHECK(page.token(0, 0) == (rounds % 2 == 0 ? 4 : 5));
+    }
+}
+
 namespace {
 
 // Shadow rows predict with the tokens of the block, but each without its own.

@@ -12,16 +12,6 @@ using namespace sampler_test;
 
 namespace {
 
-template <class Error, class Call>
-std::string complaint(Call call) {
-    try {
-        call();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return {};
-}
-
 struct leftmost {
     static constexpr auto kind = policy_kind::score;
     score operator()(const candidate& it) const { return {-static_cast<double>(it.where.position)}; }

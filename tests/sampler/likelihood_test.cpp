@@ -100,16 +100,6 @@ double exact_bound(const Logits& logits, const vocabulary& tokens, const std::ve
     return bound;
 }
 
-template <class Call>
-std::string complaint(Call call) {
-    try {
-        call();
-    } catch (const invalid_argument& error) {
-        return error.what();
-    }
-    return {};
-}
-
 constexpr vocabulary ten{.size = 10, .mask = 9, .end = 0};
 
 } // namespace

@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
 
+#include <unmask/error.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/denoiser.hpp>
 
@@ -109,6 +111,17 @@ inline std::vector<float> row_with(token_t size, token_t token, double p) {
     logits[static_cast<std::size_t>((token + 1) % size)] = static_cast<float>(std::log(1 - p));
     logits[static_cast<std::size_t>(token)] = static_cast<float>(std::log(p));
     return logits;
+}
+
+/// What an error of this type says; empty if there is none.
+template <class Error = invalid_argument, class Call>
+std::string complaint(Call call) {
+    try {
+        call();
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return {};
 }
 
 inline std::vector<token_t> to_vector(std::span<const token_t> tokens) {

@@ -21,16 +21,6 @@ namespace {
 
 constexpr vocabulary tokens{.size = 10, .mask = 9, .end = 0};
 
-template <class Call>
-std::string complaint(Call call) {
-    try {
-        call();
-    } catch (const invalid_argument& error) {
-        return error.what();
-    }
-    return {};
-}
-
 // A model that can be asked about any position, masked or not.
 struct any_position {
     random_logits logits_of{};

@@ -40,9 +40,10 @@ concept decides_after_model = requires(const C& corruption, std::span<candidate>
 ///
 ///   1. `memory`: a nested type, made anew for every block of a sequence: what is remembered from step to step.
 ///   2. `extra_calls(now)`: how many calls of the model a block may take besides one for each of its masked positions.
-///   3. `operator()(positions, step, memory)`, unless there is `before`: called after the model and the selector with the positions that were asked
-///      for, in rising order. What the selector chose has `chosen`; setting `change` overrules it: commit or renoise for
-///      a masked position, remask or edit for a committed one, with the new token in `token`.
+///   3. `operator()(positions, step, memory)`, which may be missing if there is `before`: called after the model and the
+///      selector with the positions that were asked for, in rising order. What the selector chose has `chosen`; setting
+///      `change` overrules it: commit or renoise for a masked position, remask or edit for a committed one, with the new
+///      token in `token`.
 ///
 /// Optional, each off by default:
 ///
@@ -66,36 +67,21 @@ namespace detail {
 
 template <class C>
 constexpr bool is_uniform() {
-    if constexpr (requires { C::uniform; }) {
-        return C::uniform;
-    } else {
-        return false;
-    }
+    return requires { requires C::uniform; };
 }
 template <class C>
 constexpr bool takes_selectors_place() {
-    if constexpr (requires { C::selects; }) {
-        return C::selects;
-    } else {
-        return false;
-    }
+    return requires { requires C::selects; };
 }
 template <class C>
 constexpr bool reads_committed() {
-    if constexpr (requires { C::reads_committed; }) {
-        return C::reads_committed;
-    } else {
-        return false;
-    }
+    return requires { requires C::reads_committed; };
 }
 template <class C>
 constexpr bool verifies() {
-    if constexpr (requires { C::verifies; }) {
-        return C::verifies;
-    } else {
-        return false;
-    }
+    return requires { requires C::verifies; };
 }
+
 } // namespace detail
 
 /// Masked diffusion as it is trained: a masked position holds the mask token, and what is committed stays.

@@ -49,11 +49,7 @@ inline void check_count(const char* argument, index_t count) {
 
 template <class Schedule>
 constexpr bool is_per_block() {
-    if constexpr (requires { Schedule::per_block; }) {
-        return Schedule::per_block;
-    } else {
-        return false;
-    }
+    return requires { requires Schedule::per_block; };
 }
 
 inline double share_done(index_t step, index_t steps) {
