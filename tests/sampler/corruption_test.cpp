@@ -374,33 +374,3 @@ TEST_CASE("wino: wide in, narrow out, as published") {
     }
     CHECK(remasked > 20);
 }
-
-namespace {
-
-// Takes everything back that it can.
-struct never_content {
-    static constexpr auto kind = policy_kind::corruption;
-    static constexpr bool reads_committed = true;
-    struct memory {};
-    index_t extra = 0;
-
-    [[nodiscard]] index_t extra_calls(const schedule_step& /*now*/) const { return extra; }
-    void operator()(std::span<candidate> positions, const corruption_step& /*step*/, memory& /*memory*/) const {
-        for (candidate& position : positions) {
-            position.change = position.state == position_state::committed ? change::remask : position.change;
-        }
-    }
-};
-
-} // namespace
-
-TEST_CASE("a corruption of one's own: whatever it takes back, the run ends within its bound") {
-    for (const index_t extra : {0, 1, 5, 100}) {
-        auto model = make_model(tokens, random_logits{1});
-        model.may_ask_committed = true;
-        const auto [text, result] = run(sampler{never_content{extra}, steps{30}}, model, 1);
-        CHECK(result.calls <= static_cast<index_t>(length) + extra);
-        CHECK(result.committed - result.remasked == static_cast<index_t>(length));
-        CHECK((result.remasked > 0) == (extra > 0));
-    }
-}
