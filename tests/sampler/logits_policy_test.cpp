@@ -41,16 +41,6 @@ floats shaped(const Policy& policy, floats logits, token_t mask = 1000) {
     return logits;
 }
 
-template <class Policy>
-std::string complaint(const Policy& policy) {
-    try {
-        policy.check();
-    } catch (const invalid_argument& error) {
-        return error.argument();
-    }
-    return "none";
-}
-
 bool close(float a, float b) {
     return a == b || std::abs(a - b) <= 1e-6F * (1 + std::abs(b));
 }
@@ -92,7 +82,7 @@ float guided(float c, float u, Formula formula) {
 TEST_CASE("suppress_tokens forbids its tokens and nothing else") {
     CHECK(shaped(suppress_tokens{{2, 0, 2, 99}}, {1, 2, 3, 4}) == floats{-infinity, 2, -infinity, 4});
     CHECK(shaped(suppress_tokens{}, {1, 2}) == floats{1, 2});
-    CHECK(complaint(suppress_tokens{{3, -1}}) == "suppress_tokens.tokens");
+    CHECK(wrong_argument(suppress_tokens{{3, -1}}) == "suppress_tokens.tokens");
 }
 
 TEST_CASE("allowed_tokens: bitmasks and predicates forbid what they don't allow") {
@@ -152,9 +142,9 @@ TEST_CASE("credit is dInfer's rule with a list of tokens for the whole vocabular
     }
     floats bad{1, not_a_number, 2};
     CHECK(std::isnan(shaped(credit{}, bad)[1])); // left for the sampler to report
-    CHECK(complaint(credit{.decay = 1.1}) == "credit.decay");
-    CHECK(complaint(credit{.power = -1}) == "credit.power");
-    CHECK(complaint(credit{.weight = std::nan("")}) == "credit.weight");
+    CHECK(wrong_argument(credit{.decay = 1.1}) == "credit.decay");
+    CHECK(wrong_argument(credit{.power = -1}) == "credit.power");
+    CHECK(wrong_argument(credit{.weight = std::nan("")}) == "credit.weight");
 }
 
 TEST_CASE("logits_chain applies its policies in order, each with its own memory") {
@@ -182,8 +172,8 @@ TEST_CASE("logits_chain applies its policies in order, each with its own memory"
         }
         REQUIRE(row[0] == -infinity);
     }
-    CHECK(complaint(logits_chain{first, credit{-1}}) == "credit.decay");
-    CHECK(complaint(twice) == "none");
+    CHECK(wrong_argument(logits_chain{first, credit{-1}}) == "credit.decay");
+    CHECK(wrong_argument(twice) == "none");
     static_assert(logits_policy<decltype(twice)> && logits_policy<suppress_tokens> && logits_policy<credit>);
     static_assert(!logits_policy<guidance> && guidance_policy<guidance>);
 }
@@ -229,9 +219,9 @@ TEST_CASE("guidance is u + (w+1)(c-u), with care for what is forbidden or not a 
     }
     floats two{1, 2};
     CHECK_THROWS_AS(guidance{1}(two, floats{1}), invalid_argument);
-    CHECK(complaint(guidance{-1}) == "guidance.scale");
-    CHECK(complaint(guidance{INFINITY}) == "guidance.scale");
-    CHECK(complaint(guidance{1e300}) == "guidance.scale");
+    CHECK(wrong_argument(guidance{-1}) == "guidance.scale");
+    CHECK(wrong_argument(guidance{INFINITY}) == "guidance.scale");
+    CHECK(wrong_argument(guidance{1e300}) == "guidance.scale");
 }
 
 TEST_CASE("in a run: a grammar by bitmask, an end token that is never drawn, and threads change nothing") {

@@ -124,6 +124,17 @@ std::string complaint(Call call) {
     return {};
 }
 
+/// The argument that a policy's check() complains of; "none" if there is none.
+template <class Policy>
+std::string wrong_argument(const Policy& policy) {
+    try {
+        policy.check();
+    } catch (const invalid_argument& error) {
+        return error.argument();
+    }
+    return "none";
+}
+
 inline std::vector<token_t> to_vector(std::span<const token_t> tokens) {
     return {tokens.begin(), tokens.end()};
 }

@@ -42,16 +42,6 @@ double entropy_of(const std::vector<double>& p) {
     return sum;
 }
 
-template <class Score>
-std::string complaint(const Score& policy) {
-    try {
-        policy.check();
-    } catch (const invalid_argument& error) {
-        return error.argument();
-    }
-    return "none";
-}
-
 // A score that is given.
 struct fixed_score {
     static constexpr auto kind = policy_kind::score;
@@ -114,9 +104,9 @@ TEST_CASE("noisy works on plain numbers: p, p1 - p2, -H") {
     CHECK(noisy{fixed_score{2}, 1}(one).value == doctest::Approx(2 + 53 * std::log(2.0)));
     one.random = 1 - 0x1p-53;
     CHECK(noisy{fixed_score{2}, 10}(one).value == doctest::Approx(2 - 10 * std::log(53 * std::log(2.0))));
-    CHECK(complaint(noisy{confidence{}, -1}) == "noisy.temperature");
-    CHECK(complaint(noisy{confidence{}, std::nan("")}) == "noisy.temperature");
-    CHECK(complaint(noisy{confidence{}, 0}) == "none");
+    CHECK(wrong_argument(noisy{confidence{}, -1}) == "noisy.temperature");
+    CHECK(wrong_argument(noisy{confidence{}, std::nan("")}) == "noisy.temperature");
+    CHECK(wrong_argument(noisy{confidence{}, 0}) == "none");
 }
 
 TEST_CASE("noisy with top_k draws without replacement: chi-square") {
@@ -169,9 +159,9 @@ TEST_CASE("end_last: after everything else, whatever that is") {
     candidate one;
     one.token = 4;
     CHECK(end_last{noisy{confidence{}, 0.5}, 4}(one).value == -infinity);
-    CHECK(complaint(end_last{confidence{}, 4, -1}) == "end_last.ends");
-    CHECK(complaint(end_last{noisy{confidence{}, -1}, 4}) == "noisy.temperature");
-    CHECK(complaint(policy) == "none");
+    CHECK(wrong_argument(end_last{confidence{}, 4, -1}) == "end_last.ends");
+    CHECK(wrong_argument(end_last{noisy{confidence{}, -1}, 4}) == "noisy.temperature");
+    CHECK(wrong_argument(policy) == "none");
 }
 
 TEST_CASE("end_last in a run: LLaDA's confidence_eos_eot_inf") {

@@ -97,16 +97,6 @@ std::optional<index_t> repetition_by_definition(const std::vector<place>& all, s
     return entropy < bound ? std::optional(static_cast<index_t>(committed[committed.size() - window])) : std::nullopt;
 }
 
-template <class Rule>
-std::string complaint(const Rule& rule) {
-    try {
-        rule.check();
-    } catch (const invalid_argument& error) {
-        return error.argument();
-    }
-    return "none";
-}
-
 } // namespace
 
 TEST_CASE("stop rules are what their definitions say, on every canvas of up to four positions") {
@@ -132,12 +122,12 @@ TEST_CASE("stop rules are what their definitions say, on every canvas of up to f
 }
 
 TEST_CASE("stop rules say what is wrong with their parameters") {
-    CHECK(complaint(stop_at_repetition{}) == "none");
-    CHECK(complaint(stop_at_repetition{.window = 1}) == "stop_at_repetition.window");
-    CHECK(complaint(stop_at_repetition{.window = 50}) == "stop_at_repetition.entropy"); // every text would stop
-    CHECK(complaint(stop_at_repetition{.entropy = -1}) == "stop_at_repetition.entropy");
-    CHECK(complaint(stop_at_tokens{{1, -1}}) == "stop_at_tokens.ends");
-    CHECK(complaint(stop_at_any{stop_at_end{}, stop_at_tokens{{-1}}}) == "stop_at_tokens.ends");
+    CHECK(wrong_argument(stop_at_repetition{}) == "none");
+    CHECK(wrong_argument(stop_at_repetition{.window = 1}) == "stop_at_repetition.window");
+    CHECK(wrong_argument(stop_at_repetition{.window = 50}) == "stop_at_repetition.entropy"); // every text would stop
+    CHECK(wrong_argument(stop_at_repetition{.entropy = -1}) == "stop_at_repetition.entropy");
+    CHECK(wrong_argument(stop_at_tokens{{1, -1}}) == "stop_at_tokens.ends");
+    CHECK(wrong_argument(stop_at_any{stop_at_end{}, stop_at_tokens{{-1}}}) == "stop_at_tokens.ends");
 }
 
 TEST_CASE("in a run: several end tokens, and a text that repeats itself") {
