@@ -61,7 +61,7 @@ public:
         next_tops = broadcast(minus_infinity);
         const auto meanwhile = [&](std::size_t line, std::size_t k) {
             next_tops = higher_of(next_tops, load(next.at(line, k)));
-            __builtin_prefetch(next.at(line, k) + chunk_size, 0, 2); // into the second cache: the first has no room
+            __builtin_prefetch(next.at(line, k) + chunk_size);
         };
         all_parts raw;
         all_parts shaped;
