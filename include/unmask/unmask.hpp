@@ -3,6 +3,17 @@
 
 /// Everything that a host compiler can use. Each header also stands alone: include less to compile faster.
 
+#include <unmask/analysis/mixing.hpp>
+#include <unmask/analysis/seen_by.hpp>
+#include <unmask/analysis/sink_definition.hpp>
+#include <unmask/analysis/sink_movement.hpp>
+#include <unmask/analysis/sink_record.hpp>
+#include <unmask/analysis/sink_report_csv.hpp>
+#include <unmask/analysis/sink_report_html.hpp>
+#include <unmask/analysis/sink_report_json.hpp>
+#include <unmask/analysis/sink_report_svg.hpp>
+#include <unmask/analysis/sink_strength.hpp>
+#include <unmask/analysis/sink_tracker.hpp>
 #include <unmask/attention/attention.hpp>
 #include <unmask/attention/attention_state.hpp>
 #include <unmask/attention/key_value_store.hpp>

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <unmask/analysis/sink_record.hpp>
+#include <unmask/config.hpp>
+
+// What is a sink? Papers disagree, and by what they measure in more than by their thresholds: a key's column sum, its mean
+// over the queries, or percent of them. Here a definition says in which unit it reads attention.
+
+UNMASK_NAMESPACE_BEGIN
+
+/// In what received attention is read. For L queries that all see all of L keys, even attention is 1, 1/L and 100/L.
+enum class attention_unit : std::uint8_t {
+    sum,     ///< over the queries: the column sum, up to their number; its mean over the keys is 1
+    mean,    ///< over the queries that see the key, up to 1
+    percent, ///< 100 · mean
+};
+
+/// Says which keys of a head, or of the mean of some heads, are sinks: a struct with a member `unit`, callable with what the
+/// keys received in it and one flag a key, all 0 before, which it sets to 1 for a sink. A key that nobody sees received 0.
+/// `description()`, if it is there, returns the text that reports show.
+template <class D>
+concept sink_definition = requires(const D& definition, std::span<const double> received,
+                                   std::span<std::uint8_t> is_sink) {
+    { definition.unit } -> std::convertible_to<attention_unit>;
+    definition(received, is_sink);
+};
+
+namespace detail {
+
+inline void mark_above(double threshold, std::span<const double> received, std::span<std::uint8_t> is_sink) {
+    for (std::size_t i = 0; i < received.size(); ++i) {
+        is_sink[i] = received[i] > threshold ? 1 : 0;
+    }
+}
+
+struct mean_and_deviation {
+    double mean = 0;
+    double deviation = 0; // of all of them: divided by their number
+
+    template <class Range>
+    explicit mean_and_deviation(const Range& values) {
+        const auto count = static_cast<double>(std::size(values));
+        for (const double value : values) {
+            mean += value / count;
+        }
+        for (const double value : values) {
+            deviation += (value - mean) * (value - mean) / count;
+        }
+        deviation = std::sqrt(deviation);
+    }
+};
+
+// Of one or more.
+inline double median(std::vector<double> values) {
+    const auto middle = values.begin() + std::ssize(values) / 2;
+    std::nth_element(values.begin(), middle, values.end());
+    return values.size() % 2 == 1 ? *middle : (*middle + *std::max_element(values.begin(), middle)) / 2;
+}
+
+inline std::string rounded_text(double number) {
+    std::string text = std::to_string(number);
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.back() == '.') {
+        text.pop_back();
+    }
+    return text;
+}
+
+} // namespace detail
+
+/// Mean received attention above ε. Gu et al., When Attention Sink Emerges (arXiv 2410.10781): ε = 0.3, for the first key of
+/// sequences of 64; sink_rate() is their metric over heads.
+struct above_share {
+    static constexpr auto unit = attention_unit::mean;
+    double epsilon = 0.3;
+
+    void operator()(std::span<const double> received, std::span<std::uint8_t> is_sink) const {
+        detail::mark_above(epsilon, received, is_sink);
+    }
+    [[nodiscard]] std::string description() const {
+        return "Sinks: mean received attention above " + detail::rounded_text(epsilon) +
+               " (Gu et al., arXiv 2410.10781).";
+    }
+};
+
+/// More than the mean of the other keys, by ε. Rulli et al., Attention Sinks in Diffusion Language Models (arXiv 2510.15731),
+/// with ε = 3. Read as mean attention, which is at most 1, no key could ever exceed the others by 3. The column sum is one
+/// reading that works, about 4 times even attention; percent of the queries is another.
+struct above_others {
+    double epsilon = 3;
+    attention_unit unit = attention_unit::sum;
+
+    void operator()(std::span<const double> received, std::span<std::uint8_t> is_sink) const {
+        const double all = std::accumulate(received.begin(), received.end(), 0.0);
+        const auto others = static_cast<double>(received.size()) - 1;
+        for (std::size_t i = 0; i < received.size(); ++i) {
+            is_sink[i] = others > 0 && received[i] > (all - received[i]) / others + epsilon ? 1 : 0;
+        }
+    }
+    [[nodiscard]] std::string description() const {
+        const char* in = unit == attention_unit::sum ? "column sum" : unit == attention_unit::mean ? "mean" : "percent";
+        return std::string("Sinks: received attention (") + in + ") more than " + detail::rounded_text(epsilon) +
+               " above the mean of the other keys (Rulli et al., arXiv 2510.15731).";
+    }
+};
+
+/// More than the mean of all keys by c standard deviations: a z-score above c. Attention Floating (arXiv 2601.07894) with
+/// c = 3, Sink-Aware Pruning (arXiv 2602.17664) with c = 2 in the middle of its soft threshold. Among n keys no z-score is
+/// above √(n − 1): with 10 keys or fewer, c = 3 finds nothing.
+struct above_deviations {
+    static constexpr auto unit = attention_unit::sum;
+    double deviations = 3;
+
+    void operator()(std::span<const double> received, std::span<std::uint8_t> is_sink) const {
+        const detail::mean_and_deviation all(received);
+        detail::mark_above(all.mean + deviations * all.deviation, received, is_sink);
+    }
+    [[nodiscard]] std::string description() const {
+        return "Sinks: received attention above mean + " + detail::rounded_text(deviations) +
+               " standard deviations over the keys (Attention Floating, arXiv 2601.07894).";
+    }
+};
+
+/// z-score by median and median absolute deviation, so that the sinks themselves don't raise the threshold: above c times
+/// 1.4826 · MAD (the standard deviation of normal numbers) over the median. Finds a sink among few keys, where
+/// above_deviations can't. If more than half of the keys received the same, whatever is above that is a sink.
+struct above_robust_z_score {
+    static constexpr auto unit = attention_unit::sum;
+    double score = 3;
+
+    void operator()(std::span<const double> received, std::span<std::uint8_t> is_sink) const {
+        if (received.empty()) {
+            return;
+        }
+        std::vector<double> distances(received.begin(), received.end());
+        const double median = detail::median(distances);
+        for (double& each : distances) {
+            each = std::abs(each - median);
+        }
+        detail::mark_above(median + score * 1.4826 * detail::median(distances), received, is_sink);
+    }
+    [[nodiscard]] std::string description() const {
+        return "Sinks: received attention more than " + detail::rounded_text(score) +
+               " robust standard deviations (1.4826 times the median absolute deviation) above the median of the keys.";
+    }
+};
+
+/// The `count` keys that received most; of equals, those of the lowest position. Always finds some.
+struct highest {
+    static constexpr auto unit = attention_unit::sum;
+    index_t count = 1;
+
+    void operator()(std::span<const double> received, std::span<std::uint8_t> is_sink) const {
+        std::vector<std::size_t> order(received.size());
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        const auto some = std::clamp<index_t>(count, 0, std::ssize(order));
+        std::partial_sort(order.begin(), order.begin() + some, order.end(), [&](std::size_t a, std::size_t b) {
+            return received[a] > received[b] || (received[a] == received[b] && a < b);
+        });
+        for (auto key = order.begin(); key != order.begin() + some; ++key) {
+            is_sink[*key] = 1;
+        }
+    }
+    [[nodiscard]] std::string description() const {
+        return "Sinks: the " + std::to_string(count) + " keys that receive most.";
+    }
+};
+
+/// [record.keys()]: what the keys of a layer received from one head, in a unit.
+[[nodiscard]] inline std::vector<double> received_in(const sink_record& record, index_t layer, index_t head,
+                                                     attention_unit unit) {
+    const std::span<const float> sums = record.received_of(layer, head);
+    const std::span<const index_t> seen_by = record.seen_by_of(layer);
+    std::vector<double> result(sums.begin(), sums.end());
+    for (std::size_t i = 0; i < result.size() && unit != attention_unit::sum; ++i) {
+        const double scale = unit == attention_unit::percent ? 100 : 1;
+        result[i] = seen_by[i] > 0 ? scale * result[i] / static_cast<double>(seen_by[i]) : 0;
+    }
+    return result;
+}
+
+/// The same from the mean of a layer's heads.
+[[nodiscard]] inline std::vector<double> received_in(const sink_record& record, index_t layer, attention_unit unit) {
+    std::vector<double> mean(static_cast<std::size_t>(record.keys()));
+    for (index_t head = 0; head < record.heads; ++head) {
+        const std::vector<double> one = received_in(record, layer, head, unit);
+        for (std::size_t i = 0; i < mean.size(); ++i) {
+            mean[i] += one[i] / static_cast<double>(record.heads);
+        }
+    }
+    return mean;
+}
+
+/// [record.keys()]: 1 for the sinks of one head, 0 for the others.
+template <sink_definition Definition>
+[[nodiscard]] std::vector<std::uint8_t> sinks_of(const sink_record& record, index_t layer, index_t head,
+                                                 const Definition& definition) {
+    const std::vector<double> received = received_in(record, layer, head, definition.unit);
+    std::vector<std::uint8_t> is_sink(received.size());
+    definition(std::span<const double>(received), std::span<std::uint8_t>(is_sink));
+    return is_sink;
+}
+
+UNMASK_NAMESPACE_END

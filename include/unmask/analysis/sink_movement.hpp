@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <unmask/analysis/sink_definition.hpp>
+#include <unmask/analysis/sink_record.hpp>
+#include <unmask/config.hpp>
+#include <unmask/random/philox.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// How the strongest key of one head moved over the steps of a sequence. A key is known by its position; extra sinks are at
+/// −1, −2, … in front of the text. Only gated steps count, those whose strongest key is a sink: where attention is nearly
+/// even, the strongest key says nothing, and that of an untrained model moves as well. NaN where there is nothing to
+/// measure.
+struct sink_movement {
+    index_t steps = 0;
+    index_t gated = 0;      ///< whose strongest key is a sink
+    index_t pairs = 0;      ///< of gated steps that follow each other
+    index_t distinct = 0;   ///< strongest keys in gated steps
+    double strength = 0;    ///< what the strongest key receives in gated steps, in the definition's unit: mean
+    double change_rate = 0; ///< share of the pairs in which the strongest key is another one
+    double residence = 0;   ///< for how many gated steps in a row the strongest key stays the same: mean
+    double overlap = 0; ///< of the sinks of a pair of steps, those in both over those in either (Jaccard index): mean
+    /// c = Σ m · position / Σ m over a step's sinks, m what they received (Sink-Aware Pruning, arXiv 2602.17664): mean
+    /// over gated steps.
+    double centroid = 0;
+    double centroid_variance = 0; ///< of c over gated steps: the temporal variance of that paper
+    /// Variance over the keys of what they receive, mean over all steps: the spatial variance of that paper. Counts keys
+    /// that every step has.
+    double spatial_variance = 0;
+};
+
+namespace detail {
+
+inline constexpr double no_measure = std::numeric_limits<double>::quiet_NaN();
+
+// −1, −2, … for extra sinks.
+inline index_t position_of(const sink_record& record, std::size_t key) {
+    const auto i = static_cast<index_t>(key);
+    return i < record.length ? i : record.length - 1 - i;
+}
+
+// What a gated step comes to.
+struct sink_step {
+    index_t strongest;          // its position
+    std::vector<index_t> sinks; // rising
+    double centroid;
+};
+
+inline double jaccard(const std::vector<index_t>& a, const std::vector<index_t>& b) {
+    std::vector<index_t> both;
+    std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
+    return static_cast<double>(both.size()) / static_cast<double>(a.size() + b.size() - both.size());
+}
+
+inline sink_step sink_step_of(const sink_record& record, std::span<const double> received,
+                              std::span<const std::uint8_t> is_sink, std::size_t strongest) {
+    sink_step step{position_of(record, strongest), {}, 0};
+    double mass = 0;
+    for (std::size_t key = 0; key < received.size(); ++key) {
+        if (is_sink[key] != 0) {
+            step.sinks.push_back(position_of(record, key));
+            step.centroid += received[key] * static_cast<double>(step.sinks.back());
+            mass += received[key];
+        }
+    }
+    step.centroid /= mass;
+    std::sort(step.sinks.begin(), step.sinks.end());
+    return step;
+}
+
+// Σ over the steps of what each key receives. Keys that only later steps have are left out.
+class mean_over_steps {
+public:
+    void add(std::span<const double> received) {
+        if (steps_++ == 0) {
+            sum_.assign(received.begin(), received.end());
+            return;
+        }
+        sum_.resize(std::min(sum_.size(), received.size()));
+        std::transform(sum_.begin(), sum_.end(), received.begin(), sum_.begin(), std::plus<>());
+    }
+    [[nodiscard]] double variance_over_keys() const {
+        const double deviation = mean_and_deviation(sum_).deviation / static_cast<double>(steps_);
+        return sum_.empty() ? no_measure : deviation * deviation;
+    }
+
+private:
+    std::vector<double> sum_;
+    index_t steps_ = 0;
+};
+
+// `received_at(record)` is what the keys received in a step, in the definition's unit.
+template <class Definition, class ReceivedAt>
+sink_movement movement(std::span<const sink_record> steps, const Definition& definition,
+                       const ReceivedAt& received_at) {
+    sink_movement result{.steps = std::ssize(steps)};
+    std::vector<double> centroids;
+    std::vector<index_t> strongest;
+    mean_over_steps mean;
+    index_t runs = 0;
+    index_t changes = 0;
+    const sink_step* last = nullptr; // the step before, if it was gated
+    sink_step steps_of_pair[2];
+    for (const sink_record& record : steps) {
+        const std::vector<double> received = received_at(record);
+        mean.add(received);
+        std::vector<std::uint8_t> is_sink(received.size());
+        definition(std::span<const double>(received), std::span<std::uint8_t>(is_sink));
+        const auto top =
+            static_cast<std::size_t>(std::max_element(received.begin(), received.end()) - received.begin());
+        if (received.empty() || is_sink[top] == 0) {
+            last = nullptr;
+            continue;
+        }
+        sink_step& now = steps_of_pair[result.gated % 2];
+        now = sink_step_of(record, received, is_sink, top);
+        const bool stays = last != nullptr && last->strongest == now.strongest;
+        if (last != nullptr) {
+            ++result.pairs;
+            changes += stays ? 0 : 1;
+            result.overlap += jaccard(last->sinks, now.sinks);
+        }
+        runs += stays ? 0 : 1;
+        ++result.gated;
+        result.strength += received[top];
+        centroids.push_back(now.centroid);
+        strongest.push_back(now.strongest);
+        last = &now;
+    }
+    const auto over = [](double sum, index_t count) {
+        return count > 0 ? sum / static_cast<double>(count) : no_measure;
+    };
+    std::sort(strongest.begin(), strongest.end());
+    result.distinct = std::unique(strongest.begin(), strongest.end()) - strongest.begin();
+    result.strength = over(result.strength, result.gated);
+    result.change_rate = over(static_cast<double>(changes), result.pairs);
+    result.residence = over(static_cast<double>(result.gated), runs);
+    result.overlap = over(result.overlap, result.pairs);
+    const mean_and_deviation of_centroids(centroids);
+    result.centroid = result.gated > 0 ? of_centroids.mean : no_measure;
+    result.centroid_variance = result.gated > 0 ? of_centroids.deviation * of_centroids.deviation : no_measure;
+    result.spatial_variance = mean.variance_over_keys();
+    return result;
+}
+
+} // namespace detail
+
+/// The movement of one head's strongest key over the records of a sequence, in their order. Of keys that received the same,
+/// the first is the strongest. O(steps · keys), besides what the definition takes.
+///
+/// Published figures differ in whether heads are looked at one by one: movement of their mean is another thing. So is the
+/// order of steps: compare with that of shuffled() records, and with that of an untrained model.
+template <sink_definition Definition>
+[[nodiscard]] sink_movement movement_of(std::span<const sink_record> steps, index_t layer, index_t head,
+                                        const Definition& definition) {
+    return detail::movement(steps, definition, [&](const sink_record& record) {
+        return received_in(record, layer, head, definition.unit);
+    });
+}
+
+/// The same for the mean over the heads of a layer, as in Attention Floating (arXiv 2601.07894).
+template <sink_definition Definition>
+[[nodiscard]] sink_movement movement_of(std::span<const sink_record> steps, index_t layer,
+                                        const Definition& definition) {
+    return detail::movement(steps, definition,
+                            [&](const sink_record& record) { return received_in(record, layer, definition.unit); });
+}
+
+/// The same records in a random order, a control: a strongest key that changes as often in it does not move with the steps.
+[[nodiscard]] inline std::vector<sink_record> shuffled(std::span<const sink_record> steps, std::uint64_t seed) {
+    std::vector<sink_record> result(steps.begin(), steps.end());
+    const philox generator{{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)}};
+    for (std::size_t i = result.size(); i > 1; --i) {
+        const auto words = generator({static_cast<std::uint32_t>(i), 0, 0, 0});
+        const double uniform = uniform_open(words[0], words[1]);
+        std::swap(result[i - 1], result[std::min(i - 1, static_cast<std::size_t>(uniform * static_cast<double>(i)))]);
+    }
+    return result;
+}
+
+UNMASK_NAMESPACE_END

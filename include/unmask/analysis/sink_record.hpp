@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <unmask/config.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// What the keys of one sequence received in one call of the model, by layer and head. Keys are the positions of the
+/// sequence in order, and behind them the extra sinks: the sink tokens of an extra_sink mask, or the one folded sink of a
+/// sink policy.
+struct sink_record {
+    index_t call = 0;     ///< of the model in its run
+    index_t sequence = 0; ///< of the canvas
+    index_t layers = 0;
+    index_t heads = 0;
+    index_t kv_heads = 0;
+    index_t length = 0; ///< keys that are positions of the sequence
+    index_t sinks = 0;  ///< extra sinks behind them
+
+    /// [layers, heads, keys()]: column sums of the probabilities, without the rows of sink tokens.
+    std::vector<float> received{};
+    /// [layers, keys()]: how many queries see the key, sink tokens not counted.
+    std::vector<index_t> seen_by{};
+    /// [layers, kv_heads, keys()]: L2 norms of the values; 0 for a sink without value.
+    std::vector<float> value_norms{};
+    /// [layers + 1]: mean pairwise cosine of the stream before each layer and after the last; empty if the model doesn't
+    /// report it.
+    std::vector<double> similarity{};
+    /// [length]: 1 where the model was shown a mask; empty without a canvas.
+    std::vector<std::uint8_t> masked{};
+    /// [length]: what the canvas held behind the step; empty without a canvas.
+    std::vector<token_t> tokens{};
+
+    [[nodiscard]] index_t keys() const { return length + sinks; }
+
+    /// [keys()]: what the keys received from one head.
+    [[nodiscard]] std::span<const float> received_of(index_t layer, index_t head) const {
+        return row(received, layer * heads + head);
+    }
+    /// [keys()]: how many queries of a layer see them.
+    [[nodiscard]] std::span<const index_t> seen_by_of(index_t layer) const { return row(seen_by, layer); }
+    /// [keys()]: the norms of the values that a head reads, which it may share with others.
+    [[nodiscard]] std::span<const float> value_norms_of(index_t layer, index_t head) const {
+        return row(value_norms, layer * kv_heads + head / (heads / kv_heads));
+    }
+
+private:
+    template <class T>
+    [[nodiscard]] std::span<const T> row(const std::vector<T>& all, index_t i) const {
+        const auto size = static_cast<std::size_t>(keys());
+        return std::span(all).subspan(static_cast<std::size_t>(i) * size, size);
+    }
+};
+
+UNMASK_NAMESPACE_END

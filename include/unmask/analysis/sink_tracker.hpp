@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <unmask/analysis/masked_at_call.hpp>
+#include <unmask/analysis/measured_keys.hpp>
+#include <unmask/analysis/mixing.hpp>
+#include <unmask/analysis/open_call.hpp>
+#include <unmask/analysis/sink_record.hpp>
+#include <unmask/attention/attention.hpp>
+#include <unmask/attention/checks.hpp>
+#include <unmask/attention/tensors.hpp>
+#include <unmask/config.hpp>
+#include <unmask/mask/mask_policy.hpp>
+#include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/observer.hpp>
+#include <unmask/sink/no_sink.hpp>
+#include <unmask/sink/sink_policy.hpp>
+#include <unmask/tensor/float_types.hpp>
+#include <unmask/tensor/tensor_view.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// What a sink_tracker keeps.
+struct sink_tracker_options {
+    index_t every = 1;                             ///< calls 0, every, 2 · every, … of the model are recorded
+    std::vector<index_t> layers{};                 ///< those to record, rising; none given: all
+    std::size_t most_bytes = std::size_t{1} << 30; ///< once the records take as much, no further call is recorded
+};
+
+/// Writes down where the attention of a model goes, call by call of a sampler's run: a sink_record for every sequence in
+/// every call. A model has one hook, after attention_forward in each layer; the run has the tracker as its observer:
+///
+///     if (tracker != nullptr) { // a member of the model: unmask::sink_tracker*
+///         tracker->attention(exec, layer, sequences, tensors, mask, sink, options); // as attention_forward had them
+///     }
+///
+///     unmask::sink_tracker tracker;
+///     model.tracker = &tracker;
+///     sampler(exec, model, canvas, seed, tracker);
+///     tracker.records(); // for movement_of, sink_rate, write_sink_html, …
+///
+/// It reads and never writes what it is shown: a run gives the same tokens with it and without. Without a sampler, close
+/// each call with end_call(). Layers count from 0 and come in order, each once a call. denoise() reports, and not
+/// prefill() or commit(). A tracker watches one run: clear() it before the next. It stays where it is, because models
+/// point to it: no copies.
+///
+/// With guidance a model is called on a canvas with a twin of every sequence: the record of sequence s's twin, in which the
+/// prompt counts as masked, is that of sequence s + canvas.sequences().
+///
+/// Models may report different sequences at the same time, from several threads. Everything else, the step above all, is
+/// for one thread while no report is under way; a sampler's run is so by itself.
+///
+/// Cost of a layer that is recorded: attention_received, which is half of attention_forward's products, and O(length) more;
+/// of one that isn't, a comparison. Memory of a record: layers · keys · (4 · (heads + kv_heads) + 8) bytes.
+class sink_tracker {
+public:
+    /// Throws invalid_argument if `every` is below 1, or the layers are negative or don't rise.
+    explicit sink_tracker(sink_tracker_options options = {}) : options_(std::move(options)) {
+        const detail::checker check{"sink_tracker"};
+        check.expects(options_.every >= 1, "options.every", options_.every, "at least 1");
+        index_t least = 0;
+        for (const index_t layer : options_.layers) {
+            check.expects(layer >= least, "options.layers", layer, "at least 0 and more than the one before");
+            least = layer + 1;
+        }
+        clear();
+    }
+
+    /// Whether a report of this layer would be kept now: for models that have work to do before they can report.
+    [[nodiscard]] bool wants(index_t layer) const {
+        const auto& chosen = options_.layers;
+        return recording_ && (chosen.empty() || std::binary_search(chosen.begin(), chosen.end(), layer));
+    }
+
+    /// One layer's attention, after attention_forward with the same arguments; output is not needed, log_sum_exp and value
+    /// are. sequences[b] is the sequence of the canvas that row b of the batch belongs to.
+    ///
+    /// A model with a cache reports what it computes: queries from options.query_offset on, and all keys. Of an
+    /// extra_sink mask the sink tokens come last in the record, and don't count as queries: what they attend to is
+    /// themselves. Where extra_sink is only part of a mask, as in extra_sink{…} && …, they are tokens like others; write
+    /// extra_sink{a && b} instead. A folded sink comes after all keys; its value norm is 0 if it has no value.
+    ///
+    /// Throws invalid_argument, with nothing recorded, for what attention_forward complains of, other than one sequence a
+    /// row, one that is named twice, a layer that is not the next one of its sequence, and other numbers of heads or
+    /// keys than in the layers before.
+    template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
+    void attention(const Executor& exec, index_t layer, std::span<const index_t> sequences,
+                   const attention_tensors<T>& tensors, const Mask& mask, const Sink& sink = {},
+                   const attention_options& options = {}) {
+        detail::check_executor<Executor>();
+        static_assert(!detail::runs_on_cuda<Executor>,
+                      "unmask::sink_tracker: what attention_received computed on a GPU is reported by received()");
+        if (!wants(layer)) {
+            return;
+        }
+        const detail::checker check{"sink_tracker::attention"};
+        detail::check_inputs(check, tensors, mask, sink, options);
+        const auto [batch, query_length, heads, head_dim] = tensors.query.extents;
+        check.tensor(tensors.value, "value", tensors.key.extents);
+        check.tensor(tensors.log_sum_exp, "log_sum_exp", {batch, heads, query_length});
+        check_sequences(check, sequences, batch);
+        const auto call = detail::resolve(tensors, options);
+        std::vector<detail::key_counts> counts;
+        for (const index_t sequence : sequences) {
+            counts.push_back(detail::count_keys<Sink>(call, mask, std::ssize(counts)));
+            open_.check_layer(check, layer, place_of(layer), sequence, counts.back());
+        }
+        const auto measured = detail::measure_keys(exec, call, mask, sink);
+        for (std::size_t b = 0; b < measured.size(); ++b) {
+            open_.add_layer(sequences[b], counts[b], measured[b].received, measured[b].seen_by,
+                            measured[b].value_norms);
+        }
+    }
+
+    /// The same for one sequence, measured elsewhere: on a GPU, say, and copied to the host. `received` is [heads, keys],
+    /// what attention_received gives, less what sink tokens give; value_norms is [kv_heads, keys]; the function seen_by
+    /// makes the third. The last `sinks` of the keys are extra sinks. Errors as in attention().
+    void received(index_t layer, index_t sequence, const tensor_view<const float, 2>& received,
+                  std::span<const index_t> seen_by, const tensor_view<const float, 2>& value_norms, index_t sinks = 0) {
+        if (!wants(layer)) {
+            return;
+        }
+        const detail::checker check{"sink_tracker::received"};
+        const auto [heads, keys] = received.extents;
+        const index_t kv_heads = value_norms.extents[0];
+        check.expects(heads >= 1, "received.extents[0] (heads)", heads, "at least 1");
+        check.expects(keys >= 0, "received.extents[1] (keys)", keys, "at least 0");
+        check.expects(kv_heads >= 1 && heads % kv_heads == 0, "value_norms.extents[0] (kv_heads)", kv_heads,
+                      "a divisor of heads (" + std::to_string(heads) + ")");
+        check.tensor(received, "received", {heads, keys});
+        check.tensor(value_norms, "value_norms", {kv_heads, keys});
+        check.expects(std::ssize(seen_by) == keys, "seen_by.size()", std::ssize(seen_by),
+                      "one a key (" + std::to_string(keys) + ")");
+        check.expects(sinks >= 0 && sinks <= keys, "sinks", sinks, "between 0 and " + std::to_string(keys));
+        const detail::key_counts count{heads, kv_heads, keys - sinks, sinks};
+        open_.check_layer(check, layer, place_of(layer), sequence, count);
+        open_.add_layer(sequence, count, elements_of(received), seen_by, elements_of(value_norms));
+    }
+
+    /// The stream [positions, width] of a sequence before a layer or, if `layer` is the number of layers, after the last:
+    /// for the record's similarity. Optional, but all of them or none. Leave sink tokens out, so that models with and without
+    /// are compared. If layers were chosen, the record has the streams before these, and the last one that was reported.
+    ///
+    /// Throws invalid_argument, with nothing recorded, if it is not the next one of its sequence or rows has no elements
+    /// beside each other. Cost: O(positions · width).
+    void stream(index_t layer, index_t sequence, const tensor_view<const float, 2>& rows) {
+        const bool past_chosen = !options_.layers.empty() && layer > options_.layers.back();
+        if (!wants(layer) && !(recording_ && past_chosen)) {
+            return;
+        }
+        const detail::checker check{"sink_tracker::stream"};
+        check.tensor(rows, "rows", rows.extents);
+        open_.check_stream(check, layer, place_of(layer), sequence, past_chosen);
+        open_.add_stream(sequence, place_of(layer), mean_pairwise_cosine(rows));
+    }
+
+    /// Closes a call: as the observer of a run it is called after every step. A record then knows what was masked at the
+    /// call, and the tokens behind the step; not so if there are more keys than the sequence has positions, as behind a
+    /// shadow block. (Positions that remdm masks again in a step of its own, without a call, count as not masked for the
+    /// next one.)
+    ///
+    /// Throws invalid_argument if the step is not the next one of the run, or if what was reported fits neither the canvas
+    /// nor itself: sequences that there are not, or some with fewer layers.
+    void operator()(const sampler_step& step) {
+        const detail::checker check{"sink_tracker"};
+        check.expects(step.call == calls_, "step.call", step.call,
+                      std::to_string(calls_) + ": a tracker watches one run; clear() it before the next");
+        const index_t sequences = step.canvas.sequences();
+        if (const auto& records = open_.records(); !records.empty()) {
+            const index_t last = records.rbegin()->first;
+            check.expects(last < 2 * sequences, "a sequence that was reported", last,
+                          "below " + std::to_string(sequences) + ", or twice that with guidance");
+        }
+        open_.check_complete(check, layers_);
+        for (auto& [sequence, record] : open_.records()) {
+            add_canvas(step, sequence % sequences, sequence >= sequences, record);
+        }
+        close();
+        if (recording_) {
+            masked_.remember(step.canvas);
+        }
+    }
+
+    /// Closes a call outside of a sampler's run. Throws invalid_argument if what was reported does not fit itself.
+    void end_call() {
+        open_.check_complete({"sink_tracker::end_call"}, layers_);
+        close();
+        masked_.forget();
+    }
+
+    /// What was recorded, by sequence and then by call: the records of a sequence are beside each other. Valid until the
+    /// next call is closed.
+    [[nodiscard]] std::span<const sink_record> records() const { return records_; }
+
+    /// The records of one sequence, by call.
+    [[nodiscard]] std::span<const sink_record> records(index_t sequence) const {
+        const auto [begin, end] = std::equal_range(records_.begin(), records_.end(), sequence, by_sequence{});
+        return {begin, end};
+    }
+
+    /// Number of calls that were closed, recorded or not.
+    [[nodiscard]] index_t calls() const { return calls_; }
+
+    /// Number of calls that are not recorded because the records took most_bytes.
+    [[nodiscard]] index_t lost() const { return lost_; }
+
+    /// Forgets everything, also a call that has begun.
+    void clear() {
+        open_.records().clear();
+        records_.clear();
+        masked_.forget();
+        bytes_ = 0;
+        calls_ = 0;
+        lost_ = 0;
+        layers_ = std::ssize(options_.layers);
+        recording_ = options_.most_bytes > 0;
+    }
+
+private:
+    struct by_sequence {
+        bool operator()(const sink_record& a, const sink_record& b) const { return a.sequence < b.sequence; }
+        bool operator()(const sink_record& a, index_t b) const { return a.sequence < b; }
+        bool operator()(index_t a, const sink_record& b) const { return a < b.sequence; }
+    };
+
+    static void check_sequences(const detail::checker& check, std::span<const index_t> sequences, index_t batch) {
+        check.expects(std::ssize(sequences) == batch, "sequences.size()", std::ssize(sequences),
+                      "one a row of the batch (" + std::to_string(batch) + ")");
+        std::vector<index_t> sorted(sequences.begin(), sequences.end());
+        std::sort(sorted.begin(), sorted.end());
+        const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+        check.expects(twice == sorted.end(), "sequences",
+                      twice == sorted.end() ? "" : std::to_string(*twice) + " twice", "each sequence once");
+    }
+
+    static std::vector<float> elements_of(const tensor_view<const float, 2>& matrix) {
+        std::vector<float> result;
+        for (index_t row = 0; row < matrix.extents[0]; ++row) {
+            result.insert(result.end(), matrix.pointer(row), matrix.pointer(row) + matrix.extents[1]);
+        }
+        return result;
+    }
+
+    // A layer's index in the records: after those that were chosen if it is past them.
+    [[nodiscard]] index_t place_of(index_t layer) const {
+        const auto& chosen = options_.layers;
+        return chosen.empty() ? layer : std::lower_bound(chosen.begin(), chosen.end(), layer) - chosen.begin();
+    }
+
+    void add_canvas(const sampler_step& step, index_t sequence, bool twin, sink_record& record) const {
+        const canvas& page = step.canvas;
+        if (record.length > page.length(sequence)) {
+            return;
+        }
+        const auto length = static_cast<std::size_t>(record.length);
+        const auto tokens = page.tokens(sequence).first(length);
+        record.tokens.assign(tokens.begin(), tokens.end());
+        record.masked = masked_(step, sequence);
+        record.masked.resize(length);
+        for (std::size_t i = 0; twin && i < length; ++i) {
+            if (page.states(sequence)[i] == position_state::prompt) {
+                record.tokens[i] = page.vocabulary().mask;
+                record.masked[i] = 1;
+            }
+        }
+    }
+
+    static std::size_t bytes_of(const sink_record& record) {
+        return sizeof(float) * (record.received.size() + record.value_norms.size()) +
+               sizeof(index_t) * record.seen_by.size() + sizeof(double) * record.similarity.size() +
+               sizeof(token_t) * record.tokens.size() + record.masked.size() + sizeof record;
+    }
+
+    void close() {
+        const auto before = std::ssize(records_);
+        for (auto& [sequence, record] : open_.records()) {
+            record.call = calls_;
+            record.sequence = sequence;
+            layers_ = record.layers;
+            bytes_ += bytes_of(record);
+            records_.push_back(std::move(record));
+        }
+        open_.records().clear();
+        std::inplace_merge(records_.begin(), records_.begin() + before, records_.end(), by_sequence{});
+        const auto due = [this] { return calls_ % options_.every == 0; };
+        lost_ += due() && !recording_ ? 1 : 0;
+        ++calls_;
+        recording_ = due() && bytes_ < options_.most_bytes;
+    }
+
+    sink_tracker_options options_;
+    bool recording_ = false;
+    index_t calls_ = 0;
+    index_t lost_ = 0;
+    index_t layers_ = 0; // of a record; 0 as long as it is not known
+    std::size_t bytes_ = 0;
+    detail::open_call open_;
+    detail::masked_at_call masked_;
+    std::vector<sink_record> records_;
+};
+
+static_assert(sampler_observer<sink_tracker>);
+
+UNMASK_NAMESPACE_END
