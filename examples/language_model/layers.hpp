@@ -110,6 +110,22 @@ inline void rotate(float* heads, index_t count, index_t head_dim, const float* a
     }
 }
 
+/// output = input · sigmoid(gate), element by element.
+inline void gate_output(const_matrix input, const_matrix gate, matrix output) {
+    for (index_t i = 0; i < output.size(); ++i) {
+        output.data[i] = input.data[i] / (1.0F + fast_exp(-gate.data[i]));
+    }
+}
+
+/// Takes the gradient of gate_output's output in d_input and leaves that of its input there; overwrites the gate's.
+inline void gate_output_backward(const_matrix input, const_matrix gate, matrix d_input, matrix d_gate) {
+    for (index_t i = 0; i < input.size(); ++i) {
+        const float sigmoid = 1.0F / (1.0F + fast_exp(-gate.data[i]));
+        d_gate.data[i] = d_input.data[i] * input.data[i] * sigmoid * (1.0F - sigmoid);
+        d_input.data[i] *= sigmoid;
+    }
+}
+
 /// SwiGLU (Shazeer, arXiv 2002.05202): output = gate · sigmoid(gate) · up. Gate_up [rows, 2 · n], gates first.
 inline void swiglu(const_matrix gate_up, matrix output) {
     const index_t n = output.extents[1];

@@ -11,7 +11,8 @@ struct model_shape {
     index_t width = 192;
     index_t layers = 5;
     index_t heads = 3;
-    index_t ffn = 512; ///< inner width of the feed-forward layers
+    index_t ffn = 512;        ///< inner width of the feed-forward layers
+    bool output_gate = false; ///< attention's output is multiplied by σ(x W), x what went into it (arXiv 2505.06708)
 
     [[nodiscard]] index_t head_dim() const { return width / heads; }
     friend bool operator==(const model_shape&, const model_shape&) = default;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <span>
@@ -24,24 +25,40 @@ namespace language_model {
 /// What a training run sees. Two runs with equal settings take the same steps to the bit, whatever the threads.
 struct training_settings {
     index_t batch = 16;   ///< sequences a step, a multiple of `pass`
-    index_t length = 256; ///< characters a sequence
+    index_t length = 256; ///< characters a sequence; tokens, if a batch source makes others of them
     index_t pass = 2;     ///< sequences that go through the model together: as many as keep its activations in cache
     std::uint32_t seed = 1;
     optimizer_settings optimizer;
+    weight_draw start = weight_draw::by_number;
 };
 
+/// The batch of a step, [batch, length] as the settings say. It must depend on the step alone.
+using batch_source = std::function<training_batch(index_t step)>;
+
 /// Trains a transformer: data parallel over shards of the batch, each with a gradient of its own.
-template <class Model> class trainer {
-  public:
+template <class Model>
+class trainer {
+public:
     /// Text [characters] must outlive the trainer; the mask is the token that hides a character.
     trainer(Model model, const training_settings& settings, std::span<const token_t> text, token_t mask, int threads)
-        : model_(std::move(model)), settings_(settings), text_(text), mask_(mask), exec_{threads},
-          weights_(initial_weights(model_.places(), model_.shape(), settings.seed)), optimizer_(model_.places()) {
-        if (settings.pass < 1 || settings.batch < settings.pass || settings.batch % settings.pass != 0) {
-            throw std::invalid_argument("trainer: the batch must be a multiple of the sequences of a pass");
-        }
+        : trainer(
+              std::move(model), settings,
+              [settings, text, mask](index_t step) {
+                  return make_batch(text, settings.batch, settings.length, mask, settings.seed, step);
+              },
+              threads) {
         if (static_cast<index_t>(text.size()) < settings.length) {
             throw std::invalid_argument("trainer: the text is shorter than one sequence");
+        }
+    }
+
+    /// The same with batches from elsewhere.
+    trainer(Model model, const training_settings& settings, batch_source source, int threads)
+        : model_(std::move(model)), settings_(settings), source_(std::move(source)), exec_{threads},
+          weights_(initial_weights(model_.places(), model_.shape(), settings.seed, settings.start)),
+          optimizer_(model_.places()) {
+        if (settings.pass < 1 || settings.batch < settings.pass || settings.batch % settings.pass != 0) {
+            throw std::invalid_argument("trainer: the batch must be a multiple of the sequences of a pass");
         }
         use_one_blas_thread();
         const index_t shards = std::min(most_shards, settings.batch / settings.pass);
@@ -53,7 +70,7 @@ template <class Model> class trainer {
 
     /// One step; counts from 0. Returns the loss of its batch before the update, in nats a character.
     double step(index_t step) {
-        const training_batch batch = make_batch(text_, settings_.batch, settings_.length, mask_, settings_.seed, step);
+        const training_batch batch = source_(step);
         const auto shards = static_cast<index_t>(gradients_.size());
         const index_t passes = settings_.batch / settings_.pass;
         std::vector<double> losses(gradients_.size());
@@ -75,12 +92,14 @@ template <class Model> class trainer {
     [[nodiscard]] std::vector<float>& weights() { return weights_; }
 
     /// Everything the next step depends on: weights and moments. The card says which step that is.
-    void save(const std::string& path, const model_card& card) const {
+    void save(const std::string& path, const model_card& card) const { save(path, to_metadata(card)); }
+
+    void save(const std::string& path, const std::map<std::string, std::string>& metadata) const {
         auto tensors = named(model_.places(), weights_);
         const std::vector<index_t> all = {model_.parameters()};
         tensors.push_back({"first_moment", all, optimizer_.first});
         tensors.push_back({"second_moment", all, optimizer_.second});
-        write_safetensors(path, tensors, to_metadata(card));
+        write_safetensors(path, tensors, metadata);
     }
 
     void load(const safetensors_file& file) {
@@ -90,7 +109,7 @@ template <class Model> class trainer {
         optimizer_.second = tensor_of(file, "second_moment", all);
     }
 
-  private:
+private:
     // More would balance more threads and cost more memory. Fixed, because it decides the order of the sums.
     static constexpr index_t most_shards = 4;
 
@@ -110,8 +129,7 @@ template <class Model> class trainer {
 
     Model model_;
     training_settings settings_;
-    std::span<const token_t> text_;
-    token_t mask_;
+    batch_source source_;
     unmask::cpu_executor exec_;
     std::vector<float> weights_;
     adamw optimizer_;

@@ -9,6 +9,7 @@
 #include <unmask/cpu/executor.hpp>
 
 #include "layers.hpp"
+#include "token_places.hpp"
 #include "weights.hpp"
 #include "workspace.hpp"
 
@@ -20,8 +21,8 @@ using unmask::token_t;
 /// the mask policy's decision, and what the softmax gets besides the keys is the sink policy's; both cost nothing here.
 ///
 /// With unmask::extra_sink as the mask it is the model of *One Token Is Enough* (arXiv 2601.19657): a learned embedding
-/// goes before every sequence, runs through all layers, and is dropped before the final norm. It holds position 0; the
-/// text begins at position 1.
+/// goes before every sequence, runs through all layers, and is dropped before the final norm. Which position it holds is
+/// token_places' decision: if nothing else is said, position 0, and the text begins at position 1.
 ///
 /// The weights are the caller's, so that trainer, optimiser and checkpoint can treat them as one array.
 template <unmask::mask_policy Mask, unmask::sink_policy Sink = unmask::no_sink>
@@ -30,20 +31,22 @@ public:
     using sink_type = Sink;
     using weights_type = model_weights<Sink>;
 
-    explicit transformer(const model_shape& shape, Mask mask = {})
-        : shape_(shape), mask_(mask), sinks_(sink_tokens(mask)), places_(places_of<Sink>(shape, sinks_)) {
+    explicit transformer(const model_shape& shape, Mask mask = {}, token_places tokens = {})
+        : shape_(shape), mask_(mask), tokens_(tokens), sinks_(sink_tokens(mask)),
+          places_(places_of<Sink>(shape, sinks_)) {
         if (shape.heads < 1 || shape.width % (2 * shape.heads) != 0) {
             throw std::invalid_argument("transformer: the width must be an even multiple of the heads");
         }
     }
 
     [[nodiscard]] const model_shape& shape() const { return shape_; }
+    [[nodiscard]] const Mask& mask() const { return mask_; }
     [[nodiscard]] index_t sinks() const { return sinks_; }
     [[nodiscard]] const std::vector<tensor_place>& places() const { return places_; }
     [[nodiscard]] index_t parameters() const { return size_of(places_); }
     [[nodiscard]] weights_type bound(float* memory) const { return bind<Sink>(shape_, sinks_, memory); }
     [[nodiscard]] workspace make_workspace(index_t batch, index_t length) const {
-        return {shape_, batch, length, sinks_};
+        return {shape_, batch, length, sinks_, tokens_};
     }
 
     /// Tokens [work.batch · work.length], the mask among them, to work.logits: what stands at every position.
@@ -83,11 +86,23 @@ public:
         embed_backward(gradients, tokens, work);
     }
 
-private:
-    // The rows of one sequence: of its text among all positions, and of its text among texts.
-    matrix content(const matrix& rows, index_t sequence, const workspace& work) const {
+    /// The rows of one sequence's text among those of all positions: what of the stream is no sink token.
+    [[nodiscard]] matrix content(const matrix& rows, index_t sequence, const workspace& work) const {
         return rows_of(rows, sequence * work.positions + sinks_, work.length);
     }
+
+    /// One layer's attention as a pass left it, sink tokens included.
+    [[nodiscard]] unmask::attention_tensors<float> attention_tensors(const layer_activations& layer,
+                                                                     const workspace& work) const {
+        const index_t width = shape_.width;
+        return {.query = heads(layer.query_key_value, 0, work),
+                .key = heads(layer.query_key_value, width, work),
+                .value = heads(layer.query_key_value, 2 * width, work),
+                .output = heads(layer.attended, 0, work),
+                .log_sum_exp = unmask::view(layer.log_sum_exp.data, work.batch, shape_.heads, work.positions)};
+    }
+
+private:
     static matrix text(const matrix& rows, index_t sequence, const workspace& work) {
         return rows_of(rows, sequence * work.length, work.length);
     }
@@ -135,8 +150,12 @@ private:
         rotate_queries_and_keys(layer.query_key_value, work, 1.0F);
         unmask::attention_forward(exec, attention_tensors(layer, work), mask_, weights.sink.policy());
         in_row_blocks(exec, layer.input.extents[0], [&](const auto& part) {
+            if (shape_.output_gate) {
+                multiply(part(layer.attention_normed), weights.attention_gate, part(layer.gate));
+                gate_output(part(layer.attended), part(layer.gate), part(layer.gated));
+            }
             copy(part(layer.input), part(layer.middle));
-            add_product(part(layer.attended), weights.attention_output, part(layer.middle));
+            add_product(part(attention_result(layer)), weights.attention_output, part(layer.middle));
 
             rms_norm(part(layer.middle), weights.feed_forward_norm, part(layer.feed_forward_normed));
             multiply(part(layer.feed_forward_normed), weights.gate_up, part(layer.gate_up));
@@ -144,6 +163,10 @@ private:
             copy(part(layer.middle), part(output));
             add_product(part(layer.activated), weights.down, part(output));
         });
+    }
+
+    [[nodiscard]] const matrix& attention_result(const layer_activations& layer) const {
+        return shape_.output_gate ? layer.gated : layer.attended;
     }
 
     // Calls body(part) once for every worker; part(matrix) is then that worker's share of the matrix's rows.
@@ -168,8 +191,15 @@ private:
         rms_norm_backward(layer.middle, weights.feed_forward_norm, work.d_normed, work.d_stream,
                           gradients.feed_forward_norm);
 
-        multiply_backward(layer.attended, weights.attention_output, work.d_stream, work.d_attended,
+        multiply_backward(attention_result(layer), weights.attention_output, work.d_stream, work.d_attended,
                           gradients.attention_output);
+        if (shape_.output_gate) {
+            gate_output_backward(layer.attended, layer.gate, work.d_attended, work.d_gate);
+            multiply_backward(layer.attention_normed, weights.attention_gate, work.d_gate, work.d_normed,
+                              gradients.attention_gate);
+            rms_norm_backward(layer.input, weights.attention_norm, work.d_normed, work.d_stream,
+                              gradients.attention_norm);
+        }
         attention_backward(exec, weights, gradients, layer, work);
         rotate_queries_and_keys(work.d_query_key_value, work, -1.0F);
         multiply_backward(layer.attention_normed, weights.query_key_value, work.d_query_key_value, work.d_normed,
@@ -191,15 +221,6 @@ private:
         sum.add();
     }
 
-    unmask::attention_tensors<float> attention_tensors(const layer_activations& layer, const workspace& work) const {
-        const index_t width = shape_.width;
-        return {.query = heads(layer.query_key_value, 0, work),
-                .key = heads(layer.query_key_value, width, work),
-                .value = heads(layer.query_key_value, 2 * width, work),
-                .output = heads(layer.attended, 0, work),
-                .log_sum_exp = unmask::view(layer.log_sum_exp.data, work.batch, shape_.heads, work.positions)};
-    }
-
     // Columns [begin, begin + width) of a matrix as [batch, positions, heads, head_dim].
     unmask::tensor_view<float, 4> heads(const matrix& rows, index_t begin, const workspace& work) const {
         const index_t stride = rows.strides[0];
@@ -210,7 +231,7 @@ private:
 
     void rotate_queries_and_keys(const matrix& query_key_value, const workspace& work, float direction) const {
         for (index_t row = 0; row < query_key_value.extents[0]; ++row) {
-            const index_t position = work.first_position + row % work.positions;
+            const index_t position = work.rotary_rows[static_cast<std::size_t>(row % work.positions)];
             rotate(query_key_value.pointer(row), 2 * shape_.heads, shape_.head_dim(), work.rotary.pointer(position),
                    direction);
         }
@@ -218,6 +239,7 @@ private:
 
     model_shape shape_;
     Mask mask_;
+    token_places tokens_;
     index_t sinks_;
     std::vector<tensor_place> places_;
 };

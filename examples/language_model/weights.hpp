@@ -15,10 +15,12 @@
 namespace language_model {
 
 /// The weights of one layer: views of memory that is owned elsewhere.
-template <class Sink> struct layer_weights {
+template <class Sink>
+struct layer_weights {
     matrix attention_norm;   ///< [1, width]
     matrix query_key_value;  ///< [width, 3 · width]
     matrix attention_output; ///< [width, width]
+    matrix attention_gate;   ///< [width, width], if the shape has an output gate
     sink_parameters<Sink> sink;
     matrix feed_forward_norm; ///< [1, width]
     matrix gate_up;           ///< [width, 2 · ffn]
@@ -27,7 +29,8 @@ template <class Sink> struct layer_weights {
 
 /// The weights of a model, or anything with one float a weight: gradients, moments. All of it lies in one array, in the
 /// order of `each`, so that sums, updates and checkpoints need not know the model.
-template <class Sink> struct model_weights {
+template <class Sink>
+struct model_weights {
     matrix embedding;      ///< [vocabulary + 1, width]; the last row is the mask's
     matrix sink_embedding; ///< [sink tokens, width]
     std::vector<layer_weights<Sink>> layers;
@@ -35,7 +38,8 @@ template <class Sink> struct model_weights {
     matrix head;       ///< [width, vocabulary]: neither the mask nor a sink can be predicted
 
     /// Calls visit(name, tensor, rows, columns, role) for every tensor, always in the same order.
-    template <class Visit> void each(const model_shape& shape, index_t sinks, const Visit& visit) {
+    template <class Visit>
+    void each(const model_shape& shape, index_t sinks, const Visit& visit) {
         layers.resize(static_cast<std::size_t>(shape.layers));
         visit("embedding", embedding, shape.vocabulary + 1, shape.width, role::embedding);
         if (sinks > 0) {
@@ -47,6 +51,9 @@ template <class Sink> struct model_weights {
             visit(name + "attention_norm", layer.attention_norm, 1, shape.width, role::gain);
             visit(name + "query_key_value", layer.query_key_value, shape.width, 3 * shape.width, role::weight);
             visit(name + "attention_output", layer.attention_output, shape.width, shape.width, role::residual);
+            if (shape.output_gate) {
+                visit(name + "attention_gate", layer.attention_gate, shape.width, shape.width, role::weight);
+            }
             layer.sink.each(name, shape, visit);
             visit(name + "feed_forward_norm", layer.feed_forward_norm, 1, shape.width, role::gain);
             visit(name + "gate_up", layer.gate_up, shape.width, 2 * shape.ffn, role::weight);
@@ -69,7 +76,8 @@ struct tensor_place {
 };
 
 /// Where every tensor of a model lies.
-template <class Sink> std::vector<tensor_place> places_of(const model_shape& shape, index_t sinks) {
+template <class Sink>
+std::vector<tensor_place> places_of(const model_shape& shape, index_t sinks) {
     std::vector<tensor_place> places;
     index_t offset = 0;
     model_weights<Sink>{}.each(shape, sinks,
@@ -86,7 +94,8 @@ inline index_t size_of(const std::vector<tensor_place>& places) {
 }
 
 /// The same array as tensors with names.
-template <class Sink> model_weights<Sink> bind(const model_shape& shape, index_t sinks, float* memory) {
+template <class Sink>
+model_weights<Sink> bind(const model_shape& shape, index_t sinks, float* memory) {
     model_weights<Sink> weights;
     weights.each(shape, sinks, [&memory](const std::string&, matrix& tensor, index_t rows, index_t columns, role) {
         tensor = unmask::view(memory, rows, columns);
@@ -95,10 +104,25 @@ template <class Sink> model_weights<Sink> bind(const model_shape& shape, index_t
     return weights;
 }
 
+/// What decides, with the seed, how a tensor starts: its number among the tensors, or its name. By name, the tensors that
+/// two models have in common start alike.
+enum class weight_draw { by_number, by_name };
+
+namespace detail {
+// FNV-1a.
+inline std::uint32_t hash_of(const std::string& name) {
+    std::uint32_t hash = 2166136261U;
+    for (const char character : name) {
+        hash = (hash ^ static_cast<unsigned char>(character)) * 16777619U;
+    }
+    return hash;
+}
+} // namespace detail
+
 /// The start of training: normal numbers of variance 2 / (5 · width); those of the 2 · layers matrices that add to the
 /// stream are divided by √(2 · layers). The same seed gives the same weights.
 inline std::vector<float> initial_weights(const std::vector<tensor_place>& places, const model_shape& shape,
-                                          std::uint32_t seed) {
+                                          std::uint32_t seed, weight_draw draw = weight_draw::by_number) {
     std::vector<float> weights(static_cast<std::size_t>(size_of(places)));
     const unmask::philox generator{{seed, 0x696e6974U}};
     const double deviation = std::sqrt(0.4 / static_cast<double>(shape.width));
@@ -106,12 +130,14 @@ inline std::vector<float> initial_weights(const std::vector<tensor_place>& place
     for (std::size_t p = 0; p < places.size(); ++p) {
         const tensor_place& place = places[p];
         float* tensor = weights.data() + place.offset;
+        const bool named = draw == weight_draw::by_name;
+        const std::uint32_t number = named ? detail::hash_of(place.name) : static_cast<std::uint32_t>(p);
         for (index_t i = 0; i < place.size(); ++i) {
             if (place.purpose == role::gain || place.purpose == role::bias) {
                 tensor[i] = place.purpose == role::gain ? 1.0F : 0.0F;
                 continue;
             }
-            const auto words = generator({static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(p), 0, 0});
+            const auto words = generator({static_cast<std::uint32_t>(i), number, named ? 1U : 0U, 0});
             const double radius = std::sqrt(-2.0 * std::log(unmask::uniform_open(words[0], words[1])));
             const double angle = 2.0 * std::numbers::pi * unmask::uniform_open(words[2], words[3]);
             const double scale = place.purpose == role::residual ? residual : deviation;

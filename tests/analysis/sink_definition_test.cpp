@@ -70,6 +70,45 @@ TEST_CASE("a record's layers, and heads that share keys and values") {
     CHECK(record.value_norms_of(1, 3)[1] == 7);
 }
 
+TEST_CASE("a record says what is wrong with it") {
+    sink_record record = record_of({4, 2, 0, 2});
+    const auto complaint = [](const auto& misuse) -> std::string {
+        try {
+            static_cast<void>(misuse());
+        } catch (const invalid_argument& error) {
+            return error.what();
+        }
+        return "";
+    };
+    const auto received = [&](index_t layer, index_t head) {
+        return complaint([&] { return received_in(record, layer, head, attention_unit::mean); });
+    };
+    const auto norms = [&](index_t head) { return complaint([&] { return record.value_norms_of(0, head); }); };
+    CHECK(received(0, 0).empty());
+    CHECK(received(1, 0) == "sink_record::received_of: layer is 1, expected from 0 to below 1");
+    CHECK(received(-1, 0) == "sink_record::received_of: layer is -1, expected from 0 to below 1");
+    CHECK(received(0, 1) == "sink_record::received_of: head is 1, expected from 0 to below 1");
+    CHECK(received(0, -1) == "sink_record::received_of: head is -1, expected from 0 to below 1");
+    CHECK(norms(0).empty());
+    CHECK(norms(1) == "sink_record::value_norms_of: head is 1, expected from 0 to below 1");
+    record.seen_by.pop_back();
+    CHECK(received(0, 0) == "sink_record::seen_by_of: seen_by.size() is 3, expected 4");
+    record.received.push_back(0);
+    CHECK(received(0, 0) == "sink_record::received_of: received.size() is 5, expected 4");
+    record.kv_heads = 0;
+    CHECK(norms(0) == "sink_record::value_norms_of: kv_heads is 0, expected a divisor of heads, 1");
+}
+
+TEST_CASE("NaN is no sink, and no median is made up for it") {
+    const double nan = std::nan("");
+    CHECK(marked(above_share{}, {nan, 0.5, nan}) == ".x.");
+    CHECK(marked(above_others{}, {nan, 9, 0}) == "...");
+    CHECK(marked(above_deviations{0}, {nan, 9, 0}) == "...");
+    CHECK(marked(above_robust_z_score{0}, {9, 0, nan}) == "...");
+    CHECK(marked(highest{1}, {nan, 1, 2, nan}) == "..x.");
+    CHECK(marked(highest{3}, {nan, 1, 2, nan}) == "xxx.");
+}
+
 TEST_CASE("definitions on numbers worked out by hand") {
     CHECK(marked(above_share{}, {0.3, 0.31, 0.29}) == ".x.");
     CHECK(marked(above_share{0.8}, {0.3, 0.81}) == ".x");
@@ -88,7 +127,7 @@ TEST_CASE("definitions on numbers worked out by hand") {
     CHECK(marked(above_robust_z_score{3}, {1, 2, 2, 3, 10}) == "....x");
     CHECK(marked(above_robust_z_score{5.4}, {1, 2, 2, 3, 10}) == ".....");
     CHECK(marked(above_robust_z_score{5.39}, {1, 2, 2, 3, 10}) == "....x");
-    CHECK(marked(above_robust_z_score{1}, {1, 3, 5, 100}) == "...x"); // medians between two: 4, 2
+    CHECK(marked(above_robust_z_score{1}, {1, 3, 5, 7.5}) == "...x"); // medians between two: 4, 2
 
     CHECK(marked(highest{1}, {1, 3, 3, 2}) == ".x.."); // the lower position
     CHECK(marked(highest{2}, {1, 3, 3, 2}) == ".xx.");

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <array>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <random>
@@ -191,6 +193,41 @@ TEST_CASE("extra sinks stand in front of the text, and are the same keys when th
     }
     CHECK(movement_of(growing, 0, 0, sum_of_3).change_rate == 0);
     CHECK(movement_of(growing, 0, 0, sum_of_3).centroid == -1);
+    // 10 for the sink and 1 for each of the 5 positions that all steps have.
+    CHECK(movement_of(growing, 0, 0, sum_of_3).spatial_variance == doctest::Approx(81.0 * 5 / 36));
+}
+
+TEST_CASE("a step whose numbers are NaN has no sink") {
+    auto steps = steps_with_strongest({2, 2, 2}, 6);
+    steps[1].received.assign(6, std::nanf(""));
+    const auto movement = movement_of(steps, 0, 0, sum_of_3);
+    CHECK(movement.steps == 3);
+    CHECK(movement.gated == 2);
+    CHECK(movement.pairs == 0);
+    CHECK(std::isnan(movement.change_rate));
+    CHECK(movement.strength == 10);
+    CHECK(std::isnan(movement.spatial_variance)); // which is over all steps
+}
+
+TEST_CASE("under a causal mask a mean is over the queries that see the key") {
+    // Even attention: query i gives 1 / (i + 1) to each key that it sees.
+    constexpr std::size_t length = 8;
+    std::vector<float> received(length, 0.0F);
+    for (std::size_t query = 0; query < length; ++query) {
+        for (std::size_t key = 0; key <= query; ++key) {
+            received[key] += 1 / static_cast<float>(query + 1);
+        }
+    }
+    sink_record record = record_of(received);
+    for (std::size_t key = 0; key < length; ++key) {
+        record.seen_by[key] = static_cast<index_t>(length - key);
+    }
+    const std::vector<double> mean = received_in(record, 0, 0, attention_unit::mean);
+    CHECK(mean[0] == doctest::Approx((1 + 1 / 2.0 + 1 / 3.0 + 1 / 4.0 + 1 / 5.0 + 1 / 6.0 + 1 / 7.0 + 1 / 8.0) / 8));
+    CHECK(mean[7] == doctest::Approx(1.0 / 8));
+    const std::vector<sink_record> steps{record};
+    CHECK(movement_of(steps, 0, 0, above_share{0.3}).gated == 1); // 0.34, though attention is even
+    CHECK(movement_of(steps, 0, 0, above_share{0.35}).gated == 0);
 }
 
 TEST_CASE("the first of equals is the strongest") {
@@ -237,9 +274,15 @@ TEST_CASE("shuffled steps are the same steps, and their order no longer says any
     CHECK(movement_of(steps, 0, 0, sum_of_3).change_rate == doctest::Approx(2.0 / 59));
     CHECK(movement_of(mixed, 0, 0, sum_of_3).change_rate == doctest::Approx(2.0 / 3).epsilon(0.25));
     CHECK(shuffled(steps, 7)[0].call == mixed[0].call);
-    std::set<index_t> firsts;
-    for (std::uint64_t seed = 0; seed < 200; ++seed) {
-        firsts.insert(shuffled(std::span(steps).first(3), seed)[0].call);
+
+    // Every order is as likely as any other: 100 times each of 6, with a deviation of 9.
+    std::map<std::array<index_t, 3>, int> orders;
+    for (std::uint64_t seed = 0; seed < 600; ++seed) {
+        const auto three = shuffled(std::span(steps).first(3), seed);
+        ++orders[{three[0].call, three[1].call, three[2].call}];
     }
-    CHECK(firsts.size() == 3);
+    CHECK(orders.size() == 6);
+    for (const auto& [order, times] : orders) {
+        CHECK(std::abs(times - 100) < 40);
+    }
 }

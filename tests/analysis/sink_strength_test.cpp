@@ -56,7 +56,8 @@ TEST_CASE("value norms of sinks over the median of the others") {
     // Of 4, 2, 6, 8 the median is 5; the extra sink is no sink here and no position.
     CHECK(value_norm_ratio_of(one, 0, 0, sum) == doctest::Approx(0.2));
     CHECK(value_norm_ratio_of(one, 0, sum) == doctest::Approx(0.2));
-    CHECK(extra_norm_ratio_of(one, 0, 0) == doctest::Approx(0.5 / 4)); // of all positions
+    CHECK(value_norm_ratio_of(one, 0, 0, highest{2}) == doctest::Approx(2.5 / 6)); // of 4 and 1, over that of 2, 6, 8
+    CHECK(extra_norm_ratio_of(one, 0, 0) == doctest::Approx(0.5 / 4));             // of all positions
     CHECK(std::isnan(value_norm_ratio_of(one, 0, 0, above_share{5})));
     CHECK(std::isnan(extra_norm_ratio_of(std::vector{record_of({1, 2})}, 0, 0)));
 

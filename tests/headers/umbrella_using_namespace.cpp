@@ -46,6 +46,10 @@ using more_of_the_sampler =
            stop_at_repetition, stop_at_any<stop_at_end, stop_at_repetition>, likelihood_options, likelihood_bound,
            path_likelihood, key_value_store<float>, kv_cache<float, block>, logits_stream, trace_difference, trace_file,
            trace_cursor, html_options, terminal_options>;
+using types_of_the_analysis =
+    all_of<sink_record, sink_tracker, sink_tracker_options, attention_unit, above_share, above_others, above_deviations,
+           above_robust_z_score, highest, sink_movement, over_steps, sink_run, sink_metric, sink_html_options,
+           sink_svg_options>;
 
 #if defined(__CUDACC__)
 using cuda_types = all_of<cuda_executor, cuda_stream, cuda_error, device_memory_resource, cuda::std::int32_t>;
@@ -65,6 +69,10 @@ float functions(std::array<float, 8>& memory, std::array<float, 2>& output) {
     canvas page(vocabulary{.size = 2, .mask = 2, .end = {}});
     replay(recorded, page);
     static_cast<void>(compare(recorded, recorded));
+    const std::vector<sink_record> steps = shuffled({}, 1);
+    static_cast<void>(movement_of(steps, 0, 0, highest{}).overlap + sink_rate(steps, above_share{}) +
+                      extra_mass_of(steps, 0, 0).mean + value_norm_ratio_of(steps, 0, 0, above_others{}) +
+                      mean_pairwise_cosine({}));
     const attention_state state = merge(state_of(output, 0.0F), attention_state{.output = output});
     return state.log_sum_exp();
 }

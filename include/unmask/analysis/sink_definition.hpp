@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <string>
@@ -61,8 +62,11 @@ struct mean_and_deviation {
     }
 };
 
-// Of one or more.
+// Of one or more; NaN if one of them is, since NaN has no place in an order.
 inline double median(std::vector<double> values) {
+    if (std::any_of(values.begin(), values.end(), [](double each) { return std::isnan(each); })) {
+        return std::numeric_limits<double>::quiet_NaN();
+    }
     const auto middle = values.begin() + std::ssize(values) / 2;
     std::nth_element(values.begin(), middle, values.end());
     return values.size() % 2 == 1 ? *middle : (*middle + *std::max_element(values.begin(), middle)) / 2;
@@ -156,7 +160,7 @@ struct above_robust_z_score {
     }
 };
 
-/// The `count` keys that received most; of equals, those of the lowest position. Always finds some.
+/// The `count` keys that received most; of equals, those of the lowest position, and NaN last. Always finds some.
 struct highest {
     static constexpr auto unit = attention_unit::sum;
     index_t count = 1;
@@ -165,8 +169,11 @@ struct highest {
         std::vector<std::size_t> order(received.size());
         std::iota(order.begin(), order.end(), std::size_t{0});
         const auto some = std::clamp<index_t>(count, 0, std::ssize(order));
+        const auto amount = [&](std::size_t key) {
+            return std::isnan(received[key]) ? -std::numeric_limits<double>::infinity() : received[key];
+        };
         std::partial_sort(order.begin(), order.begin() + some, order.end(), [&](std::size_t a, std::size_t b) {
-            return received[a] > received[b] || (received[a] == received[b] && a < b);
+            return amount(a) > amount(b) || (amount(a) == amount(b) && a < b);
         });
         for (auto key = order.begin(); key != order.begin() + some; ++key) {
             is_sink[*key] = 1;

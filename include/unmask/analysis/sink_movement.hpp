@@ -80,12 +80,14 @@ inline sink_step sink_step_of(const sink_record& record, std::span<const double>
     return step;
 }
 
-// Σ over the steps of what each key receives. Keys that only later steps have are left out.
+// What each key receives in the mean of the steps. Positions that some step doesn't have are left out.
 class mean_over_steps {
 public:
-    void add(std::span<const double> received) {
+    // `received` is that of a record with so many positions.
+    void add(std::vector<double> received, index_t length) {
+        std::rotate(received.begin(), received.begin() + length, received.end()); // extra sinks first: texts may grow
         if (steps_++ == 0) {
-            sum_.assign(received.begin(), received.end());
+            sum_ = std::move(received);
             return;
         }
         sum_.resize(std::min(sum_.size(), received.size()));
@@ -115,7 +117,7 @@ sink_movement movement(std::span<const sink_record> steps, const Definition& def
     sink_step steps_of_pair[2];
     for (const sink_record& record : steps) {
         const std::vector<double> received = received_at(record);
-        mean.add(received);
+        mean.add(received, record.length);
         std::vector<std::uint8_t> is_sink(received.size());
         definition(std::span<const double>(received), std::span<std::uint8_t>(is_sink));
         const auto top =

@@ -4,15 +4,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <unmask/config.hpp>
+#include <unmask/error.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
 /// What the keys of one sequence received in one call of the model, by layer and head. Keys are the positions of the
 /// sequence in order, and behind them the extra sinks: the sink tokens of an extra_sink mask, or the one folded sink of a
-/// sink policy.
+/// sink policy. The functions throw invalid_argument for a layer or head that the record doesn't have, and for an array of
+/// another size than the counts say.
 struct sink_record {
     index_t call = 0;     ///< of the model in its run
     index_t sequence = 0; ///< of the canvas
@@ -40,20 +43,38 @@ struct sink_record {
 
     /// [keys()]: what the keys received from one head.
     [[nodiscard]] std::span<const float> received_of(index_t layer, index_t head) const {
-        return row(received, layer * heads + head);
+        return row("sink_record::received_of", "received.size()", received, layer, head, heads);
     }
     /// [keys()]: how many queries of a layer see them.
-    [[nodiscard]] std::span<const index_t> seen_by_of(index_t layer) const { return row(seen_by, layer); }
+    [[nodiscard]] std::span<const index_t> seen_by_of(index_t layer) const {
+        return row("sink_record::seen_by_of", "seen_by.size()", seen_by, layer, 0, 1);
+    }
     /// [keys()]: the norms of the values that a head reads, which it may share with others.
     [[nodiscard]] std::span<const float> value_norms_of(index_t layer, index_t head) const {
-        return row(value_norms, layer * kv_heads + head / (heads / kv_heads));
+        const char* function = "sink_record::value_norms_of";
+        expects(head >= 0 && head < heads, function, "head", head, "from 0 to below ", heads);
+        expects(kv_heads > 0 && heads % kv_heads == 0, function, "kv_heads", kv_heads, "a divisor of heads, ", heads);
+        return row(function, "value_norms.size()", value_norms, layer, head / (heads / kv_heads), kv_heads);
     }
 
 private:
+    // Of [layers, rows, keys()].
     template <class T>
-    [[nodiscard]] std::span<const T> row(const std::vector<T>& all, index_t i) const {
-        const auto size = static_cast<std::size_t>(keys());
-        return std::span(all).subspan(static_cast<std::size_t>(i) * size, size);
+    [[nodiscard]] std::span<const T> row(const char* function, const char* name, const std::vector<T>& all,
+                                         index_t layer, index_t head, index_t rows) const {
+        expects(layer >= 0 && layer < layers, function, "layer", layer, "from 0 to below ", layers);
+        expects(head >= 0 && head < rows, function, "head", head, "from 0 to below ", rows);
+        const index_t size = layers * rows * keys();
+        expects(std::ssize(all) == size, function, name, std::ssize(all), "", size);
+        return std::span(all).subspan(static_cast<std::size_t>((layer * rows + head) * keys()),
+                                      static_cast<std::size_t>(keys()));
+    }
+
+    static void expects(bool condition, const char* function, const char* argument, index_t was, const char* expected,
+                        index_t number) {
+        if (!condition) {
+            throw invalid_argument(function, argument, std::to_string(was), expected + std::to_string(number));
+        }
     }
 };
 

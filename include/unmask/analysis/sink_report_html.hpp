@@ -35,7 +35,7 @@ struct sink_html_options {
 /// `text` gives the text of a token, of all runs, and is asked once for each token that occurs. Values are kept in a
 /// byte, to 5 %; the metrics come from the records themselves. Throws invalid_argument, with nothing written, if there
 /// are no runs, or if a run has no records or records of different shapes. Whether `out` could write is for the caller
-/// to ask. The file's size is 35 kB and some 4/3 byte for every step, key, layer, and head or kv_head; runs of 64
+/// to ask. The file's size is 40 kB and some 4/3 byte for every step, key, layer, and head or kv_head; runs of 64
 /// steps, 256 positions and 15 heads have 0.7 MB each. Memory: a copy of the records and of the file.
 template <token_text Text, sink_definition Definition = above_share>
 void write_sink_html(std::ostream& out, std::span<const sink_run> runs, Text&& text, const Definition& definition = {},

@@ -54,7 +54,7 @@ inline std::string metrics_json(const sink_metric_row& row) {
 
 /// Writes runs as JSON, for programs in other languages. One object:
 ///
-///     {"format":"unmask.sinks","version":1,"definition":"mean received attention above 0.3 (…)","runs":[
+///     {"format":"unmask.sinks","version":1,"definition":"Sinks: mean received attention above 0.3 (…).","runs":[
 ///     {"name":"front","layers":4,"heads":4,"kv_heads":4,"sinks":1,
 ///     "summary":{"sink_rate":0.5,…},
 ///     "metrics":[{"layer":0,"head":0,"sink_rate":0.5,…},…],

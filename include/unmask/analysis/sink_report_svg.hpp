@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <optional>
@@ -229,7 +228,7 @@ inline std::string svg_key(double x, double y, bool has_masked) {
 /// another colour, and a dot is on the key that received most in its step. It follows the reader's light or dark
 /// setting.
 ///
-/// Of more than 64 steps or 128 positions, the strongest that share a cell are shown. The file is below 60 kB. Throws
+/// Of more than 64 steps or 128 positions, the strongest that share a cell are shown. Mostly some 10 kB. Throws
 /// invalid_argument, with nothing written, if the run has no records or records of different shapes, or not the layer,
 /// head or sequence. Whether `out` could write is for the caller to ask.
 inline void write_sink_svg(std::ostream& out, const sink_run& run, const sink_svg_options& options = {}) {

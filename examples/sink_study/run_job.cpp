@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// All variants, compiled once.
+
+#include "run_job.hpp"
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <numbers>
+#include <stdexcept>
+#include <type_traits>
+
+#include "checkpoint.hpp"
+#include "evaluate.hpp"
+#include "measure.hpp"
+#include "traced_model.hpp"
+
+namespace sink_study {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+double seconds_since(clock::time_point start) { return std::chrono::duration<double>(clock::now() - start).count(); }
+
+// What a state has to agree with to be gone on from.
+std::map<std::string, std::string> identity_of(const job& which, const study_size& size) {
+    return {{"job", which.name()}, {"size", size.name}, {"steps", std::to_string(size.steps_of(which))}};
+}
+
+nlohmann::ordered_json settings_of(const job& which, const study_size& size, const study_data& data) {
+    const training_settings training = training_of(which, size);
+    const variant_settings variant = data.variant(which, size);
+    nlohmann::ordered_json settings = {{"layers", variant.shape.layers},
+                                       {"width", variant.shape.width},
+                                       {"heads", variant.shape.heads},
+                                       {"ffn", variant.shape.ffn},
+                                       {"vocabulary", variant.shape.vocabulary},
+                                       {"length", variant.length},
+                                       {"batch", training.batch},
+                                       {"learning_rate", training.optimizer.learning_rate},
+                                       {"final_learning_rate", training.optimizer.final_learning_rate},
+                                       {"warm_up", training.optimizer.warm_up},
+                                       {"weight_decay", training.optimizer.weight_decay}};
+    if (in_blocks(which.variant)) {
+        settings["block"] = variant.block;
+    }
+    if (const index_t place = sink_place(which.variant, variant); place > 0) {
+        settings["sink_before"] = place;
+    }
+    return settings;
+}
+
+// How good a model is on what it has not seen.
+template <class Model>
+nlohmann::ordered_json evaluation_of(const Model& model, std::vector<float>& weights, const job& which,
+                                     const study_size& size, const study_data& data) {
+    const task_size& task = size.of(which);
+    const auto held_out = data.held_out(which, size);
+    const bound found = held_out_bound(unmask::cpu_executor{1}, model, weights, held_out, data.symbols(which).mask(),
+                                       {.length = task.length,
+                                        .windows = task.held_out,
+                                        .draws = 8,
+                                        .seed = 1,
+                                        .block = in_blocks(which.variant) ? size.block : 0});
+    nlohmann::ordered_json result = {
+        {"bits", found.bits}, {"standard_error", found.standard_error}, {"windows", found.windows}};
+    if (which.task == "retrieval") {
+        result["exact_match"] = exact_match(model, weights, task.length, task.held_out, study_data::held_out_seed);
+    }
+    return result;
+}
+
+template <class Running>
+std::vector<unmask::sink_record> trace(const Running& model, std::vector<float>& weights, const job& which,
+                                       const study_size& size, const study_data& data) {
+    traced_transformer<Running> traced(model, weights, size.of(which).length);
+    return trace_of(traced, which, size, data);
+}
+
+template <class Model, class Running>
+bool train(const Model& model, const Running& running, const job& which, const study_size& size, const study_data& data,
+           const study_folders& folders, const job_control& control) {
+    const training_settings settings = training_of(which, size);
+    trainer<Model> run(model, settings, data.batches(which, size), 1);
+    const auto identity = identity_of(which, size);
+    const index_t steps = settings.optimizer.steps;
+    index_t step = 0;
+    double before = 0.0; // seconds of earlier calls
+    if (const std::string path = folders.state(which); std::filesystem::exists(path)) {
+        const safetensors_file file = read_safetensors(path);
+        for (const auto& [name, value] : identity) {
+            const auto found = file.metadata.find(name);
+            if (found == file.metadata.end() || found->second != value) {
+                throw std::runtime_error(path + " has another " + name + "; remove it or choose another --work");
+            }
+        }
+        run.load(file);
+        step = std::stoll(file.metadata.at("step"));
+        before = std::stod(file.metadata.at("seconds"));
+    }
+    const auto start = clock::now();
+    const auto save = [&] {
+        auto metadata = identity;
+        metadata["step"] = std::to_string(step);
+        metadata["seconds"] = std::to_string(before + seconds_since(start));
+        run.save(folders.state(which), metadata);
+    };
+    auto saved = clock::now();
+    while (step < steps) {
+        if (control.stop()) {
+            save();
+            return false;
+        }
+        const double bits = run.step(step) / std::numbers::ln2;
+        if (!std::isfinite(bits)) {
+            throw std::runtime_error(which.name() + ": the loss is not finite at step " + std::to_string(step));
+        }
+        control.progress(++step, bits);
+        if (seconds_since(saved) > control.save_every) {
+            save();
+            saved = clock::now();
+        }
+    }
+    const double seconds = before + seconds_since(start);
+    model_card card{.shape = model.shape(),
+                    .alphabet = data.symbols(which).alphabet(),
+                    .sink = which.variant,
+                    .length = size.of(which).length,
+                    .step = step};
+    write_safetensors(folders.weights(which), named(model.places(), run.weights()), to_metadata(card));
+    std::vector<float>& weights = run.weights();
+    write_result(folders.result(which), {{"task", which.task},
+                                         {"variant", which.variant},
+                                         {"training", which.training},
+                                         {"seed", which.seed},
+                                         {"size", size.name},
+                                         {"settings", settings_of(which, size, data)},
+                                         {"steps", steps},
+                                         {"seconds", std::round(seconds)},
+                                         {"parameters", model.parameters()},
+                                         {"held_out", evaluation_of(model, weights, which, size, data)},
+                                         {"sinks", sinks_of(trace(running, weights, which, size, data))}});
+    std::filesystem::remove(folders.state(which));
+    return true;
+}
+
+} // namespace
+
+bool run_job(const job& which, const study_size& size, const study_data& data, const study_folders& folders,
+             const job_control& control) {
+    return with_variant(which.variant, data.variant(which, size), [&](const auto& model, const auto& running) {
+        return train(model, running, which, size, data, folders, control);
+    });
+}
+
+std::vector<unmask::sink_record> trace_job(const job& which, const study_size& size, const study_data& data,
+                                           const study_folders& folders) {
+    return with_variant(which.variant, data.variant(which, size), [&](const auto& /*model*/, const auto& running) {
+        auto weights = weights_of(read_safetensors(folders.weights(which)), running.places());
+        return trace(running, weights, which, size, data);
+    });
+}
+
+void write_result(const std::string& path, const nlohmann::ordered_json& result) {
+    const std::string beside = path + ".new";
+    {
+        std::ofstream file(beside);
+        file << result.dump(2) << '\n';
+        if (!file) {
+            throw std::runtime_error("cannot write " + beside);
+        }
+    }
+    std::filesystem::rename(beside, path);
+}
+
+nlohmann::ordered_json read_result(const std::string& path) {
+    try {
+        return nlohmann::ordered_json::parse(contents_of(path));
+    } catch (const nlohmann::json::exception& error) {
+        throw std::runtime_error(path + " is damaged: " + error.what());
+    }
+}
+
+} // namespace sink_study

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "job.hpp"
+#include "run_job.hpp"
+
+namespace sink_study {
+
+/// A number over seeds, or the difference of two over the seeds that both have.
+struct estimate {
+    std::vector<double> values;
+
+    [[nodiscard]] double mean() const {
+        double sum = 0.0;
+        for (const double each : values) {
+            sum += each;
+        }
+        return sum / static_cast<double>(values.size());
+    }
+    /// The sample standard deviation; 0 for one value.
+    [[nodiscard]] double deviation() const {
+        double sum = 0.0;
+        for (const double each : values) {
+            sum += (each - mean()) * (each - mean());
+        }
+        return values.size() < 2 ? 0.0 : std::sqrt(sum / static_cast<double>(values.size() - 1));
+    }
+    /// Half the width of the 95 % interval of the mean (Student's t); infinite for one value.
+    [[nodiscard]] double half_width() const {
+        constexpr double t[] = {INFINITY, INFINITY, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262};
+        const std::size_t n = values.size();
+        return (n < std::size(t) ? t[n] : 2.0) * (n < 2 ? 1.0 : deviation() / std::sqrt(static_cast<double>(n)));
+    }
+    /// "2.31 ± 0.02", or "–" if there is nothing; without ± for one value.
+    [[nodiscard]] std::string text(int digits = 3) const {
+        if (values.empty()) {
+            return "–";
+        }
+        char buffer[64];
+        if (values.size() == 1) {
+            std::snprintf(buffer, sizeof buffer, "%.*f", digits, mean());
+        } else {
+            std::snprintf(buffer, sizeof buffer, "%.*f ± %.*f", digits, mean(), digits, deviation());
+        }
+        return buffer;
+    }
+};
+
+/// All results that there are.
+class study_results {
+public:
+    explicit study_results(const study_folders& folders) {
+        for (const job& each : all_jobs()) {
+            if (const std::string path = folders.result(each); std::filesystem::exists(path)) {
+                results_.push_back(read_result(path));
+            }
+        }
+    }
+
+    [[nodiscard]] std::size_t size() const { return results_.size(); }
+
+    /// The number that a JSON pointer leads to, over the seeds of a variant; seeds where it is not there or null are left
+    /// out. Of a list it is the last one.
+    [[nodiscard]] estimate of(const std::string& task, const std::string& variant, const std::string& number,
+                              const std::string& training = "usual") const {
+        estimate result;
+        for (const auto& [seed, value] : by_seed(task, variant, number, training)) {
+            result.values.push_back(value);
+        }
+        return result;
+    }
+
+    /// `variant` less `other`, seed by seed.
+    [[nodiscard]] estimate difference(const std::string& task, const std::string& variant, const std::string& other,
+                                      const std::string& number) const {
+        estimate result;
+        for (const auto& [seed, value] : by_seed(task, variant, number, "usual")) {
+            for (const auto& [other_seed, other_value] : by_seed(task, other, number, "usual")) {
+                if (seed == other_seed) {
+                    result.values.push_back(value - other_value);
+                }
+            }
+        }
+        return result;
+    }
+
+private:
+    struct seeded {
+        int seed;
+        double value;
+    };
+
+    [[nodiscard]] std::vector<seeded> by_seed(const std::string& task, const std::string& variant,
+                                              const std::string& number, const std::string& training) const {
+        std::vector<seeded> found;
+        const nlohmann::ordered_json::json_pointer pointer(number);
+        for (const nlohmann::ordered_json& each : results_) {
+            if (each.at("task") != task || each.at("variant") != variant || each.at("training") != training ||
+                !each.contains(pointer)) {
+                continue;
+            }
+            const nlohmann::ordered_json& there = each.at(pointer);
+            const nlohmann::ordered_json& value = there.is_array() && !there.empty() ? there.back() : there;
+            if (value.is_number()) {
+                found.push_back({each.at("seed"), value});
+            }
+        }
+        return found;
+    }
+
+    std::vector<nlohmann::ordered_json> results_;
+};
+
+} // namespace sink_study

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "job.hpp"
+#include "trainer.hpp"
+
+namespace sink_study {
+
+/// How large the models of one task are, and how they are trained and measured.
+struct task_size {
+    model_shape shape; ///< without the vocabulary
+    index_t length;
+    index_t batch;
+    index_t pass;
+    index_t steps;
+    index_t long_steps;
+    double learning_rate;
+    index_t held_out; ///< windows or sequences to evaluate on
+};
+
+/// The study at one scale: medium takes about 10 times as long as small, large 100 times.
+struct study_size {
+    std::string name;
+    task_size text;
+    task_size retrieval;
+    index_t block = 16; ///< of block diffusion
+
+    [[nodiscard]] const task_size& of(const job& which) const { return which.task == "text" ? text : retrieval; }
+
+    [[nodiscard]] index_t steps_of(const job& which) const {
+        return which.training == "none" ? 0 : which.training == "long" ? of(which).long_steps : of(which).steps;
+    }
+};
+
+/// The size of a name; throws std::invalid_argument if there is none. `tiny` is for tests.
+inline study_size size_of(const std::string& name) {
+    if (name == "tiny") {
+        return {.name = name,
+                .text = {.shape = {.width = 16, .layers = 1, .heads = 2, .ffn = 16},
+                         .length = 32,
+                         .batch = 4,
+                         .pass = 2,
+                         .steps = 4,
+                         .long_steps = 6,
+                         .learning_rate = 1e-2,
+                         .held_out = 2},
+                .retrieval = {.shape = {.width = 16, .layers = 1, .heads = 2, .ffn = 16},
+                              .length = 16,
+                              .batch = 4,
+                              .pass = 2,
+                              .steps = 4,
+                              .long_steps = 6,
+                              .learning_rate = 1e-2,
+                              .held_out = 4},
+                .block = 8};
+    }
+    if (name == "small") {
+        return {.name = name,
+                .text = {.shape = {.width = 128, .layers = 4, .heads = 4, .ffn = 384},
+                         .length = 128,
+                         .batch = 16,
+                         .pass = 4,
+                         .steps = 1200,
+                         .long_steps = 8000,
+                         .learning_rate = 2e-3,
+                         .held_out = 512},
+                .retrieval = {.shape = {.width = 64, .layers = 3, .heads = 4, .ffn = 192},
+                              .length = 32,
+                              .batch = 64,
+                              .pass = 16,
+                              .steps = 2000,
+                              .long_steps = 2000,
+                              .learning_rate = 3e-3,
+                              .held_out = 512}};
+    }
+    if (name == "medium") {
+        return {.name = name,
+                .text = {.shape = {.width = 192, .layers = 6, .heads = 6, .ffn = 512},
+                         .length = 256,
+                         .batch = 16,
+                         .pass = 2,
+                         .steps = 2000,
+                         .long_steps = 13500,
+                         .learning_rate = 2e-3,
+                         .held_out = 512},
+                .retrieval = {.shape = {.width = 128, .layers = 4, .heads = 4, .ffn = 384},
+                              .length = 64,
+                              .batch = 64,
+                              .pass = 8,
+                              .steps = 2000,
+                              .long_steps = 2000,
+                              .learning_rate = 2e-3,
+                              .held_out = 512}};
+    }
+    if (name == "large") {
+        return {.name = name,
+                .text = {.shape = {.width = 384, .layers = 8, .heads = 6, .ffn = 1024},
+                         .length = 256,
+                         .batch = 16,
+                         .pass = 2,
+                         .steps = 3600,
+                         .long_steps = 24000,
+                         .learning_rate = 1e-3,
+                         .held_out = 512},
+                .retrieval = {.shape = {.width = 256, .layers = 6, .heads = 4, .ffn = 768},
+                              .length = 128,
+                              .batch = 64,
+                              .pass = 4,
+                              .steps = 2000,
+                              .long_steps = 2000,
+                              .learning_rate = 1e-3,
+                              .held_out = 512}};
+    }
+    throw std::invalid_argument("there is no size '" + name + "'; there are small, medium, large");
+}
+
+/// The training run of a job. In blocks a sequence is [noised ‖ clean].
+inline training_settings training_of(const job& which, const study_size& size) {
+    const task_size& task = size.of(which);
+    const index_t steps = size.steps_of(which);
+    return {.batch = task.batch,
+            .length = in_blocks(which.variant) ? 2 * task.length : task.length,
+            .pass = task.pass,
+            .seed = which.seed,
+            .optimizer = {.learning_rate = task.learning_rate,
+                          .final_learning_rate = task.learning_rate / 20.0,
+                          .warm_up = std::min<index_t>(100, steps / 10),
+                          .steps = steps},
+            .start = weight_draw::by_name};
+}
+
+} // namespace sink_study
