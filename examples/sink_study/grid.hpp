@@ -129,8 +129,7 @@ private:
             if (each.which != nullptr) {
                 std::printf("%s  step %lld/%lld  loss %.3f bits  elapsed %s  left for all %s\n",
                             each.which->name().c_str(), static_cast<long long>(each.step),
-                            static_cast<long long>(size_.steps_of(*each.which)), each.bits,
-                            clock_time(elapsed).c_str(),
+                            static_cast<long long>(size_.steps_of(*each.which)), each.bits, clock_time(elapsed).c_str(),
                             worked_ > 0.0 ? clock_time(elapsed * left_ / worked_).c_str() : "unknown");
             }
         }

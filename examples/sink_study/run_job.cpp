@@ -23,7 +23,9 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-double seconds_since(clock::time_point start) { return std::chrono::duration<double>(clock::now() - start).count(); }
+double seconds_since(clock::time_point start) {
+    return std::chrono::duration<double>(clock::now() - start).count();
+}
 
 // What a state has to agree with to be gone on from.
 std::map<std::string, std::string> identity_of(const job& which, const study_size& size) {

@@ -35,7 +35,7 @@ struct job_control {
 /// stopped and gone on with gives the same bits as one that wasn't. Throws std::runtime_error if files can't be read or
 /// written, or the state is of another job.
 bool run_job(const job& which, const study_size& size, const study_data& data, const study_folders& folders,
-               const job_control& control);
+             const job_control& control);
 
 /// The attention of a finished job's model while it samples, from its weights.
 std::vector<unmask::sink_record> trace_job(const job& which, const study_size& size, const study_data& data,

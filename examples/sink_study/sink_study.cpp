@@ -85,6 +85,7 @@ void write_pictures(const std::string& folder, const study_size& size, const stu
             return;
         }
         runs.push_back({which.name(), trace_job(which, size, data, folders)});
+        std::erase_if(runs.back().records, [](const auto& record) { return record.sequence >= 2; }); // a page of 1 MB
     }
     for (const unmask::sink_run& run : runs) {
         auto file = opened(folder + "/" + (run.records.front().sinks == 0 ? "none.svg" : "front.svg"));

@@ -85,12 +85,12 @@ TEST_CASE("a record says what is wrong with it") {
     };
     const auto norms = [&](index_t head) { return complaint([&] { return record.value_norms_of(0, head); }); };
     CHECK(received(0, 0).empty());
-    CHECK(received(1, 0) == "sink_record::received_of: layer is 1, expected from 0 to below 1");
-    CHECK(received(-1, 0) == "sink_record::received_of: layer is -1, expected from 0 to below 1");
-    CHECK(received(0, 1) == "sink_record::received_of: head is 1, expected from 0 to below 1");
-    CHECK(received(0, -1) == "sink_record::received_of: head is -1, expected from 0 to below 1");
+    CHECK(received(1, 0) == "sink_record::received_of: layer is 1, expected between 0 and 0");
+    CHECK(received(-1, 0) == "sink_record::received_of: layer is -1, expected between 0 and 0");
+    CHECK(received(0, 1) == "sink_record::received_of: head is 1, expected between 0 and 0");
+    CHECK(received(0, -1) == "sink_record::received_of: head is -1, expected between 0 and 0");
     CHECK(norms(0).empty());
-    CHECK(norms(1) == "sink_record::value_norms_of: head is 1, expected from 0 to below 1");
+    CHECK(norms(1) == "sink_record::value_norms_of: head is 1, expected between 0 and 0");
     record.seen_by.pop_back();
     CHECK(received(0, 0) == "sink_record::seen_by_of: seen_by.size() is 3, expected 4");
     record.received.push_back(0);
@@ -104,7 +104,7 @@ TEST_CASE("NaN is no sink, and no median is made up for it") {
     CHECK(marked(above_share{}, {nan, 0.5, nan}) == ".x.");
     CHECK(marked(above_others{}, {nan, 9, 0}) == "...");
     CHECK(marked(above_deviations{0}, {nan, 9, 0}) == "...");
-    CHECK(marked(above_robust_z_score{0}, {9, 0, nan}) == "...");
+    CHECK(marked(above_robust_z_score{}, {nan, 2, 3, 2, 1, 2, 9}) == ".......");
     CHECK(marked(highest{1}, {nan, 1, 2, nan}) == "..x.");
     CHECK(marked(highest{3}, {nan, 1, 2, nan}) == "xxx.");
 }

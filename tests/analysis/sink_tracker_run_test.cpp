@@ -400,3 +400,32 @@ TEST_CASE("more keys than positions: what they stand for is not said") {
     CHECK(tracker.records(1)[0].tokens == std::vector<token_t>(7, tokens.mask));
     CHECK(tracker.records(1)[0].masked == std::vector<std::uint8_t>(7, 1));
 }
+
+TEST_CASE("what was masked, of a step written out by hand") {
+    canvas page(tokens);
+    page.add(std::vector<token_t>{1}, 5);
+    page.commit(0, 1, 2);
+    page.commit(0, 2, 3);
+    page.commit(0, 3, 4);
+    sink_tracker tracker;
+    const auto close = [&](index_t call, const std::vector<std::pair<index_t, change>>& changes) {
+        std::vector<commitment> all;
+        for (const auto& [position, what] : changes) {
+            all.push_back({{0, position}, page.token(0, position), {}, 0, what});
+        }
+        const std::vector<float> ones(6, 1);
+        tracker.received(0, 0, view(ones.data(), 1, 6), std::vector<index_t>(6, 6), view(ones.data(), 1, 6));
+        tracker(sampler_step{call, page, all, page.masked()});
+        return tracker.records().back().masked;
+    };
+    using masks = std::vector<std::uint8_t>;
+    // Nothing is known of what was before: position 1 was committed, 2 was filled, 3 edited, 4 masked again.
+    CHECK(close(0, {{1, change::commit}, {2, change::fill}, {3, change::edit}, {4, change::remask}}) ==
+          masks{0, 1, 1, 0, 0, 1});
+    // Of the next call it is: positions 4 and 5 were masked, whatever the step says of the others.
+    page.commit(0, 4, 1);
+    page.commit(0, 5, tokens.end.value());
+    CHECK(close(1, {{3, change::fill}, {4, change::commit}, {5, change::fill}}) == masks{0, 0, 0, 0, 1, 1});
+    // Masked again before the call, and then filled by it.
+    CHECK(close(2, {{4, change::remask}, {4, change::commit}}) == masks{0, 0, 0, 0, 1, 0});
+}

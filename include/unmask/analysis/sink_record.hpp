@@ -52,7 +52,7 @@ struct sink_record {
     /// [keys()]: the norms of the values that a head reads, which it may share with others.
     [[nodiscard]] std::span<const float> value_norms_of(index_t layer, index_t head) const {
         const char* function = "sink_record::value_norms_of";
-        expects(head >= 0 && head < heads, function, "head", head, "from 0 to below ", heads);
+        expects(head >= 0 && head < heads, function, "head", head, "between 0 and ", heads - 1);
         expects(kv_heads > 0 && heads % kv_heads == 0, function, "kv_heads", kv_heads, "a divisor of heads, ", heads);
         return row(function, "value_norms.size()", value_norms, layer, head / (heads / kv_heads), kv_heads);
     }
@@ -62,8 +62,8 @@ private:
     template <class T>
     [[nodiscard]] std::span<const T> row(const char* function, const char* name, const std::vector<T>& all,
                                          index_t layer, index_t head, index_t rows) const {
-        expects(layer >= 0 && layer < layers, function, "layer", layer, "from 0 to below ", layers);
-        expects(head >= 0 && head < rows, function, "head", head, "from 0 to below ", rows);
+        expects(layer >= 0 && layer < layers, function, "layer", layer, "between 0 and ", layers - 1);
+        expects(head >= 0 && head < rows, function, "head", head, "between 0 and ", rows - 1);
         const index_t size = layers * rows * keys();
         expects(std::ssize(all) == size, function, name, std::ssize(all), "", size);
         return std::span(all).subspan(static_cast<std::size_t>((layer * rows + head) * keys()),
