@@ -7,7 +7,7 @@ Cases that are compared run in one process, in random order, repetition by repet
 slows all of them. Nothing else should run meanwhile. Takes about ten minutes on two cores.
 
 With --cuda it is bench_attention_cuda, cuda_targets.py and the GPU, without a plot. See cuda_peers.py for a machine
-without Google Benchmark. With --sampler it is bench_sampler, bench_decoding (which needs what the language model needs)
+without Google Benchmark. With --sampler it is bench_sampler, bench_decoding, bench_analysis (which need what the language model needs)
 and sampler_targets.py.
 """
 

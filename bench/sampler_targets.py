@@ -3,7 +3,7 @@
 
 from targets import Target
 
-PROGRAMS = ["bench_sampler", "bench_decoding"]
+PROGRAMS = ["bench_sampler", "bench_decoding", "bench_analysis"]
 SIZES = "rows:256/vocabulary:126464/threads:2"
 PEER_BOUND = 5.0  # times as fast as LLaDA's recipe in PyTorch
 
@@ -24,6 +24,13 @@ def decoding(cache: str) -> str:
     return f"decoding/{cache}/length:512/block:32/threads:2"
 
 
+def tracker(what: str, case: str, bound: float | None) -> Target:
+    """The time of a run that is watched, of one whose model knows nothing of trackers."""
+    name = f"tracker/{case}/length:256/layers:5/width:192/threads:2"
+    return Target("tracker", f"{what}: time, of a run without", name, "of_no_hook", "×", bound, False,
+                  program="bench_analysis")  # fmt: skip
+
+
 TARGETS = [
     rows("greedy", "fp32/greedy", 0.75),
     rows("categorical, entropy, margin", "fp32/categorical", 0.60),
@@ -38,4 +45,7 @@ TARGETS = [
     step("no_observer{} given: time, of none given", "no_observer", "real_time", "×", 1.01, "no_observer_parameter"),
     Target("decoding", "kv_cache, 512 tokens in blocks of 32: tokens a second, of recomputing", decoding("kv_cache"),
            "tokens_a_second", "×", 3.0, True, decoding("recomputed"), program="bench_decoding"),  # fmt: skip
+    tracker("sink_tracker", "on", 1.15),
+    tracker("sink_tracker with streams", "on_streams", None),
+    tracker("a hook and no tracker", "off", 1.01),
 ]

@@ -194,6 +194,8 @@ TEST_CASE("no z-score among n keys is above the root of n - 1") {
 
 TEST_CASE("definitions say what they are") {
     CHECK(above_share{0.3}.description() == "Sinks: mean received attention above 0.3 (Gu et al., arXiv 2410.10781).");
+    CHECK(above_share{1e-7}.description().find("above 1e-07 (") != std::string::npos); // not 0
+    CHECK(above_share{0.1 + 0.2}.description().find("above 0.3 (") != std::string::npos);
     CHECK(above_others{}.description().find("(column sum) more than 3 above") != std::string::npos);
     CHECK(above_others{3, attention_unit::percent}.description().find("(percent)") != std::string::npos);
     CHECK(above_deviations{2.5}.description().find("mean + 2.5 standard") != std::string::npos);

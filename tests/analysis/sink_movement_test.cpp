@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
@@ -194,6 +195,8 @@ TEST_CASE("extra sinks stand in front of the text, and are the same keys when th
     CHECK(movement_of(growing, 0, 0, sum_of_3).change_rate == 0);
     CHECK(movement_of(growing, 0, 0, sum_of_3).centroid == -1);
     // 10 for the sink and 1 for each of the 5 positions that all steps have.
+    CHECK(movement_of(growing, 0, 0, sum_of_3).spatial_variance == doctest::Approx(81.0 * 5 / 36));
+    std::reverse(growing.begin(), growing.end()); // a text that gets shorter
     CHECK(movement_of(growing, 0, 0, sum_of_3).spatial_variance == doctest::Approx(81.0 * 5 / 36));
 }
 

@@ -133,7 +133,7 @@ TEST_CASE("metrics are means over sequences and heads of what is defined") {
     const auto movement = [&](std::span<const sink_record> steps, index_t layer, index_t head) {
         return head < 4 ? movement_of(steps, layer, head, definition) : movement_of(steps, layer, definition);
     };
-    column("sink_rate", [&](auto steps, index_t layer, index_t head) {
+    column("gated_share", [&](auto steps, index_t layer, index_t head) {
         return static_cast<double>(movement(steps, layer, head).gated) / 5;
     });
     column("strength", [&](auto... at) { return movement(at...).strength; });

@@ -88,6 +88,7 @@ TEST_CASE("mean pairwise cosine, against all pairs") {
     CHECK(cosine({1, 0, 0, 1, 1, 1}, 3) == doctest::Approx(2 * std::sqrt(0.5) / 3));
     CHECK(cosine({1, 0, 1, 0, 0, 0}, 3) == doctest::Approx(1.0 / 3)); // zeros are at a right angle to all
     CHECK(std::isnan(cosine({1, 2}, 1)));
+    CHECK(std::isnan(cosine({1, 0, std::nanf(""), 0, 1, 0}, 3)));
     CHECK(std::isnan(mean_pairwise_cosine({nullptr, {0, 4}, {4, 1}})));
 
     std::mt19937 random(3);

@@ -13,7 +13,7 @@ UNMASK_NAMESPACE_BEGIN
 
 /// How alike some vectors are: the mean cosine of the angle between two of them, over all pairs. 1 where all point the same
 /// way; the deeper the layer, the nearer to it, the more attention has mixed its tokens (Barbero et al., arXiv 2504.02732,
-/// call too much of it over-mixing). NaN for fewer than two rows; a row of zeros is at a right angle to all.
+/// call too much of it over-mixing). NaN for fewer than two rows or NaN in one; a row of zeros is at a right angle to all.
 ///
 /// rows is [n, width]. O(n · width): with unit vectors x̂, Σ over pairs i ≠ j of x̂ᵢ · x̂ⱼ is |Σ x̂ᵢ|² − Σ |x̂ᵢ|². Sums in double.
 [[nodiscard]] inline double mean_pairwise_cosine(const tensor_view<const float, 2>& rows) {
@@ -29,7 +29,7 @@ UNMASK_NAMESPACE_BEGIN
         for (index_t j = 0; j < width; ++j) {
             square += static_cast<double>(row[j]) * static_cast<double>(row[j]);
         }
-        if (square > 0) {
+        if (square != 0) { // NaN goes on into the sums
             const double scale = 1 / std::sqrt(square);
             units += 1;
             for (index_t j = 0; j < width; ++j) {

@@ -36,7 +36,7 @@ struct sink_record {
     std::vector<double> similarity{};
     /// [length]: 1 where the model was shown a mask; empty without a canvas.
     std::vector<std::uint8_t> masked{};
-    /// [length]: what the canvas held behind the step; empty without a canvas.
+    /// [length]: what the canvas held after the step; empty without a canvas.
     std::vector<token_t> tokens{};
 
     [[nodiscard]] index_t keys() const { return length + sinks; }

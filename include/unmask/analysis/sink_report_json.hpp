@@ -56,8 +56,8 @@ inline std::string metrics_json(const sink_metric_row& row) {
 ///
 ///     {"format":"unmask.sinks","version":1,"definition":"Sinks: mean received attention above 0.3 (…).","runs":[
 ///     {"name":"front","layers":4,"heads":4,"kv_heads":4,"sinks":1,
-///     "summary":{"sink_rate":0.5,…},
-///     "metrics":[{"layer":0,"head":0,"sink_rate":0.5,…},…],
+///     "summary":{"gated_share":0.5,…},
+///     "metrics":[{"layer":0,"head":0,"gated_share":0.5,…},…],
 ///     "records":[{"call":0,"sequence":0,"length":64,"received":[…],"seen_by":[…],"value_norms":[…],
 ///       "similarity":[…],"masked":[…],"tokens":[…]},…]}]}
 ///

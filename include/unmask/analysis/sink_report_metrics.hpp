@@ -37,7 +37,7 @@ inline constexpr std::array sink_metrics{
                 "Standard deviation of that share over steps: small beside it where the extra sinks are used alike in "
                 "every step."},
     sink_metric{
-        "sink_rate", "Steps with a sink",
+        "gated_share", "Steps with a sink",
         "Share of steps in which the strongest key is a sink by the definition above. Everything below counts only "
         "these steps: where attention is nearly even, the strongest key says nothing."},
     sink_metric{"strength", "Strength of the sink",

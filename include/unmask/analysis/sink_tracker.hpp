@@ -162,7 +162,7 @@ public:
     }
 
     /// Closes a call: as the observer of a run it is called after every step. A record then knows what was masked at the
-    /// call, and the tokens behind the step; not so if there are more keys than the sequence has positions, as behind a
+    /// call, and the tokens after the step; not so if there are more keys than the sequence has positions, as behind a
     /// shadow block. (Positions that remdm masks again in a step of its own, without a call, count as not masked for the
     /// next one.)
     ///
