@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -36,7 +35,9 @@ public:
     /// The batches of a job. The same text for every variant, and the same masks except in blocks.
     [[nodiscard]] batch_source batches(const job& which, const study_size& size) const {
         const task_size& task = size.of(which);
-        const auto [sequences, length, seed] = std::tuple(task.batch, task.length, which.seed);
+        const index_t sequences = task.batch;
+        const index_t length = task.length;
+        const std::uint32_t seed = which.seed;
         const token_t mask = symbols(which).mask();
         const index_t block = in_blocks(which.variant) ? size.block : 0;
         const bool text = which.task == "text";
