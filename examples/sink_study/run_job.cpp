@@ -8,9 +8,9 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <numbers>
 #include <stdexcept>
-#include <type_traits>
 
 #include "checkpoint.hpp"
 #include "evaluate.hpp"

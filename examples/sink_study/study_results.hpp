@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -79,12 +78,13 @@ public:
         return result;
     }
 
-    /// `variant` less `other`, seed by seed.
+    /// `variant` less `other`, over the seeds that both have.
     [[nodiscard]] estimate difference(const std::string& task, const std::string& variant, const std::string& other,
-                                      const std::string& number) const {
+                                      const std::string& number, const std::string& training = "usual",
+                                      const std::string& other_training = "usual") const {
         estimate result;
-        for (const auto& [seed, value] : by_seed(task, variant, number, "usual")) {
-            for (const auto& [other_seed, other_value] : by_seed(task, other, number, "usual")) {
+        for (const auto& [seed, value] : by_seed(task, variant, number, training)) {
+            for (const auto& [other_seed, other_value] : by_seed(task, other, number, other_training)) {
                 if (seed == other_seed) {
                     result.values.push_back(value - other_value);
                 }
