@@ -92,14 +92,16 @@ void write_claims(std::ostream& out, const study_results& results) {
 
     const estimate moves = text("none", moving("change_rate"));
     const estimate as_it_starts = text("none", moving("change_rate"), "none");
+    const bool untrained_has_none =
+        as_it_starts.values.empty() && !text("none", moving("heads_with_sink"), "none").values.empty();
     claims.row({"Sinks move from step to step", "Fig. 1: maps of LLaDA and Dream at steps 0 and 64; no figure",
                 "share of steps in which the sink of a head is another one: " + moves.text() +
                     " (untrained model: " + as_it_starts.text() +
                     "; with shuffled steps: " + text("none", moving("change_rate_of_shuffled_steps")).text() + "); " +
                     text("none", moving("heads_with_sink")).text() + " of heads and steps have a sink (untrained: " +
                     text("none", moving("heads_with_sink"), "none").text() + ")",
-                as_it_starts.values.empty()
-                    ? verdict_of_difference(moves, 1.0) + " (that they move at all; an untrained model has none)"
+                untrained_has_none
+                    ? verdict_of_difference(moves, 1.0) + " (that they move at all: an untrained model has no sinks)"
                     : verdict_of_difference(
                           results.difference("text", "none", "none", moving("change_rate"), "usual", "none"), 1.0)});
 

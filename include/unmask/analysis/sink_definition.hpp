@@ -209,14 +209,29 @@ struct highest {
     return mean;
 }
 
+namespace detail {
+
+template <sink_definition Definition>
+std::vector<std::uint8_t> sinks_among(std::span<const double> received, const Definition& definition) {
+    std::vector<std::uint8_t> is_sink(received.size());
+    definition(received, std::span<std::uint8_t>(is_sink));
+    return is_sink;
+}
+
+} // namespace detail
+
 /// [record.keys()]: 1 for the sinks of one head, 0 for the others.
 template <sink_definition Definition>
 [[nodiscard]] std::vector<std::uint8_t> sinks_of(const sink_record& record, index_t layer, index_t head,
                                                  const Definition& definition) {
-    const std::vector<double> received = received_in(record, layer, head, definition.unit);
-    std::vector<std::uint8_t> is_sink(received.size());
-    definition(std::span<const double>(received), std::span<std::uint8_t>(is_sink));
-    return is_sink;
+    return detail::sinks_among(received_in(record, layer, head, definition.unit), definition);
+}
+
+/// The same for the mean of a layer's heads.
+template <sink_definition Definition>
+[[nodiscard]] std::vector<std::uint8_t> sinks_of(const sink_record& record, index_t layer,
+                                                 const Definition& definition) {
+    return detail::sinks_among(received_in(record, layer, definition.unit), definition);
 }
 
 UNMASK_NAMESPACE_END

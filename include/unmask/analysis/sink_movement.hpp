@@ -118,8 +118,7 @@ sink_movement movement(std::span<const sink_record> steps, const Definition& def
     for (const sink_record& record : steps) {
         const std::vector<double> received = received_at(record);
         mean.add(received, record.length);
-        std::vector<std::uint8_t> is_sink(received.size());
-        definition(std::span<const double>(received), std::span<std::uint8_t>(is_sink));
+        const std::vector<std::uint8_t> is_sink = sinks_among(received, definition);
         const auto top =
             static_cast<std::size_t>(std::max_element(received.begin(), received.end()) - received.begin());
         if (received.empty() || is_sink[top] == 0) {

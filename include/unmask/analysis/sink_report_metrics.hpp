@@ -170,13 +170,10 @@ inline std::vector<double> received_by(const sink_record& record, index_t layer,
     return head < record.heads ? received_in(record, layer, head, unit) : received_in(record, layer, unit);
 }
 
-template <class Definition>
+template <sink_definition Definition>
 std::vector<std::uint8_t> sinks_in(const sink_record& record, index_t layer, index_t head,
                                    const Definition& definition) {
-    const std::vector<double> received = received_by(record, layer, head, definition.unit);
-    std::vector<std::uint8_t> is_sink(received.size());
-    definition(std::span<const double>(received), std::span<std::uint8_t>(is_sink));
-    return is_sink;
+    return head < record.heads ? sinks_of(record, layer, head, definition) : sinks_of(record, layer, definition);
 }
 
 // What a definition says of itself, or that it is somebody's own.

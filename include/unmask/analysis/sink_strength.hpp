@@ -132,17 +132,14 @@ template <sink_definition Definition>
 [[nodiscard]] double value_norm_ratio_of(std::span<const sink_record> steps, index_t layer,
                                          const Definition& definition) {
     return detail::mean_ratio(steps, [&](const sink_record& record) {
-        const std::vector<double> received = received_in(record, layer, definition.unit);
-        std::vector<std::uint8_t> is_sink(received.size());
-        definition(std::span<const double>(received), std::span<std::uint8_t>(is_sink));
-        std::vector<double> norms(received.size());
+        std::vector<double> norms(static_cast<std::size_t>(record.keys()));
         for (index_t head = 0; head < record.heads; ++head) {
             const std::span<const float> one = record.value_norms_of(layer, head);
             for (std::size_t key = 0; key < norms.size(); ++key) {
                 norms[key] += static_cast<double>(one[key]) / static_cast<double>(record.heads);
             }
         }
-        return detail::norm_ratio(norms, is_sink, record.length);
+        return detail::norm_ratio(norms, sinks_of(record, layer, definition), record.length);
     });
 }
 
