@@ -12,6 +12,7 @@
 
 #include "block_batch.hpp"
 #include "retrieval.hpp"
+#include "test_gradient_check.hpp"
 #include "variants.hpp"
 
 using namespace sink_study;
@@ -38,69 +39,14 @@ training_batch some_batch(const std::string& variant) {
                               : masked_batch(targets, sequences, length, 11, 3, 5);
 }
 
-// Larger than training starts with, so that every part of the model matters and float noise does not.
-template <class Model>
-std::vector<float> large_weights(const Model& model) {
-    std::vector<float> weights = initial_weights(model.places(), model.shape(), 7, weight_draw::by_name);
-    for (const tensor_place& place : model.places()) {
-        for (index_t i = place.offset; i < place.offset + place.size(); ++i) {
-            float& weight = weights[static_cast<std::size_t>(i)];
-            const auto wave = static_cast<float>(std::sin(static_cast<double>(i)));
-            weight = place.purpose == role::gain || place.purpose == role::bias ? weight + 0.3F * wave : 3.0F * weight;
-        }
-    }
-    return weights;
-}
-
-template <class Model>
-double loss_of(const Model& model, std::vector<float>& weights, const training_batch& batch, workspace& work) {
-    model.forward(unmask::cpu_executor{1}, model.bound(weights.data()), batch.tokens, work);
-    return weighted_cross_entropy(work.logits, batch.targets, batch.weights);
-}
-
-// Along one direction in every tensor, by a five-point stencil.
-template <class Model>
-void check_gradients(const Model& model, const training_batch& batch) {
-    workspace work = model.make_workspace(sequences, std::ssize(batch.tokens) / sequences);
-    std::vector<float> weights = large_weights(model);
-    std::vector<float> gradients(weights.size(), 0.0F);
-    loss_of(model, weights, batch, work);
-    model.backward(unmask::cpu_executor{1}, model.bound(weights.data()), model.bound(gradients.data()), batch.tokens,
-                   work);
-    for (const tensor_place& place : model.places()) {
-        CAPTURE(place.name);
-        const auto along = [](index_t i) { return std::cos(static_cast<double>(i) * 1.7 + 1.0); };
-        const auto offset = static_cast<std::size_t>(place.offset);
-        double squares = 0.0;
-        double analytic = 0.0;
-        for (index_t i = 0; i < place.size(); ++i) {
-            squares += along(i) * along(i);
-            analytic += along(i) * static_cast<double>(gradients[offset + static_cast<std::size_t>(i)]);
-        }
-        analytic /= std::sqrt(squares);
-        const double step = 0.02;
-        double expected = 0.0;
-        for (const int steps : {1, -1, 2, -2}) {
-            std::vector<float> moved = weights;
-            for (index_t i = 0; i < place.size(); ++i) {
-                moved[offset + static_cast<std::size_t>(i)] +=
-                    static_cast<float>(steps * step * along(i) / std::sqrt(squares));
-            }
-            const double factor = std::abs(steps) == 1 ? 8.0 / steps : -2.0 / steps;
-            expected += factor * loss_of(model, moved, batch, work) / (12.0 * step);
-        }
-        CHECK(std::abs(analytic) > 1e-6);
-        CHECK(std::abs(analytic - expected) < 1e-4 + 0.01 * std::abs(expected));
-    }
-}
-
 } // namespace
 
 TEST_CASE("gradients of every variant agree with central differences") {
     for (const std::string& variant : variant_names()) {
         CAPTURE(variant);
-        with_variant(variant, small,
-                     [&](const auto& model, const auto& /*running*/) { check_gradients(model, some_batch(variant)); });
+        with_variant(variant, small, [&](const auto& model, const auto& /*running*/) {
+            check_gradients(model, large_weights(model, weight_draw::by_name), some_batch(variant), sequences);
+        });
     }
 }
 
@@ -152,7 +98,7 @@ TEST_CASE("in training a noised block gets the logits that it gets behind clean 
         CAPTURE(variant);
         const training_batch batch = some_batch(variant);
         with_variant(variant, small, [&](const auto& training, const auto& running) {
-            std::vector<float> weights = large_weights(training);
+            std::vector<float> weights = large_weights(training, weight_draw::by_name);
             REQUIRE(running.parameters() == training.parameters());
             workspace pair = training.make_workspace(sequences, 2 * length);
             workspace text = running.make_workspace(1, length);
