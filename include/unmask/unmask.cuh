@@ -8,3 +8,4 @@
 #include <unmask/cuda/attention_forward.cuh>
 #include <unmask/cuda/attention_received.cuh>
 #include <unmask/cuda/executor.cuh>
+#include <unmask/cuda/row_statistics.cuh>

@@ -22,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "registers.csv"
 ARCHITECTURES = (80, 86, 89, 90, 100, 120)
-SPILL_FREE = re.compile(r"bfloat16_(64|128)\b")
+SPILL_FREE = re.compile(r"bfloat16_(64|128)\b|rows")
 COSTS = ("registers", "shared", "stack", "spills")
 
 Costs = dict[tuple[str, ...], tuple[str, ...]]  # (case, kernel, arch): COSTS

@@ -55,6 +55,23 @@ void multiply_add(const Lanes& lanes) {
     }
 }
 
+// Each lane gets the value of the lane that it names, its own if there is no such lane.
+void exchange(const char* call, void* value, std::size_t bytes, int from, call_site where) {
+    struct {
+        std::uint64_t value;
+        int from;
+        std::uint64_t result;
+    } self{0, from, 0};
+    std::memcpy(&self.value, value, bytes);
+    running_block->meet_in_warp(call, where, self, [](const auto& lanes) {
+        for (int l = 0; l < 32; ++l) {
+            const int other = lanes(l).from;
+            lanes(l).result = lanes(0 <= other && other < 32 ? other : l).value;
+        }
+    });
+    std::memcpy(value, &self.result, bytes);
+}
+
 } // namespace
 
 int thread() {
@@ -74,19 +91,11 @@ void warp_barrier(call_site where) {
     running_block->warp_barrier(where);
 }
 
-float shuffle_xor(float value, int mask, call_site where) {
-    struct {
-        float value;
-        int mask;
-        float result;
-    } self{value, mask, 0};
-    running_block->meet_in_warp("shuffle_xor", where, self, [](const auto& lanes) {
-        for (int l = 0; l < 32; ++l) {
-            const int other = l ^ lanes(l).mask;
-            lanes(l).result = lanes(0 <= other && other < 32 ? other : l).value;
-        }
-    });
-    return self.result;
+void shuffle_xor(void* value, std::size_t bytes, int mask, call_site where) {
+    exchange("shuffle_xor", value, bytes, thread() % 32 ^ mask, where);
+}
+void shuffle(void* value, std::size_t bytes, std::uint32_t from, call_site where) {
+    exchange("shuffle", value, bytes, static_cast<int>(from % 32), where);
 }
 
 std::uint32_t ballot(bool vote, call_site where) {
@@ -104,6 +113,13 @@ std::uint32_t ballot(bool vote, call_site where) {
         }
     });
     return self.result;
+}
+
+void load(void* to, const void* from_global, std::size_t bytes) {
+    const void* const code = __builtin_return_address(0);
+    running_block->check_alignment(from_global, bytes, access_kind::read, code);
+    running_block->check_device(from_global, bytes, access_kind::read, code);
+    std::memcpy(to, from_global, bytes);
 }
 
 void copy_async(void* to_shared, const void* from_global, bool valid) {

@@ -23,9 +23,12 @@ std::byte* shared_memory();
 
 void barrier(call_site where);
 void warp_barrier(call_site where);
-float shuffle_xor(float value, int mask, call_site where);
+/// Values of up to 8 bytes, exchanged in place.
+void shuffle_xor(void* value, std::size_t bytes, int mask, call_site where);
+void shuffle(void* value, std::size_t bytes, std::uint32_t from, call_site where);
 std::uint32_t ballot(bool vote, call_site where);
 
+void load(void* to, const void* from_global, std::size_t bytes);
 void copy_async(void* to_shared, const void* from_global, bool valid);
 void copy_16_bytes(void* to_global, const void* from_shared);
 void commit_copies();

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <unmask/random/philox.hpp>
-#include <unmask/sampler/chunk_draw.hpp>
+#include <unmask/cpu/chunk_draw.hpp>
 #include <unmask/sampler/draw.hpp>
 #include <unmask/sampler/random_words.hpp>
 #include <unmask/sampler/schedule.hpp>

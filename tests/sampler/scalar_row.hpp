@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include <unmask/sampler/exact_math.hpp>
+#include <unmask/tensor/exact_math.hpp>
 #include <unmask/sampler/row_statistics.hpp>
 
 namespace scalar_row {

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include <unmask/config.hpp>
 #include <unmask/tensor/float_types.hpp>
@@ -54,13 +55,38 @@ UNMASK_DEVICE void warp_barrier() {
     __syncwarp();
 }
 
+/// What a warp can exchange.
+template <class T>
+concept exchangeable =
+    std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int> || std::same_as<T, std::uint32_t>;
+
 /// The value of lane `lane() ^ mask`. Collective.
-UNMASK_DEVICE float shuffle_xor(float value, int mask) {
+template <exchangeable T>
+UNMASK_DEVICE T shuffle_xor(T value, int mask) {
     return __shfl_xor_sync(0xffffffffU, value, mask);
+}
+/// The value of lane `from` mod 32. Collective.
+template <exchangeable T>
+UNMASK_DEVICE T shuffle(T value, std::uint32_t from) {
+    return __shfl_sync(0xffffffffU, value, static_cast<int>(from));
 }
 /// Bit i is what lane i says. Collective.
 UNMASK_DEVICE std::uint32_t ballot(bool vote) {
     return __ballot_sync(0xffffffffU, vote);
+}
+
+/// `Size` elements of type T from global memory, aligned to their size of 4, 8 or 16 bytes, that are not read again soon:
+/// they don't push others out of the caches.
+template <class T, int Size>
+struct vector {
+    T elements[Size];
+};
+template <class T, int Size>
+UNMASK_DEVICE vector<T, Size> load_once(const T* from) {
+    using word =
+        std::conditional_t<sizeof(T) * Size == 16, uint4, std::conditional_t<sizeof(T) * Size == 8, uint2, unsigned>>;
+    static_assert(sizeof(word) == sizeof(T) * Size);
+    return bits_as<vector<T, Size>>(__ldcs(reinterpret_cast<const word*>(from)));
 }
 
 /// 16 bytes from global to shared memory, both aligned to 16; zeros if not `valid`, and nothing is read then. They have

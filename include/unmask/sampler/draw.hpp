@@ -11,11 +11,11 @@
 #include <vector>
 
 #include <unmask/config.hpp>
+#include <unmask/cpu/row_reduction.hpp>
 #include <unmask/error.hpp>
 #include <unmask/sampler/draw_filter.hpp>
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/row_draw.hpp>
-#include <unmask/sampler/row_reduction.hpp>
 #include <unmask/sampler/row_statistics.hpp>
 
 UNMASK_NAMESPACE_BEGIN

@@ -9,15 +9,15 @@
 #include <vector>
 
 #include <unmask/config.hpp>
+#include <unmask/cpu/chunk_sums.hpp>
+#include <unmask/cpu/exact_simd.hpp>
+#include <unmask/cpu/row_chunk.hpp>
+#include <unmask/cpu/row_reduction.hpp>
 #include <unmask/cpu/simd.hpp>
-#include <unmask/sampler/chunk_sums.hpp>
-#include <unmask/sampler/exact_math.hpp>
-#include <unmask/sampler/exact_simd.hpp>
-#include <unmask/sampler/row_chunk.hpp>
 #include <unmask/sampler/row_draw.hpp>
-#include <unmask/sampler/row_reduction.hpp>
 #include <unmask/sampler/row_statistics.hpp>
 #include <unmask/tensor/base_2.hpp>
+#include <unmask/tensor/exact_math.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 

@@ -7,20 +7,14 @@
 #include <vector>
 
 #include <unmask/config.hpp>
-#include <unmask/sampler/chunk_draw.hpp>
-#include <unmask/sampler/exact_math.hpp>
-#include <unmask/sampler/row_chunk.hpp>
-#include <unmask/sampler/row_reduction.hpp>
-#include <unmask/sampler/row_statistics.hpp>
+#include <unmask/cpu/chunk_draw.hpp>
+#include <unmask/cpu/row_chunk.hpp>
+#include <unmask/cpu/row_reduction.hpp>
+#include <unmask/tensor/exact_math.hpp>
+#include <unmask/tensor/row_result.hpp>
+#include <unmask/tensor/row_sums.hpp>
 
 UNMASK_NAMESPACE_BEGIN
-
-/// What a draw gives.
-struct drawn {
-    token_t token = -1;
-    double log_probability = 0; ///< of the token in the distribution that it was drawn from
-    row_statistics shaped;      ///< of that distribution
-};
 
 /// Memory that a draw may use as it likes; one for each worker, kept from row to row.
 struct draw_scratch {
@@ -37,24 +31,9 @@ struct draw_scratch {
 
 namespace detail {
 
-// All that the sampler needs of a row.
-struct row_result {
-    row_statistics raw; // at temperature 1, of all tokens
-    drawn draw;
-};
-
-// A draw among all tokens: the most likely one, or one at random at some temperature.
-struct row_draw {
-    row_reading reading = row_reading::statistics;
-    weight_rule rule{1};
-
-    static row_draw at_temperature(double temperature) {
-        constexpr double cold = 1e-300; // from here down the inverse may not be finite
-        if (temperature < cold) {
-            return {};
-        }
-        return {temperature == 1 ? row_reading::draw : row_reading::tempered_draw, weight_rule(1 / temperature)};
-    }
+// A draw that reads rows on the CPU.
+struct row_draw : row_rule {
+    static row_draw at_temperature(double temperature) { return {row_rule::at_temperature(temperature)}; }
 
     template <class Logit>
     void read(row_reduction& row, std::span<const Logit> logits, std::size_t first, std::size_t suppressed,
@@ -74,13 +53,6 @@ struct row_draw {
         return reading == row_reading::tempered_draw ? part.shaped : part.raw;
     }
 
-    // The statistics of what is drawn from.
-    [[nodiscard]] row_statistics shaped_statistics(const row_statistics& raw, const row_part& row) const {
-        return reading == row_reading::tempered_draw
-                   ? make_statistics(raw.best, rounded(raw.second * rule.scale), row.shaped, rule.scale)
-                   : raw;
-    }
-
     // What a row that has been read gives. The chunk that was chosen is looked at again to find the token, if one is drawn.
     template <class Logit>
     [[nodiscard]] row_result finish(const row_reduction& row, std::span<const Logit> chosen) const {
@@ -88,17 +60,16 @@ struct row_draw {
         if (result.raw.best < 0) {
             return result;
         }
-        result.draw = {result.raw.best, 0, shaped_statistics(result.raw, row.part)};
-        double exponent = 0;
+        token_t token = result.raw.best;
+        float logit = row.part.highest;
         if (reading != row_reading::statistics) {
             chunk_lines::buffer room;
             const chunk_lines lines(chosen, no_token, room);
-            const std::size_t token = chunk_draw(lines, row.choice.highest, rule)(row.choice.uniform);
-            const double distance = static_cast<double>(lines.at(0, 0)[token]) - static_cast<double>(row.part.highest);
-            result.draw.token = static_cast<token_t>(row.choice.first + token);
-            exponent = rounded(distance * rule.scale);
+            const std::size_t place = chunk_draw(lines, row.choice.highest, rule)(row.choice.uniform);
+            token = static_cast<token_t>(row.choice.first + place);
+            logit = lines.at(0, 0)[place];
         }
-        result.draw.log_probability = exponent - result.draw.shaped.log_sum;
+        result.draw = draw_of(result.raw, row.part, token, logit);
         return result;
     }
 };

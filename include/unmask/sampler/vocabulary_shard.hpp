@@ -6,10 +6,10 @@
 #include <span>
 
 #include <unmask/config.hpp>
+#include <unmask/cpu/row_reduction.hpp>
 #include <unmask/sampler/draw.hpp>
 #include <unmask/sampler/logits_stream.hpp>
 #include <unmask/sampler/row_draw.hpp>
-#include <unmask/sampler/row_reduction.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 

@@ -12,6 +12,7 @@ namespace detail {
 inline constexpr float log2_e = 1.44269504088896340736F;
 inline constexpr float ln_2 = 0.693147180559945309417F;
 inline constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
+inline constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 inline constexpr float largest_float = std::numeric_limits<float>::max();
 
 } // namespace detail

@@ -48,11 +48,34 @@ UNMASK_DEVICE void warp_barrier(call_site where = call_site::here()) {
     ::emulator::warp_barrier(where);
 }
 
-UNMASK_DEVICE float shuffle_xor(float value, int mask, call_site where = call_site::here()) {
-    return ::emulator::shuffle_xor(value, mask, where);
+template <class T>
+concept exchangeable =
+    std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int> || std::same_as<T, std::uint32_t>;
+
+template <exchangeable T>
+UNMASK_DEVICE T shuffle_xor(T value, int mask, call_site where = call_site::here()) {
+    ::emulator::shuffle_xor(&value, sizeof value, mask, where);
+    return value;
+}
+template <exchangeable T>
+UNMASK_DEVICE T shuffle(T value, std::uint32_t from, call_site where = call_site::here()) {
+    ::emulator::shuffle(&value, sizeof value, from, where);
+    return value;
 }
 UNMASK_DEVICE std::uint32_t ballot(bool vote, call_site where = call_site::here()) {
     return ::emulator::ballot(vote, where);
+}
+
+template <class T, int Size>
+struct vector {
+    T elements[Size];
+};
+template <class T, int Size>
+UNMASK_DEVICE vector<T, Size> load_once(const T* from) {
+    static_assert(sizeof(T) * Size == 4 || sizeof(T) * Size == 8 || sizeof(T) * Size == 16);
+    vector<T, Size> result;
+    ::emulator::load(&result, from, sizeof result);
+    return result;
 }
 
 UNMASK_DEVICE void copy_async(void* to_shared, const void* from_global, bool valid) {

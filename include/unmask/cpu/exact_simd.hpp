@@ -11,8 +11,8 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/simd.hpp>
-#include <unmask/sampler/exact_math.hpp>
 #include <unmask/tensor/base_2.hpp>
+#include <unmask/tensor/exact_math.hpp>
 
 // exact_math.hpp's weights, a register at a time, to the same bits.
 

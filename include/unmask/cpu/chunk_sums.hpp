@@ -4,24 +4,18 @@
 #include <cstddef>
 
 #include <unmask/config.hpp>
+#include <unmask/cpu/exact_simd.hpp>
+#include <unmask/cpu/row_chunk.hpp>
 #include <unmask/cpu/simd.hpp>
-#include <unmask/sampler/exact_math.hpp>
-#include <unmask/sampler/exact_simd.hpp>
-#include <unmask/sampler/row_chunk.hpp>
+#include <unmask/tensor/exact_math.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Sums over tokens, from some logit that none of them is above.
-struct weight_sums {
-    double weight = 0; // Σ w, w = exp((logit − that) / temperature)
-    double moment = 0; // Σ w · (logit − that)
-
-    // With the most likely token as well, if these are of the others: its weight is 1.
-    [[nodiscard]] UNMASK_HOST_DEVICE weight_sums with_best() const { return {rounded(1 + weight), moment}; }
-    // Whether there was NaN.
-    [[nodiscard]] bool bad() const { return sums_show_nan && is_bad_logit(static_cast<float>(moment)); }
-};
+// Whether sums show that there was NaN.
+inline bool are_bad(const weight_sums& sums) {
+    return sums_show_nan && is_bad_logit(static_cast<float>(sums.moment));
+}
 
 // A sum for each part.
 template <std::size_t Registers>
@@ -39,12 +33,6 @@ struct part_sums {
         }
         return {sum_folded(weight[0]), sum_folded(moment[0])};
     }
-};
-
-// The weights in a chunk, from its highest logit.
-struct chunk_sums {
-    weight_sums raw;
-    weight_sums shaped; // at another temperature, if there is one
 };
 
 // Adds weights at temperature 1 and, if Tempered, at another one as well.

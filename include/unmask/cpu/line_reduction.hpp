@@ -5,12 +5,12 @@
 #include <cstdint>
 
 #include <unmask/config.hpp>
+#include <unmask/cpu/chunk_sums.hpp>
+#include <unmask/cpu/exact_simd.hpp>
+#include <unmask/cpu/row_chunk.hpp>
 #include <unmask/cpu/simd.hpp>
-#include <unmask/sampler/chunk_sums.hpp>
-#include <unmask/sampler/exact_math.hpp>
-#include <unmask/sampler/exact_simd.hpp>
-#include <unmask/sampler/row_chunk.hpp>
 #include <unmask/tensor/base_2.hpp>
+#include <unmask/tensor/exact_math.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
@@ -63,7 +63,7 @@ struct line_reduction {
         if constexpr (Tempered) {
             shaped = shaped_parts.fold(Registers);
         }
-        bad = raw.bad();
+        bad = are_bad(raw);
         best = static_cast<token_t>(at);
     }
 };

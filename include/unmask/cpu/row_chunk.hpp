@@ -9,27 +9,18 @@
 #include <span>
 
 #include <unmask/config.hpp>
+#include <unmask/cpu/exact_simd.hpp>
 #include <unmask/cpu/simd.hpp>
-#include <unmask/sampler/exact_math.hpp>
-#include <unmask/sampler/exact_simd.hpp>
 #include <unmask/tensor/base_2.hpp>
+#include <unmask/tensor/exact_math.hpp>
 #include <unmask/tensor/float_types.hpp>
+#include <unmask/tensor/row_sums.hpp>
 
 // A row is read a chunk at a time: once from memory for its highest logit, and then from the first cache for the weights.
-// The order of additions is part of the result: token e of a chunk belongs to part e mod 128, each part adds its tokens in
-// rising order, and the parts are folded by halves. It fits registers of any width and a GPU's warps.
+// In which order, row_sums.hpp says.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
-
-inline constexpr std::size_t chunk_size = 1024;
-inline constexpr std::size_t chunk_parts = 128;
-
-// NaN or +∞, from the bits: -ffast-math folds comparisons away.
-UNMASK_HOST_DEVICE inline bool is_bad_logit(float logit) {
-    const auto bits = bits_as<std::uint32_t>(logit);
-    return (bits << 1) > 0xff000000U || bits == 0x7f800000U;
-}
 
 // Up to 1024 logits, in lines of one token of each part; a single line may be shorter. −∞ fills up what there is not.
 class chunk_lines {

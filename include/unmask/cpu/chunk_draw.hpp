@@ -8,18 +8,19 @@
 #include <span>
 
 #include <unmask/config.hpp>
+#include <unmask/cpu/exact_simd.hpp>
+#include <unmask/cpu/row_chunk.hpp>
 #include <unmask/cpu/simd.hpp>
-#include <unmask/sampler/exact_math.hpp>
-#include <unmask/sampler/exact_simd.hpp>
-#include <unmask/sampler/row_chunk.hpp>
 #include <unmask/tensor/base_2.hpp>
+#include <unmask/tensor/exact_math.hpp>
 #include <unmask/tensor/float_types.hpp>
+#include <unmask/tensor/row_sums.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Draws tokens of one chunk: inverts the cumulative distribution, in the order of tokens. The weights are summed in pairs,
-// pairs of pairs and so on; a draw goes down from the root.
+// Draws tokens of one chunk, in the order of the vocabulary. The weights are summed in pairs, pairs of pairs and so on; a
+// draw goes down from the root.
 class chunk_draw {
 public:
     // At least one logit is not −∞.
@@ -46,18 +47,7 @@ public:
     }
 
     // The token, which has a weight, for a number in (0, 1).
-    [[nodiscard]] std::size_t operator()(double uniform) const {
-        double left = rounded(uniform * static_cast<double>(sums_[1]));
-        std::size_t node = 1;
-        while (node < leaves_) {
-            const double below = sums_[2 * node];
-            // Rounding may leave more than there is. Without a branch: nobody could predict it.
-            const auto up = static_cast<unsigned>(left >= below) & static_cast<unsigned>(sums_[2 * node + 1] > 0);
-            left -= bits_as<double>(bits_as<std::uint64_t>(below) & (std::uint64_t{0} - up));
-            node = 2 * node + up;
-        }
-        return node - leaves_;
-    }
+    [[nodiscard]] std::size_t operator()(double uniform) const { return drawn_leaf(sums_, leaves_, uniform); }
 
 private:
     std::size_t leaves_;

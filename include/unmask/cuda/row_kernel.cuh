@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/device.cuh>
+#include <unmask/cuda/row_chunk_kernel.cuh>
+#include <unmask/cuda/warp_chunk.cuh>
+#include <unmask/tensor/base_2.hpp>
+#include <unmask/tensor/exact_math.hpp>
+#include <unmask/tensor/row_result.hpp>
+#include <unmask/tensor/row_sums.hpp>
+
+// Rows, from the chunks that chunk_kernel has read: statistics and draws, bit for bit those of the CPU. A block for each
+// row. Three things make it quick although chunks must be joined one after the other: which of them lead is known from
+// their highest logits alone; what each is multiplied by is found by all threads at once; and the few that lead are read
+// again by a warp each, without their most likely token.
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail::gpu {
+
+// A row's result, and its token's log-probability by the model's own probabilities.
+struct row_outcome {
+    row_result result; // raw.best is −1 if a logit is NaN or +∞ or all are −∞
+    double raw_log_probability;
+};
+
+template <class Logit>
+struct row_parameters {
+    logit_rows<Logit> logits;
+    const int* count; // of rows; null: one for each block
+    const chunk_record* records;
+    row_rule rule;
+    const double* uniforms;     // in (0, 1), one a row; not looked at if the most likely token is wanted
+    row_outcome* outcomes;      // what is wanted of a row: all, or, if this is null,
+    row_statistics* statistics; // these at temperature 1
+};
+
+inline constexpr int row_warps = 2;
+inline constexpr int row_threads = row_warps * device::warp_size; // and so many chunks are joined at a time
+
+// A chunk, ready to be joined to those before it.
+struct prepared_chunk {
+    part_step step;
+    chunk_sums sums; // if it leads, without its most likely token
+    float highest;   // NaN if it is bad
+    bool leads;
+    float second; // these two if it leads
+    int best;
+};
+
+struct row_memory {
+    union {
+        prepared_chunk chunks[row_threads];
+        float tree[2 * chunk_size]; // of the chosen chunk's weights
+    };
+    float warp_highest[row_warps];
+    row_state row; // of the chunks that were joined
+};
+
+template <row_reading Reading, class Logit>
+class row_reader {
+public:
+    UNMASK_DEVICE row_reader(const row_parameters<Logit>& p, index_t row)
+        : p_(p), row_(row), memory_(*reinterpret_cast<row_memory*>(device::shared_memory())) {}
+
+    UNMASK_DEVICE void operator()() const {
+        if (device::thread() == 0) {
+            memory_.row = {};
+            memory_.row.choice.uniform = drawn ? p_.uniforms[row_] : 0;
+        }
+        device::barrier();
+        const int chunks = p_.logits.chunks();
+        for (int begin = 0; begin < chunks; begin += row_threads) {
+            const int count = chunks - begin < row_threads ? chunks - begin : row_threads;
+            prepare(begin, count);
+            device::barrier();
+            read_leaders(begin, count);
+            device::barrier();
+            if (device::thread() == 0) {
+                join(begin, count);
+            }
+            device::barrier();
+        }
+        if constexpr (drawn) {
+            if (!memory_.row.bad && memory_.row.part.best >= 0) {
+                grow_tree();
+            }
+        }
+        if (device::thread() == 0) {
+            finish();
+        }
+    }
+
+private:
+    static constexpr bool tempered = Reading == row_reading::tempered_draw;
+    static constexpr bool drawn = Reading != row_reading::statistics;
+
+    // Finds out whether a chunk leads, and what it or the row before it is multiplied by. A thread for each.
+    UNMASK_DEVICE void prepare(int begin, int count) const {
+        const int mine = device::thread();
+        chunk_record record{minus_infinity, 0, 0, 0, 0};
+        if (mine < count) {
+            record = p_.records[row_ * p_.logits.chunks() + begin + mine];
+        }
+        const float before = highest_before(record.highest);
+        const bool leads = record.highest > before; // not if one of them is NaN or both are −∞
+        prepared_chunk& chunk = memory_.chunks[mine];
+        chunk.sums = record.sums();
+        chunk.highest = record.highest;
+        chunk.leads = leads;
+        chunk.step = part_step::between<tempered>(leads ? before : record.highest, leads ? record.highest : before,
+                                                  p_.rule.rule.scale);
+    }
+
+    // The highest logit of all chunks before a thread's own. Collective.
+    UNMASK_DEVICE float highest_before(float mine) const {
+        float up_to_here = mine;
+        UNMASK_UNROLL
+        for (int distance = 1; distance < device::warp_size; distance *= 2) {
+            const int from = device::lane() - distance;
+            const float other = device::shuffle(up_to_here, static_cast<std::uint32_t>(from));
+            up_to_here = from < 0 ? up_to_here : device::largest(up_to_here, other);
+        }
+        if (device::lane() == device::warp_size - 1) {
+            memory_.warp_highest[device::warp()] = up_to_here;
+        }
+        const float previous = device::shuffle(up_to_here, static_cast<std::uint32_t>(device::lane() - 1));
+        float before = device::lane() == 0 ? minus_infinity : previous;
+        before = device::largest(before, memory_.row.part.highest);
+        device::barrier();
+        for (int warp = 0; warp < device::warp(); ++warp) {
+            before = device::largest(before, memory_.warp_highest[warp]);
+        }
+        return before;
+    }
+
+    // Reads the chunks that lead once more, a warp each.
+    UNMASK_DEVICE void read_leaders(int begin, int count) const {
+        const warp_weights weights;
+        int leaders = 0;
+        UNMASK_NO_UNROLL
+        for (int i = 0; i < count; ++i) {
+            prepared_chunk& chunk = memory_.chunks[i];
+            if (!chunk.leads || leaders++ % row_warps != device::warp()) {
+                continue;
+            }
+            const int first = (begin + i) * static_cast<int>(chunk_size);
+            warp_chunk tokens;
+            tokens.load(p_.logits, row_, first);
+            const int best = tokens.first_with(chunk.highest);
+            tokens.remove(best);
+            const float second = tokens.highest();
+            const chunk_sums others = tokens.sums<tempered>(chunk.highest, weights, p_.rule.rule);
+            if (device::lane() == 0) {
+                chunk.best = first + best;
+                chunk.second = second;
+                chunk.sums = others;
+            }
+        }
+    }
+
+    // Joins them to the row. One thread.
+    UNMASK_DEVICE void join(int begin, int count) const {
+        row_state row = joined();
+        UNMASK_NO_UNROLL
+        for (int i = 0; i < count; ++i) {
+            const prepared_chunk& chunk = memory_.chunks[i];
+            const auto first = static_cast<std::size_t>(begin + i) * chunk_size;
+            if (is_bad_logit(chunk.highest)) {
+                row.bad = true;
+            } else if (chunk.leads) {
+                row.template add_leader<Reading>(
+                    first, {chunk.highest, chunk.second, chunk.best, chunk.sums.raw, chunk.sums.shaped}, chunk.step);
+            } else if (chunk.highest > minus_infinity) {
+                row.template add<Reading>(first, chunk.highest, chunk.sums, chunk.step);
+            }
+        }
+        memory_.row = row;
+    }
+
+    // The row so far, not a byte of padding with it.
+    UNMASK_DEVICE row_state joined() const {
+        const row_part& part = memory_.row.part;
+        const part_choice& choice = memory_.row.choice;
+        return {{part.highest, part.second, part.best, part.raw, part.shaped},
+                {choice.uniform, choice.first, choice.highest},
+                memory_.row.bad};
+    }
+
+    // Adds up the weights of the chosen chunk, by pairs, pairs of pairs and so on.
+    UNMASK_DEVICE void grow_tree() const {
+        constexpr int leaves = static_cast<int>(chunk_size);
+        const warp_weights weights;
+        const auto first = static_cast<int>(memory_.row.choice.first);
+        UNMASK_NO_UNROLL
+        for (int leaf = device::thread(); leaf < leaves; leaf += row_threads) {
+            memory_.tree[leaves + leaf] = weights(logit(first + leaf) - memory_.row.choice.highest, p_.rule.rule);
+        }
+        device::barrier();
+        for (int level = leaves / 2; level > 0; level /= 2) {
+            for (int i = device::thread(); i < level; i += row_threads) {
+                const float* children = memory_.tree + 2 * (level + i);
+                memory_.tree[level + i] = rounded(children[0] + children[1]);
+            }
+            device::barrier();
+        }
+    }
+
+    UNMASK_DEVICE float logit(int token) const {
+        return token < p_.logits.size && token != p_.logits.suppressed ? static_cast<float>(p_.logits.row(row_)[token])
+                                                                       : minus_infinity;
+    }
+
+    // One thread.
+    UNMASK_DEVICE void finish() const {
+        const row_state row = joined();
+        row_outcome outcome{{raw_statistics(row), {}}, 0};
+        const row_statistics& raw = outcome.result.raw;
+        if (p_.outcomes == nullptr) {
+            p_.statistics[row_] = raw;
+            return;
+        }
+        if (raw.best >= 0) {
+            token_t token = raw.best;
+            if constexpr (drawn) {
+                token =
+                    static_cast<token_t>(row.choice.first + drawn_leaf(memory_.tree, chunk_size, row.choice.uniform));
+            }
+            const float drawn_logit = logit(token);
+            outcome.result.draw = p_.rule.draw_of(raw, row.part, token, drawn_logit);
+            outcome.raw_log_probability =
+                static_cast<double>(drawn_logit) - static_cast<double>(row.part.highest) - raw.log_sum;
+        }
+        p_.outcomes[row_] = outcome;
+    }
+
+    const row_parameters<Logit>& p_;
+    index_t row_;
+    row_memory& memory_;
+};
+
+template <row_reading Reading, class Logit>
+UNMASK_KERNEL(row_threads, 4)
+void row_kernel(row_parameters<Logit> p) {
+    if (p.count == nullptr || device::block() < *p.count) {
+        row_reader<Reading, Logit>(p, device::block())();
+    }
+}
+
+} // namespace detail::gpu
+UNMASK_NAMESPACE_END

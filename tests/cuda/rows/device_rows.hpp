@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <unmask/cuda/executor.cuh>
+#include <unmask/cuda/row_kernel.cuh>
+#include <unmask/tensor/row_result.hpp>
+#include <unmask/tensor/tensor_view.hpp>
+
+namespace test {
+
+using namespace unmask;
+
+// The library's reading of rows on cuda_executor. Instantiated in kernels.cpp: on the emulator, kernels are code of a kind
+// of its own.
+template <class Logit>
+struct device_rows {
+    static void read(const cuda_executor& exec, const tensor_view<const Logit, 2>& logits, int suppressed,
+                     const int* count, const detail::row_rule& rule, const double* uniforms,
+                     detail::gpu::row_outcome* outcomes);
+    static void statistics(const cuda_executor& exec, const tensor_view<const Logit, 2>& logits,
+                           row_statistics* results);
+};
+
+} // namespace test
