@@ -128,6 +128,20 @@ void block_runner::barrier(call_site where) {
     });
 }
 
+void block_runner::meet_in_block(const char* call, int threads, void* brought, call_site where,
+                                 const std::function<void(void* const*)>& work) {
+    if (threads != thread_count_) {
+        fail({fault_kind::divergence, std::string(call) + " is for " + std::to_string(threads) + " threads, not " +
+                                          std::to_string(thread_count_)});
+    }
+    brought_[static_cast<std::size_t>(thread())] = brought;
+    meet(all_, 0, thread_count_, call, where, [&] {
+        work(brought_.data());
+        races_.block_barrier();
+        ++counted.barriers;
+    });
+}
+
 void block_runner::warp_barrier(call_site where) {
     const int warp = thread() / 32;
     meet(meeting_of_warp(), warp * 32, 32, "warp_barrier", where, [&] { races_.warp_barrier(warp); });

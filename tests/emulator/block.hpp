@@ -62,6 +62,8 @@ public:
     void end_copy(const pending_copy& copy);
 
     void barrier(call_site where);
+    void meet_in_block(const char* call, int threads, void* brought, call_site where,
+                       const std::function<void(void* const*)>& work);
     void warp_barrier(call_site where);
     /// The last lane of the warp to come calls work(lanes), where lanes(i) is what lane i came with.
     template <class Lane, class Work>
@@ -98,6 +100,7 @@ private:
     std::vector<thread_state> threads_;
     std::array<meeting, 32> warps_{};
     meeting all_;
+    std::array<void*, 1024> brought_{}; // to it, by the threads
     std::byte* const shared_end_;
     std::byte* shared_ = nullptr;
     std::size_t shared_bytes_ = 0;

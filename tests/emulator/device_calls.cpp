@@ -87,6 +87,10 @@ std::byte* shared_memory() {
 void barrier(call_site where) {
     running_block->barrier(where);
 }
+void meet_in_block(const char* call, int threads, void* brought, call_site where,
+                   const std::function<void(void* const*)>& work) {
+    running_block->meet_in_block(call, threads, brought, where, work);
+}
 void warp_barrier(call_site where) {
     running_block->warp_barrier(where);
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 // What the emulated device.cuh calls: all that needs to know the thread that runs. Kernels may call it, nobody else.
 namespace emulator {
@@ -22,6 +23,9 @@ int block();
 std::byte* shared_memory();
 
 void barrier(call_site where);
+/// A barrier of a block of so many threads, each of which brings something; the last to come works on all of it.
+void meet_in_block(const char* call, int threads, void* brought, call_site where,
+                   const std::function<void(void* const* brought)>& work);
 void warp_barrier(call_site where);
 /// Values of up to 8 bytes, exchanged in place.
 void shuffle_xor(void* value, std::size_t bytes, int mask, call_site where);

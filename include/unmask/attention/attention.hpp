@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <type_traits>
-
 #include <unmask/attention/checks.hpp>
+#include <unmask/attention/executors.hpp>
 #include <unmask/attention/tensors.hpp>
 #include <unmask/config.hpp>
 #include <unmask/cpu/attention_backward.hpp>
 #include <unmask/cpu/attention_forward.hpp>
 #include <unmask/cpu/attention_received.hpp>
-#include <unmask/cpu/executor.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/sink/sink_policy.hpp>
@@ -17,25 +15,7 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// The GPU. Defined in unmask.cuh, which needs nvcc.
-struct cuda_executor;
-
 namespace detail {
-
-template <class Executor>
-inline constexpr bool runs_on_cuda = std::is_base_of_v<cuda_executor, Executor>;
-
-template <class Executor>
-constexpr void check_executor() {
-    if constexpr (runs_on_cuda<Executor>) {
-        static_assert(requires { sizeof(Executor); },
-                      "unmask: cuda_executor needs nvcc: include <unmask/unmask.cuh> in a .cu file");
-    } else {
-        static_assert(host_executor<Executor>,
-                      "unmask: the first argument must be an executor: cuda_executor, cpu_executor, or your own with "
-                      "workers() and parallel_for(tasks, body)");
-    }
-}
 
 template <class T>
 attention_call<T> resolve(const attention_tensors<T>& tensors, const attention_options& options) {
@@ -106,8 +86,9 @@ void attention_backward(const Executor& exec, const attention_tensors<T>& tensor
     detail::check_executor<Executor>();
     static_assert(!detail::runs_on_cuda<Executor>, "unmask: attention_backward does not run on cuda_executor yet");
     detail::check_backward(tensors, gradients, mask, sink, options);
-    const detail::gradient_views<T> views{gradients.output,      gradients.query,     gradients.key,        gradients.value,
-                                          gradients.sink_logits, gradients.sink_keys, gradients.sink_values};
+    const detail::gradient_views<T> views{gradients.output,     gradients.query,       gradients.key,
+                                          gradients.value,      gradients.sink_logits, gradients.sink_keys,
+                                          gradients.sink_values};
     backward_on(exec, detail::resolve(tensors, options), views, mask, sink);
 }
 

@@ -161,8 +161,7 @@ void check_inputs(const checker& check, const attention_tensors<T>& tensors, con
         check.expects(static_cast<index_t>(lengths.size()) == batch, argument,
                       std::to_string(lengths.size()) + " entries", "one a sequence (" + std::to_string(batch) + ")");
         for (const index_t length : lengths) {
-            check.expects(0 <= length && length <= most, argument, length,
-                          "between 0 and " + std::to_string(most));
+            check.expects(0 <= length && length <= most, argument, length, "between 0 and " + std::to_string(most));
         }
     };
     check_lengths(options.query_lengths, "options.query_lengths", query_length);

@@ -165,12 +165,13 @@ void attention_forward(const attention_tensors<T>& tensors, const Mask& mask, co
         for (index_t head = 0; head < problem.heads(); ++head) {
             for (index_t row = 0; row < tensors.query.extents[1]; ++row) {
                 const bool in_sequence = row < problem.queries(b);
-                const detail::row_softmax<Real> p = in_sequence ? problem.softmax(b, head, row) : detail::row_softmax<Real>{};
+                const detail::row_softmax<Real> p =
+                    in_sequence ? problem.softmax(b, head, row) : detail::row_softmax<Real>{};
                 for (index_t d = 0; d < problem.head_dim(); ++d) {
                     Real& sum = output(b, row, head, d);
                     for (std::size_t k = 0; k < p.probabilities.size(); ++k) {
-                        sum += p.probabilities[k] * static_cast<Real>(tensors.value(
-                                                        b, static_cast<index_t>(k), problem.kv_head(head), d));
+                        sum += p.probabilities[k] *
+                               static_cast<Real>(tensors.value(b, static_cast<index_t>(k), problem.kv_head(head), d));
                     }
                     if constexpr (Sink::has_value) {
                         sum += p.sink_probability * static_cast<Real>(sink.value(problem.kv_head(head))[d]);

@@ -20,11 +20,12 @@ using sum_type = std::conditional_t<std::same_as<T, double>, double, float>;
 /// are 1; heads is a multiple of kv_heads (grouped queries: head h reads key and value head h / (heads / kv_heads)).
 template <class T>
 struct attention_tensors {
-    tensor_view<const T, 4> query;             ///< [batch, query_length, heads, head_dim]
-    tensor_view<const T, 4> key;               ///< [batch, key_length, kv_heads, head_dim]
-    tensor_view<const T, 4> value;             ///< [batch, key_length, kv_heads, head_dim]
-    tensor_view<T, 4> output;                  ///< [batch, query_length, heads, head_dim]
-    tensor_view<sum_type<T>, 3> log_sum_exp{}; ///< [batch, heads, query_length], natural log, sink included; may be empty
+    tensor_view<const T, 4> query; ///< [batch, query_length, heads, head_dim]
+    tensor_view<const T, 4> key;   ///< [batch, key_length, kv_heads, head_dim]
+    tensor_view<const T, 4> value; ///< [batch, key_length, kv_heads, head_dim]
+    tensor_view<T, 4> output;      ///< [batch, query_length, heads, head_dim]
+    tensor_view<sum_type<T>, 3>
+        log_sum_exp{}; ///< [batch, heads, query_length], natural log, sink included; may be empty
 };
 
 /// The gradients of one attention call. `output` is read, the others are overwritten; one that is empty is left out.

@@ -31,14 +31,16 @@ struct row_call {
     const double* uniforms;
     row_outcome* outcomes;
     row_statistics* statistics;
+    chunk_record* records = nullptr; // [most][chunks], for use meanwhile; null: from the executor
 };
 
 template <row_reading Reading, class Logit>
 void launch_rows(const cuda_executor& exec, const row_call<Logit>& call) {
     constexpr bool tempered = Reading == row_reading::tempered_draw;
     const index_t chunks = call.most * call.logits.chunks();
-    const device_scratch scratch(exec, static_cast<std::size_t>(chunks) * sizeof(chunk_record));
-    auto* const records = static_cast<chunk_record*>(scratch.data());
+    const std::size_t bytes = static_cast<std::size_t>(chunks) * sizeof(chunk_record);
+    const device_scratch scratch(exec, call.records != nullptr ? 0 : bytes);
+    auto* const records = call.records != nullptr ? call.records : static_cast<chunk_record*>(scratch.data());
     const index_t resident = index_t{chunk_blocks} * device_properties::current().multiprocessors;
     const auto blocks = static_cast<int>(std::min(resident, (chunks + chunk_warps - 1) / chunk_warps));
     launch(&chunk_kernel<tempered, Logit>, blocks, chunk_threads, 0, exec.stream,

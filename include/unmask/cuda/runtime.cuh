@@ -88,6 +88,19 @@ void launch(void (*kernel)(Parameters), int blocks, int threads, std::size_t sha
     expect_success(cudaGetLastError(), "a kernel's launch");
 }
 
+/// Enqueue copies between memory of the host and of the device. The host's may be used again, or read, when the stream has
+/// got there.
+inline void copy_to_device(void* to, const void* from, std::size_t bytes, cuda_stream stream) {
+    expect_success(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
+}
+inline void copy_to_host(void* to, const void* from, std::size_t bytes, cuda_stream stream) {
+    expect_success(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
+}
+/// Waits until all is done that was enqueued.
+inline void synchronize(cuda_stream stream) {
+    expect_success(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+}
+
 /// Memory in the order of the stream.
 inline void* allocate_async(std::size_t bytes, cuda_stream stream) {
     void* memory = nullptr;

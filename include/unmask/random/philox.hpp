@@ -8,6 +8,35 @@
 
 UNMASK_NAMESPACE_BEGIN
 
+namespace detail {
+
+struct four_words {
+    std::uint32_t word[4];
+};
+
+// philox, where std::array can't be used.
+UNMASK_HOST_DEVICE constexpr four_words philox_words(std::uint64_t key, std::uint64_t low, std::uint64_t high) {
+    auto key0 = static_cast<std::uint32_t>(key);
+    auto key1 = static_cast<std::uint32_t>(key >> 32);
+    std::uint32_t c0 = static_cast<std::uint32_t>(low);
+    std::uint32_t c1 = static_cast<std::uint32_t>(low >> 32);
+    std::uint32_t c2 = static_cast<std::uint32_t>(high);
+    std::uint32_t c3 = static_cast<std::uint32_t>(high >> 32);
+    for (int round = 0; round < 10; ++round) {
+        const std::uint64_t product0 = std::uint64_t{0xD2511F53U} * c0;
+        const std::uint64_t product1 = std::uint64_t{0xCD9E8D57U} * c2;
+        c0 = static_cast<std::uint32_t>(product1 >> 32) ^ c1 ^ key0;
+        c1 = static_cast<std::uint32_t>(product1);
+        c2 = static_cast<std::uint32_t>(product0 >> 32) ^ c3 ^ key1;
+        c3 = static_cast<std::uint32_t>(product0);
+        key0 += 0x9E3779B9U;
+        key1 += 0xBB67AE85U;
+    }
+    return {{c0, c1, c2, c3}};
+}
+
+} // namespace detail
+
 /// Philox 4x32-10, a counter-based generator: the same counter and key always give the same four words, on every device
 /// and in any order (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
 struct philox {
@@ -15,24 +44,15 @@ struct philox {
 
     /// Four independent uniform 32-bit words for one counter.
     [[nodiscard]] constexpr std::array<std::uint32_t, 4> operator()(std::array<std::uint32_t, 4> counter) const {
-        std::uint32_t key0 = key[0];
-        std::uint32_t key1 = key[1];
-        for (int round = 0; round < 10; ++round) {
-            const std::uint64_t product0 = std::uint64_t{0xD2511F53U} * counter[0];
-            const std::uint64_t product1 = std::uint64_t{0xCD9E8D57U} * counter[2];
-            counter = {static_cast<std::uint32_t>(product1 >> 32) ^ counter[1] ^ key0,
-                       static_cast<std::uint32_t>(product1),
-                       static_cast<std::uint32_t>(product0 >> 32) ^ counter[3] ^ key1,
-                       static_cast<std::uint32_t>(product0)};
-            key0 += 0x9E3779B9U;
-            key1 += 0xBB67AE85U;
-        }
-        return counter;
+        const auto joined = [](std::uint32_t low, std::uint32_t high) { return std::uint64_t{high} << 32 | low; };
+        const auto made = detail::philox_words(joined(key[0], key[1]), joined(counter[0], counter[1]),
+                                               joined(counter[2], counter[3]));
+        return {made.word[0], made.word[1], made.word[2], made.word[3]};
     }
 };
 
 /// A double in (0, 1), never 0 or 1, from two words: 52 bits, offset by half a step, which a double holds exactly.
-constexpr double uniform_open(std::uint32_t high, std::uint32_t low) {
+UNMASK_HOST_DEVICE constexpr double uniform_open(std::uint32_t high, std::uint32_t low) {
     const std::uint64_t bits = (std::uint64_t{high} << 20) ^ (low >> 12);
     return (static_cast<double>(bits) + 0.5) * 0x1p-52;
 }

@@ -50,21 +50,20 @@ struct cache_use {
 /// A bidirectional model with an approximate cache: the keys and values of positions outside `recompute` are those of an
 /// earlier canvas; those inside are new, and kept. `use` has one element for each sequence that has rows, in their order.
 template <class Model>
-concept caching_denoiser =
-    denoiser<Model> && requires(Model& model, const canvas& page, std::span<const row> rows,
-                                std::span<const cache_use> use, tensor_view<float, 2> logits) {
-        model.denoise(page, rows, use, logits);
-    };
+concept caching_denoiser = denoiser<Model> && requires(Model& model, const canvas& page, std::span<const row> rows,
+                                                       std::span<const cache_use> use, tensor_view<float, 2> logits) {
+    model.denoise(page, rows, use, logits);
+};
 
 /// A model that can verify: besides the rows it predicts every position of `verified` from a shadow block, masks at the
 /// same positions in the same pass, with the mask policy `shadow_block`. Logits are those of the rows, then those of the
 /// ranges' positions, one range for each sequence that has rows, in their order.
 template <class Model>
-concept shadow_denoiser =
-    denoiser<Model> && requires(Model& model, const canvas& page, std::span<const row> rows,
-                                std::span<const position_range> verified, tensor_view<float, 2> logits) {
-        model.denoise(page, rows, verified, logits);
-    };
+concept shadow_denoiser = denoiser<Model> &&
+    requires(Model& model, const canvas& page, std::span<const row> rows, std::span<const position_range> verified,
+             tensor_view<float, 2> logits) {
+    model.denoise(page, rows, verified, logits);
+};
 
 namespace detail {
 

@@ -4,11 +4,11 @@
 #include <array>
 #include <compare>
 #include <cstdint>
-#include <limits>
 
 #include <unmask/config.hpp>
 #include <unmask/sampler/denoiser.hpp>
-#include <unmask/sampler/row_statistics.hpp>
+#include <unmask/tensor/base_2.hpp>
+#include <unmask/tensor/row_result.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -59,13 +59,13 @@ struct candidate {
     row_statistics shaped;
     /// The largest KL(p of a step ‖ p of the step before it), in nats, over the last steps that a selector with
     /// `divergence_steps` looks at; +∞ if there were fewer. Filled in only for such a selector.
-    double divergence = std::numeric_limits<double>::infinity();
+    double divergence = -static_cast<double>(detail::minus_infinity);
 
     /// log p of the drawn token.
-    [[nodiscard]] double log_probability(score_from source) const {
+    [[nodiscard]] UNMASK_HOST_DEVICE double log_probability(score_from source) const {
         return source == score_from::raw ? raw_log_probability : shaped_log_probability;
     }
-    [[nodiscard]] const row_statistics& statistics(score_from source) const {
+    [[nodiscard]] UNMASK_HOST_DEVICE const row_statistics& statistics(score_from source) const {
         return source == score_from::raw ? raw : shaped;
     }
 };

@@ -27,7 +27,9 @@ namespace detail {
 
 template <class Model, class Logit>
 concept writes_logits = requires(Model& model, const canvas& page, std::span<const row> rows,
-                                 tensor_view<Logit, 2> logits) { model.denoise(page, rows, logits); };
+                                 tensor_view<Logit, 2> logits) {
+    model.denoise(page, rows, logits);
+};
 template <class Model>
 concept streams_logits = requires(Model& model, const canvas& page, std::span<const row> rows, logits_stream& stream) {
     model.denoise(page, rows, stream);
@@ -56,10 +58,14 @@ concept gives_logits = writes_logits<Model, float> || writes_logits<Model, bfloa
 /// Optional: `static constexpr bool shifts_logits = true;` for a model in which the logits at position i − 1 predict the
 /// token at i (Dream). The sampler then asks for rows one position earlier, and for position 0 where there is none, so a
 /// row can be asked for twice.
+///
+/// A model whose canvas and logits are on the GPU is a device_denoiser instead (device_denoiser.cuh), and says so by
+/// `static constexpr bool on_device = true;`.
 template <class Model>
 concept denoiser = requires(Model& model) {
     { model.vocabulary() } -> std::convertible_to<vocabulary>;
-} && detail::gives_logits<Model>;
+}
+&&detail::gives_logits<Model>;
 
 namespace detail {
 
@@ -72,13 +78,17 @@ template <class Model>
 using logit_of = std::conditional_t<writes_logits<Model, float>, float, bfloat16>;
 
 template <class Model>
-concept has_vocabulary = requires(Model& model) { model.vocabulary(); };
+concept has_vocabulary = requires(Model& model) {
+    model.vocabulary();
+};
 template <class Model>
 concept has_right_vocabulary = requires(Model& model) {
     { model.vocabulary() } -> std::convertible_to<vocabulary>;
 };
 template <class Model>
-concept has_denoise = denoiser<Model> || requires { &Model::denoise; };
+concept has_denoise = denoiser<Model> || requires {
+    &Model::denoise;
+};
 template <class Model>
 concept has_right_denoise = gives_logits<Model>;
 
@@ -96,6 +106,16 @@ constexpr void check_denoiser() {
                   "unmask::tensor_view<float, 2>)");
     static_assert(!denoiser<Model> || denoiser<Type>,
                   "unmask::denoiser: the model is const, but its vocabulary() or denoise() is not");
+}
+
+// Whether a model says that it lives on the GPU.
+template <class Model>
+constexpr bool is_on_device() {
+    if constexpr (requires { Model::on_device; }) {
+        return Model::on_device;
+    } else {
+        return false;
+    }
 }
 
 template <class Model>

@@ -22,7 +22,9 @@ struct remembered_by {
     using type = nothing_remembered;
 };
 template <class Policy>
-    requires requires { typename Policy::memory; }
+    requires requires {
+        typename Policy::memory;
+    }
 struct remembered_by<Policy> {
     using type = typename Policy::memory;
 };

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <type_traits>
 
+#include <unmask/attention/executors.hpp>
 #include <unmask/config.hpp>
 #include <unmask/cpu/executor.hpp>
 #include <unmask/sampler/cache.hpp>
@@ -118,17 +119,35 @@ public:
     ///
     /// Work besides the model: one pass over the requested logits; top-k and top-p take another over what may be kept.
     /// Memory: the requested logits; for a selector with divergence_steps, a row of logits for every position.
-    template <host_executor Executor, class Model, class Observer = no_observer>
+    ///
+    /// On cuda_executor (include device_sampler.cuh) the model is a device_denoiser, and the canvas is copied to the GPU and,
+    /// filled, back: the call returns when that is done, and in between nothing waits but a look, every 8 steps, whether all
+    /// is filled. Tokens are the same as on the CPU if the logits are. The observer is told of the steps after the run; if it
+    /// ends it, later steps are not brought to the canvas. Time is not told apart by model and sampling. What the GPU does
+    /// not have yet does not compile.
+    template <class Executor, class Model, class Observer = no_observer>
     statistics operator()(const Executor& exec, Model&& model, canvas& page, std::uint64_t seed,
                           Observer&& observer = {}) const {
         using model_type = std::remove_reference_t<Model>;
         using observer_type = std::remove_reference_t<Observer>;
-        detail::check_denoiser<model_type>();
+        detail::check_executor<Executor>();
+        constexpr bool on_gpu = detail::runs_on_cuda<Executor>;
+        constexpr bool model_on_gpu = detail::is_on_device<std::remove_const_t<model_type>>();
+        static_assert(on_gpu || !model_on_gpu,
+                      "unmask::sampler: the model lives on the GPU, and the executor does not: use cuda_executor");
+        static_assert(!on_gpu || model_on_gpu,
+                      "unmask::sampler: cuda_executor takes a model that lives on the GPU, a device_denoiser");
+        if constexpr (!on_gpu && !model_on_gpu) {
+            detail::check_denoiser<model_type>();
+        }
         static_assert(
             sampler_observer<observer_type>,
             "unmask::sampler: the observer must be callable with const unmask::sampler_step& and return nothing "
             "or a bool");
-        if constexpr (denoiser<model_type> && sampler_observer<observer_type>) {
+        if constexpr (on_gpu && model_on_gpu && sampler_observer<observer_type>) {
+            detail::check_same_vocabulary("sampler", model.vocabulary(), page.vocabulary());
+            return sample_on(exec, model, page, seed, policies_, observer);
+        } else if constexpr (host_executor<Executor> && denoiser<model_type> && sampler_observer<observer_type>) {
             check_model<model_type>();
             detail::check_same_vocabulary("sampler", model.vocabulary(), page.vocabulary());
             if constexpr (block_denoiser<model_type>) {

@@ -10,6 +10,7 @@
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
 #include <unmask/sampler/policies.hpp>
+#include <unmask/tensor/exact_math.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -21,6 +22,12 @@ struct schedule_step {
     index_t masked = 0; ///< masked positions now, at least 1
 };
 
+/// The shares of a block that are masked before and after a step: the schedule's masked_share of both.
+struct step_shares {
+    double before = 1;
+    double after = 0;
+};
+
 /// A schedule: how the masked positions of a block are spread over its steps.
 ///
 ///   1. `count`: how many steps a sequence has at most. Its blocks share them evenly, the first ones get what is left
@@ -30,8 +37,8 @@ struct schedule_step {
 ///
 /// Optional: `static constexpr bool per_block = true`: every block has `count` steps of its own.
 ///
-/// Optional: `quota(schedule_step)`, how many positions the step commits. Without it, the number that rounds to the masked
-/// share, at least one a step. The last step commits what is left; a step that would commit nothing makes no call. A
+/// Optional: `quota(schedule_step)` or `quota(schedule_step, step_shares)`, how many positions the step commits; on
+/// cuda_executor it is called on the GPU. Without it, the number that rounds to the masked share, at least one a step. The last step commits what is left; a step that would commit nothing makes no call. A
 /// sequence with fewer masked positions than steps has as many calls as masked positions.
 template <class S>
 concept schedule_policy = sampling_policy<S> && requires(const S& schedule, index_t step) {
@@ -49,44 +56,65 @@ inline void check_count(const char* argument, index_t count) {
 
 template <class Schedule>
 constexpr bool is_per_block() {
-    return requires { requires Schedule::per_block; };
+    return requires {
+        requires Schedule::per_block;
+    };
 }
 
 inline double share_done(index_t step, index_t steps) {
     return static_cast<double>(step) / static_cast<double>(steps);
 }
 
-// How many positions to commit so that the masked share is met, leaving at least one for each later step.
+// The shares at a step that is not the last, as are all that follow.
 template <class Schedule>
-index_t rounded_quota(const Schedule& schedule, const schedule_step& now) {
+step_shares shares_of(const Schedule& schedule, const schedule_step& now) {
+    return {schedule.masked_share(now.step, now.steps), schedule.masked_share(now.step + 1, now.steps)};
+}
+
+UNMASK_HOST_DEVICE constexpr index_t clamped(index_t value, index_t least, index_t most) {
+    return value < least ? least : value > most ? most : value;
+}
+
+// How many positions to commit so that the masked share is met, leaving at least one for each later step.
+UNMASK_HOST_DEVICE inline index_t rounded_quota(const schedule_step& now, const step_shares& shares) {
     const index_t later = now.steps - now.step - 1;
-    const double target = static_cast<double>(now.total) * schedule.masked_share(now.step + 1, now.steps);
-    const index_t quota = now.masked - static_cast<index_t>(std::floor(target + 0.5));
-    return std::clamp<index_t>(quota, 1, std::max<index_t>(1, now.masked - later));
+    const double target = rounded(static_cast<double>(now.total) * shares.after);
+    const index_t quota = now.masked - static_cast<index_t>(target + 0.5);
+    return clamped(quota, 1, now.masked - later < 1 ? 1 : now.masked - later);
+}
+
+// The chance with which the ancestral process commits a masked position: 1 − s/t.
+UNMASK_HOST_DEVICE inline double commit_probability(const step_shares& shares) {
+    return shares.before > 0 ? 1 - quotient(shares.after, shares.before) : 1;
+}
+
+UNMASK_HOST_DEVICE constexpr bool is_last(const schedule_step& now) {
+    return now.step + 1 >= now.steps;
 }
 
 // How many positions a step commits: all that are left, if it is the last one.
 template <class Schedule>
-index_t quota_of(const Schedule& schedule, const schedule_step& now) {
-    if (now.step + 1 >= now.steps) {
+UNMASK_HOST_DEVICE index_t quota_by(const Schedule& schedule, const schedule_step& now, const step_shares& shares) {
+    if (is_last(now)) {
         return now.masked;
     }
-    if constexpr (requires { schedule.quota(now); }) {
-        return std::clamp<index_t>(schedule.quota(now), 0, now.masked);
+    if constexpr (requires { schedule.quota(now, shares); }) {
+        return clamped(schedule.quota(now, shares), 0, now.masked);
+    } else if constexpr (requires { schedule.quota(now); }) {
+        return clamped(schedule.quota(now), 0, now.masked);
     } else {
-        return rounded_quota(schedule, now);
+        return rounded_quota(now, shares);
     }
 }
 
-// The chance with which the ancestral process commits a masked position at a step: 1 − s/t.
+// The same, and the ancestral process's chance, at any step.
+template <class Schedule>
+index_t quota_of(const Schedule& schedule, const schedule_step& now) {
+    return is_last(now) ? now.masked : quota_by(schedule, now, shares_of(schedule, now));
+}
 template <class Schedule>
 double commit_probability(const Schedule& schedule, const schedule_step& now) {
-    if (now.step + 1 >= now.steps) {
-        return 1;
-    }
-    const double t = schedule.masked_share(now.step, now.steps);
-    const double s = schedule.masked_share(now.step + 1, now.steps);
-    return t > 0 ? 1 - s / t : 1;
+    return is_last(now) ? 1 : commit_probability(shares_of(schedule, now));
 }
 
 } // namespace detail
@@ -98,7 +126,7 @@ struct steps {
 
     void check() const { detail::check_count("steps.count", count); }
     [[nodiscard]] double masked_share(index_t step, index_t of) const { return 1 - detail::share_done(step, of); }
-    [[nodiscard]] index_t quota(const schedule_step& now) const {
+    [[nodiscard]] UNMASK_HOST_DEVICE index_t quota(const schedule_step& now) const {
         return now.total / now.steps + (now.step < now.total % now.steps ? 1 : 0);
     }
 };
@@ -111,7 +139,7 @@ struct steps_per_block {
 
     void check() const { detail::check_count("steps_per_block.count", count); }
     [[nodiscard]] double masked_share(index_t step, index_t of) const { return 1 - detail::share_done(step, of); }
-    [[nodiscard]] index_t quota(const schedule_step& now) const { return steps{count}.quota(now); }
+    [[nodiscard]] UNMASK_HOST_DEVICE index_t quota(const schedule_step& now) const { return steps{count}.quota(now); }
 };
 
 /// Few positions at first, more later: cos(π/2 · step/steps) of them stay masked (MaskGIT, arXiv 2202.04200).
@@ -143,11 +171,12 @@ struct timesteps {
     [[nodiscard]] double masked_share(index_t step, index_t of) const {
         return step >= of ? 0 : 1 - (1 - epsilon) * detail::share_done(step, of);
     }
-    [[nodiscard]] index_t quota(const schedule_step& now) const {
+    [[nodiscard]] UNMASK_HOST_DEVICE index_t quota(const schedule_step& now, const step_shares& shares) const {
         if (floor_quota) {
-            return static_cast<index_t>(static_cast<double>(now.masked) * detail::commit_probability(*this, now));
+            const double chance = detail::commit_probability(shares);
+            return static_cast<index_t>(detail::rounded(static_cast<double>(now.masked) * chance));
         }
-        return detail::rounded_quota(*this, now);
+        return detail::rounded_quota(now, shares);
     }
 };
 

@@ -37,7 +37,7 @@ struct confidence {
     static constexpr bool logarithmic = true;
     score_from source = score_from::raw;
 
-    score operator()(const candidate& position) const { return {position.log_probability(source)}; }
+    UNMASK_HOST_DEVICE score operator()(const candidate& position) const { return {position.log_probability(source)}; }
 };
 
 /// log(p₁ − p₂) of the two most likely tokens: Dream's topk_margin.
@@ -46,7 +46,9 @@ struct margin {
     static constexpr bool logarithmic = true;
     score_from source = score_from::raw;
 
-    score operator()(const candidate& position) const { return {position.statistics(source).log_margin()}; }
+    UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
+        return {position.statistics(source).log_margin()};
+    }
 };
 
 /// −H = Σ p log p: the position with the least entropy is first. Dream's entropy.
@@ -54,14 +56,16 @@ struct negative_entropy {
     static constexpr auto kind = policy_kind::score;
     score_from source = score_from::raw;
 
-    score operator()(const candidate& position) const { return {-position.statistics(source).entropy}; }
+    UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
+        return {-position.statistics(source).entropy};
+    }
 };
 
 /// A new uniform random number at every step: LLaDA's random.
 struct random_order {
     static constexpr auto kind = policy_kind::score;
 
-    score operator()(const candidate& position) const { return {position.random}; }
+    UNMASK_HOST_DEVICE score operator()(const candidate& position) const { return {position.random}; }
 };
 
 UNMASK_NAMESPACE_END

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -14,6 +13,8 @@
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/score.hpp>
+#include <unmask/tensor/base_2.hpp>
+#include <unmask/tensor/tensor_view.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -43,13 +44,15 @@ struct end_last {
             }
         }
     }
-    score operator()(const candidate& position) const {
-        using limits = std::numeric_limits<double>;
-        if (std::find(ends.begin(), ends.end(), position.token) != ends.end()) {
-            return {-limits::infinity()};
+    UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
+        constexpr double lowest = -std::numeric_limits<double>::max();
+        for (std::size_t i = 0; i < Count; ++i) {
+            if (position.token == detail::element(ends, i)) {
+                return {static_cast<double>(detail::minus_infinity)};
+            }
         }
         const score plain = inner(position);
-        return plain.value < limits::lowest() ? score{limits::lowest()} : plain;
+        return plain.value < lowest ? score{lowest} : plain;
     }
 };
 

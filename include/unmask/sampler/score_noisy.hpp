@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
@@ -11,6 +10,7 @@
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/score.hpp>
+#include <unmask/tensor/exact_math.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -34,15 +34,16 @@ struct noisy {
                                    "at least 0 and finite");
         }
     }
-    score operator()(const candidate& position) const {
+    UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
         const score quiet = inner(position);
         if (temperature == 0) {
             return quiet;
         }
         // High noise comes from small numbers, which are the finely spaced ones: the tail isn't cut at the last bit of 1.
-        const double gumbel = -std::log(-std::log1p(-position.random));
-        const double plain = detail::is_logarithmic<Score>() ? std::exp(quiet.value) : quiet.value;
-        return {plain + temperature * gumbel};
+        const double waited = -detail::log_of_1_minus(position.random);
+        const double gumbel = -detail::log_of_sum(waited, 0);
+        const double plain = detail::is_logarithmic<Score>() ? detail::exp_nonpositive(quiet.value) : quiet.value;
+        return {plain + detail::rounded(temperature * gumbel)};
     }
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <cmath>
 #include <span>
 #include <string>
 
@@ -10,6 +9,7 @@
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/selector_ranking.hpp>
+#include <unmask/tensor/exact_math.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -87,7 +87,7 @@ struct threshold {
     void check() const { detail::check_probability("threshold.probability", probability); }
 
     void operator()(std::span<candidate> candidates, const step_share& /*share*/) const {
-        const double bound = std::log(probability);
+        const double bound = detail::log_of_probability(probability);
         for (candidate& position : candidates) {
             const double value = position.log_probability(source);
             position.chosen = strict ? value > bound : value >= bound;

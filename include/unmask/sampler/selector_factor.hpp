@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <span>
@@ -13,6 +12,7 @@
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/selector.hpp>
 #include <unmask/sampler/selector_ranking.hpp>
+#include <unmask/tensor/exact_math.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -36,7 +36,7 @@ struct factor {
         detail::ranking ranks(candidates, [&](const candidate& it) { return it.log_probability(source); });
         for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
             candidate& position = candidates[ranks[rank]];
-            const double doubt = -std::expm1(position.log_probability(source));
+            const double doubt = detail::one_minus_exp(position.log_probability(source));
             if (rank > 0 && !(static_cast<double>(rank + 2) * doubt < value)) {
                 return;
             }

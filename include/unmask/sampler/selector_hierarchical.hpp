@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -11,6 +10,7 @@
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/selector.hpp>
+#include <unmask/tensor/exact_math.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -31,8 +31,8 @@ struct hierarchical {
         }
     }
     void operator()(std::span<candidate> candidates, const step_share& /*share*/) const {
-        const double low_bound = std::log(low);
-        const double high_bound = std::log(high);
+        const double low_bound = detail::log_of_probability(low);
+        const double high_bound = detail::log_of_probability(high);
         std::size_t begin = 0;
         while (begin < candidates.size()) {
             std::size_t best = begin;

@@ -13,11 +13,11 @@ UNMASK_NAMESPACE_BEGIN
 namespace detail {
 // An array's element. std::array's own members are not callable in device code without a compiler flag that we do not
 // force on users.
-template <std::size_t Size>
-UNMASK_HOST_DEVICE constexpr index_t element(const std::array<index_t, Size>& array, std::size_t i) {
+template <class T, std::size_t Size>
+UNMASK_HOST_DEVICE constexpr T element(const std::array<T, Size>& array, std::size_t i) {
 #if defined(__CUDA_ARCH__)
     struct plain {
-        index_t items[Size];
+        T items[Size];
     };
     return __builtin_bit_cast(plain, array).items[i];
 #else

@@ -69,6 +69,14 @@ void launch(void (*kernel)(Parameters), int blocks, int threads, std::size_t sha
     emulator::launch(size, [&] { kernel(parameters); });
 }
 
+inline void copy_to_device(void* to, const void* from, std::size_t bytes, cuda_stream) {
+    emulator::copy_to_device(to, from, bytes);
+}
+inline void copy_to_host(void* to, const void* from, std::size_t bytes, cuda_stream) {
+    emulator::copy_to_host(to, from, bytes);
+}
+inline void synchronize(cuda_stream) {}
+
 inline void* allocate_async(std::size_t bytes, cuda_stream) {
     void* const memory = emulator::allocate(bytes);
     expect_success(memory != nullptr ? 0 : 2, "cudaMallocAsync"); // cudaErrorMemoryAllocation

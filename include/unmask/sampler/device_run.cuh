@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/executor.cuh>
+#include <unmask/cuda/row_statistics.cuh>
+#include <unmask/cuda/runtime.cuh>
+#include <unmask/error.hpp>
+#include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/device_denoiser.cuh>
+#include <unmask/sampler/device_gather.cuh>
+#include <unmask/sampler/device_select.cuh>
+#include <unmask/sampler/device_selector.cuh>
+#include <unmask/sampler/device_sequence.cuh>
+#include <unmask/sampler/draw.hpp>
+#include <unmask/sampler/policy_set.hpp>
+#include <unmask/sampler/row_draw.hpp>
+#include <unmask/sampler/schedule.hpp>
+#include <unmask/tensor/row_result.hpp>
+
+// A run on the GPU, seen from the host: its memory, and the kernels of a step in their order. Nothing here waits for the
+// device but fetch().
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail::gpu {
+
+// Arrays of all kinds in one piece of device memory: first each says how long it is, then each gets its place.
+class device_layout {
+public:
+    template <class T>
+    std::size_t add(index_t count) {
+        const std::size_t place = bytes_;
+        bytes_ += (static_cast<std::size_t>(count) * sizeof(T) + 255) / 256 * 256;
+        return place;
+    }
+    [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+private:
+    std::size_t bytes_ = 0;
+};
+
+// What the host knows of a canvas before a run: each sequence's way, and the schedule's shares along it.
+struct run_plan {
+    std::vector<device_sequence> sequences;
+    std::vector<double> shares;
+    index_t most_rows = 0;      // that a step can need
+    int most_in_a_sequence = 0; // the same, of one sequence
+
+    template <class Schedule>
+    run_plan(const canvas& page, const block_length& blocks, const Schedule& schedule) {
+        for (index_t i = 0; i < page.sequences(); ++i) {
+            add(page, i, blocks, schedule);
+        }
+    }
+
+private:
+    template <class Schedule>
+    void add(const canvas& page, index_t sequence, const block_length& blocks, const Schedule& schedule) {
+        device_sequence& one = sequences.emplace_back();
+        const index_t length = page.length(sequence);
+        const index_t start = page.generation_begin(sequence);
+        const index_t size = std::min(blocks.size, length);
+        one.offset = page.offset(sequence);
+        one.length = static_cast<int>(length);
+        one.id = page.id(sequence);
+        one.block_size = static_cast<int>(size);
+        one.begin = static_cast<int>(blocks.origin == block_origin::sequence && size > 0 ? start / size * size : start);
+        one.end = one.begin;
+        one.active = page.masked(sequence) > 0;
+        if (!one.active) {
+            return;
+        }
+        index_t with_masked = 0;
+        index_t most = 0;
+        const auto states = page.states(sequence);
+        for (index_t begin = one.begin; begin < length; begin += size) {
+            const index_t end = std::min(length, begin + size);
+            const index_t masked = std::count(states.begin() + begin, states.begin() + end, position_state::masked);
+            with_masked += masked > 0 ? 1 : 0;
+            most = std::max(most, masked);
+        }
+        most_rows += most;
+        most_in_a_sequence = std::max(most_in_a_sequence, static_cast<int>(most));
+        const index_t count = is_per_block<Schedule>() ? schedule.count : schedule.count / with_masked;
+        one.steps = static_cast<int>(std::max<index_t>(1, count));
+        one.longer = is_per_block<Schedule>() || count == 0 ? 0 : static_cast<int>(schedule.count % with_masked);
+        one.shares = shares_of_steps(one.steps, schedule);
+        one.more_shares = one.longer > 0 ? shares_of_steps(one.steps + 1, schedule) : 0;
+    }
+
+    template <class Schedule>
+    int shares_of_steps(int steps, const Schedule& schedule) {
+        const auto known = std::find(steps_.begin(), steps_.end(), steps);
+        if (known != steps_.end()) {
+            return begins_[static_cast<std::size_t>(known - steps_.begin())];
+        }
+        steps_.push_back(steps);
+        begins_.push_back(static_cast<int>(shares.size()));
+        for (index_t step = 0; step <= steps; ++step) {
+            shares.push_back(schedule.masked_share(step, steps));
+        }
+        return begins_.back();
+    }
+
+    std::vector<int> steps_; // numbers of steps whose shares are known
+    std::vector<int> begins_;
+};
+
+template <class Model, class Policies>
+class device_run {
+public:
+    using logit = device_logit_of<Model>;
+    using selector_type = typename Policies::selector_type;
+    using stop_type = std::remove_const_t<decltype(Policies::stop)>;
+
+    device_run(const cuda_executor& exec, Model& model, const canvas& page, std::uint64_t seed,
+               const Policies& policies)
+        : model_(model), page_(page), policies_(policies), plan_(page, policies.blocks, policies.schedule),
+          memory_(exec, lay_out()) {
+        auto* const base = static_cast<std::byte*>(memory_.data());
+        const auto at = [&](auto*& pointer, std::size_t place) {
+            pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(base + place);
+        };
+        at(state_.tokens, places_.tokens);
+        at(state_.states, places_.states);
+        at(state_.listed, places_.listed);
+        at(state_.commitments, places_.commitments);
+        at(state_.sequences, places_.sequences);
+        at(state_.rows, places_.rows);
+        at(state_.uniforms, places_.uniforms);
+        at(state_.candidates, places_.candidates);
+        at(state_.order, places_.order);
+        at(state_.shares, places_.shares);
+        at(state_.counts, places_.counts);
+        at(offsets_, places_.offsets);
+        at(outcomes_, places_.outcomes);
+        at(records_, places_.records);
+        at(logits_, places_.logits);
+        state_.sequence_count = static_cast<int>(page.sequences());
+        state_.most_rows = plan_.most_rows;
+        state_.seed = seed;
+        state_.end = page.vocabulary().end.value_or(-1);
+        upload(exec);
+    }
+
+    // Enqueues one step. Does nothing to a canvas that is done.
+    void enqueue_step(const cuda_executor& exec) const {
+        const index_t rows = plan_.most_rows;
+        const int sequences = state_.sequence_count;
+        launch(&plan_kernel<schedule_type, selector_type>, sequences, step_threads, 0, exec.stream,
+               plan_parameters<schedule_type, selector_type>{state_, policies_.schedule, policies_.selector});
+        launch(&list_kernel, sequences, step_threads, 0, exec.stream,
+               list_parameters{state_, shifts_logits<std::remove_const_t<Model>>()});
+
+        const index_t size = page_.vocabulary().size;
+        model_.denoise(exec,
+                       device_canvas{state_.tokens, state_.states, offsets_, std::span<const index_t>(host_offsets_)},
+                       device_rows{state_.rows, &state_.counts->rows, rows}, view(logits_, rows, size));
+        read_rows(exec, row_call<logit>{{logits_, size, static_cast<int>(size), page_.vocabulary().mask},
+                                        rows,
+                                        &state_.counts->rows,
+                                        rule_,
+                                        state_.uniforms,
+                                        outcomes_,
+                                        nullptr,
+                                        records_});
+        const auto row_blocks = static_cast<int>((rows + step_threads - 1) / step_threads);
+        launch(&score_kernel<score_type>, row_blocks, step_threads, 0, exec.stream,
+               score_parameters<score_type>{state_, policies_.score, outcomes_});
+        if constexpr (rankings_of<selector_type>() > 0) {
+            rank(exec);
+        }
+        launch(&select_kernel<selector_type, stop_type>, sequences, step_threads, 0, exec.stream,
+               select_parameters<selector_type, stop_type>{state_, policies_.selector, policies_.stop});
+    }
+
+    // What the device holds, once the stream has got there.
+    struct results {
+        std::vector<device_commitment> commitments;
+        std::vector<device_sequence> sequences;
+        device_counts counts;
+    };
+    [[nodiscard]] device_counts fetch_counts(const cuda_executor& exec) const {
+        device_counts counts;
+        copy_to_host(&counts, state_.counts, sizeof counts, exec.stream);
+        synchronize(exec.stream);
+        return counts;
+    }
+    [[nodiscard]] results fetch(const cuda_executor& exec) const {
+        const auto positions = page_.tokens().size();
+        results all{
+            std::vector<device_commitment>(positions), std::vector<device_sequence>(plan_.sequences.size()), {}};
+        const auto fetch_to = [&](auto& to, const auto* from) {
+            copy_to_host(to.data(), from, to.size() * sizeof(to[0]), exec.stream);
+        };
+        fetch_to(all.commitments, state_.commitments);
+        fetch_to(all.sequences, state_.sequences);
+        all.counts = fetch_counts(exec);
+        return all;
+    }
+    // The position of a sequence's n-th candidate.
+    [[nodiscard]] row candidate_at(const cuda_executor& exec, int n) const {
+        candidate found;
+        copy_to_host(&found, state_.candidates + n, sizeof found, exec.stream);
+        synchronize(exec.stream);
+        return found.where;
+    }
+    [[nodiscard]] index_t most_rows() const { return plan_.most_rows; }
+
+private:
+    using schedule_type = std::remove_const_t<decltype(Policies::schedule)>;
+    using score_type = std::remove_const_t<decltype(Policies::score)>;
+
+    struct {
+        std::size_t tokens, states, offsets, listed, commitments, sequences, rows, uniforms, candidates, order, shares,
+            counts, outcomes, records, logits;
+    } places_{};
+
+    std::size_t lay_out() {
+        const index_t positions = std::ssize(page_.tokens());
+        const index_t rows = plan_.most_rows;
+        const logit_rows<logit> of_logits{nullptr, 0, page_.vocabulary().size, -1};
+        device_layout layout;
+        places_ = {.tokens = layout.add<token_t>(positions),
+                   .states = layout.add<position_state>(positions),
+                   .offsets = layout.add<index_t>(page_.sequences() + 1),
+                   .listed = layout.add<unsigned char>(positions),
+                   .commitments = layout.add<device_commitment>(positions),
+                   .sequences = layout.add<device_sequence>(page_.sequences()),
+                   .rows = layout.add<row>(rows),
+                   .uniforms = layout.add<double>(rows),
+                   .candidates = layout.add<candidate>(rows),
+                   .order = layout.add<int>(rows * rankings_of<selector_type>()),
+                   .shares = layout.add<double>(std::ssize(plan_.shares)),
+                   .counts = layout.add<device_counts>(1),
+                   .outcomes = layout.add<row_outcome>(rows),
+                   .records = layout.add<chunk_record>(rows * of_logits.chunks()),
+                   .logits = layout.add<logit>(rows * page_.vocabulary().size)};
+        return layout.bytes();
+    }
+
+    void upload(const cuda_executor& exec) {
+        std::vector<position_state> states;
+        for (index_t i = 0; i < page_.sequences(); ++i) {
+            const auto some = page_.states(i);
+            states.insert(states.end(), some.begin(), some.end());
+            host_offsets_.push_back(page_.offset(i));
+        }
+        host_offsets_.push_back(std::ssize(page_.tokens()));
+        const std::vector<device_commitment> none(states.size());
+        const device_counts counts;
+        const auto give = [&](auto* to, const auto* from, std::size_t count) {
+            if (count > 0) {
+                copy_to_device(to, from, count * sizeof *from, exec.stream);
+            }
+        };
+        give(state_.tokens, page_.tokens().data(), states.size());
+        give(state_.states, states.data(), states.size());
+        give(state_.commitments, none.data(), none.size());
+        give(offsets_, host_offsets_.data(), host_offsets_.size());
+        give(state_.sequences, plan_.sequences.data(), plan_.sequences.size());
+        give(const_cast<double*>(state_.shares), plan_.shares.data(), plan_.shares.size());
+        give(state_.counts, &counts, 1);
+        synchronize(exec.stream); // the vectors go away
+    }
+
+    void rank(const cuda_executor& exec) const {
+        const auto with = [&]<int Items>(std::integral_constant<int, Items>) {
+            if (plan_.most_in_a_sequence > Items * step_threads) {
+                return false;
+            }
+            launch(&rank_kernel<Items, selector_type>, state_.sequence_count * rankings_of<selector_type>(),
+                   step_threads, device::sort_bytes<step_threads, Items>(), exec.stream,
+                   rank_parameters<selector_type>{state_, policies_.selector});
+            return true;
+        };
+        with(std::integral_constant<int, 1>()) || with(std::integral_constant<int, 4>()) ||
+            with(std::integral_constant<int, 32>());
+    }
+
+    Model& model_;
+    const canvas& page_;
+    const Policies& policies_;
+    run_plan plan_;
+    device_scratch memory_;
+    device_state state_{};
+    index_t* offsets_ = nullptr;
+    std::vector<index_t> host_offsets_;
+    row_outcome* outcomes_ = nullptr;
+    chunk_record* records_ = nullptr;
+    logit* logits_ = nullptr;
+    row_rule rule_ = rule_of(policies_.draw);
+
+    static row_rule rule_of(const greedy& /*draw*/) { return {}; }
+    static row_rule rule_of(const categorical& draw) { return row_rule::at_temperature(draw.temperature); }
+};
+
+} // namespace detail::gpu
+UNMASK_NAMESPACE_END

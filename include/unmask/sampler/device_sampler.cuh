@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/executor.cuh>
+#include <unmask/error.hpp>
+#include <unmask/sampler/candidate.hpp>
+#include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/canvas_changes.hpp>
+#include <unmask/sampler/device_denoiser.cuh>
+#include <unmask/sampler/device_run.cuh>
+#include <unmask/sampler/non_finite_logits.hpp>
+#include <unmask/sampler/observer.hpp>
+#include <unmask/sampler/sampler.hpp>
+#include <unmask/sampler/statistics.hpp>
+
+/// The sampler on cuda_executor: with this header included, unmask::sampler takes one, and a device_denoiser.
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail {
+
+// What the sampler can't do on the GPU yet.
+template <class Policies>
+constexpr void check_device_policies() {
+    using selector = typename Policies::selector_type;
+    using stop = std::remove_const_t<decltype(Policies::stop)>;
+    static_assert(std::same_as<typename Policies::corruption_type, absorbing>,
+                  "unmask::sampler: on cuda_executor the corruption must be absorbing");
+    static_assert(!Policies::guided && !Policies::changes_logits && !is_approximate<typename Policies::cache_type>,
+                  "unmask::sampler: on cuda_executor there is no guidance, logits policy or approximate cache yet");
+    static_assert(streaming_draw<typename Policies::draw_type>,
+                  "unmask::sampler: on cuda_executor the draw must be greedy or categorical");
+    static_assert(std::same_as<stop, stop_at_end> || std::same_as<stop, never_stop>,
+                  "unmask::sampler: on cuda_executor the stop rule must be stop_at_end or never_stop");
+    static_assert(gpu::selects_on_device<selector> || std::same_as<selector, ancestral> ||
+                      std::same_as<selector, first_hitting>,
+                  "unmask::sampler: on cuda_executor a selector of your own needs a device_selector");
+}
+
+// Brings what a run on the GPU did to a canvas of the host, call by call.
+template <class Observer>
+class device_replay {
+public:
+    static constexpr bool observed = !std::same_as<std::remove_const_t<Observer>, no_observer>;
+
+    device_replay(canvas& page, statistics& counts, Observer& observer)
+        : page_(page), changes_(page, counts), counts_(counts), observer_(observer) {}
+
+    template <class Results>
+    void operator()(const Results& results) {
+        struct event {
+            index_t call;
+            row where;
+        };
+        std::vector<event> events;
+        for (index_t i = 0; i < page_.sequences(); ++i) {
+            for (index_t position = 0; position < page_.length(i); ++position) {
+                const auto& made = results.commitments[static_cast<std::size_t>(page_.offset(i) + position)];
+                if (made.call >= 0) {
+                    events.push_back({made.call, {i, position}});
+                }
+            }
+        }
+        std::stable_sort(events.begin(), events.end(), [](const event& a, const event& b) { return a.call < b.call; });
+        auto next = events.begin();
+        for (index_t call = 0; call < results.counts.calls; ++call) {
+            for (; next != events.end() && next->call == call; ++next) {
+                const auto at = static_cast<std::size_t>(page_.offset(next->where.sequence) + next->where.position);
+                candidate one;
+                one.where = next->where;
+                one.token = results.commitments[at].token;
+                one.score.value = results.commitments[at].score;
+                one.raw_log_probability = results.commitments[at].log_probability;
+                one.change = change::commit;
+                changes_.apply(one);
+            }
+            for (std::size_t i = 0; i < results.sequences.size(); ++i) {
+                if (results.sequences[i].fill_call == call) {
+                    changes_.end_text(static_cast<index_t>(i), results.sequences[i].filled_from);
+                }
+            }
+            if constexpr (observed) {
+                if (!observe(call)) {
+                    counts_.stopped_early = true;
+                    return;
+                }
+            }
+        }
+    }
+
+private:
+    bool observe(index_t call) {
+        const sampler_step step{call, page_, changes_.reported(), page_.masked()};
+        bool go_on = true;
+        if constexpr (std::is_void_v<decltype(observer_(step))>) {
+            observer_(step);
+        } else {
+            go_on = static_cast<bool>(observer_(step));
+        }
+        changes_.forget();
+        return go_on;
+    }
+
+    canvas& page_;
+    canvas_changes<false, observed> changes_;
+    statistics& counts_;
+    Observer& observer_;
+};
+
+// How many steps are enqueued before the host looks whether the run has ended.
+inline constexpr int steps_between_looks = 8;
+
+template <std::derived_from<cuda_executor> Executor, class Model, class Policies, class Observer>
+statistics sample_on(const Executor& exec, Model& model, canvas& page, std::uint64_t seed, const Policies& policies,
+                     Observer& observer) {
+    static_assert(device_denoiser<Model>,
+                  "unmask::sampler: on cuda_executor the model must be a device_denoiser: on_device, vocabulary() and "
+                  "denoise(exec, device_canvas, device_rows, logits)");
+    check_device_policies<Policies>();
+    statistics counts;
+    if constexpr (std::same_as<typename Policies::draw_type, categorical>) {
+        (void)row_draw_of("sampler", policies.draw); // throws if it has filters
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    canvas before = page;
+    try {
+        canvas_changes<false, false> changes(page, counts);
+        for (index_t i = 0; i < page.sequences(); ++i) {
+            if (page.masked(i) == 0) {
+                continue;
+            }
+            if (const auto keep = policies.stop(std::as_const(page), i); keep && page.vocabulary().end) {
+                changes.end_text(i, *keep);
+            }
+        }
+        if (page.masked() > 0) {
+            const gpu::device_run<Model, Policies> run(exec, model, page, seed, policies);
+            do {
+                for (int i = 0; i < steps_between_looks; ++i) {
+                    run.enqueue_step(exec);
+                }
+            } while (run.fetch_counts(exec).rows > 0);
+            const auto results = run.fetch(exec);
+            for (const gpu::device_sequence& one : results.sequences) {
+                if (one.fault >= 0) {
+                    const row where = run.candidate_at(exec, one.first + one.fault);
+                    if (one.fault_is_score) {
+                        throw invalid_argument("sampler", "the score", "NaN", "a number or an infinity");
+                    }
+                    throw non_finite_logits(where, "NaN, +infinity or nothing but -infinity");
+                }
+            }
+            counts.calls = results.counts.calls;
+            counts.rows = results.counts.all_rows;
+            counts.nfe.denoise = results.counts.evaluations;
+            device_replay<Observer>(page, counts, observer)(results);
+        }
+    } catch (...) {
+        page = std::move(before);
+        throw;
+    }
+    for (index_t i = 0; i < page.sequences(); ++i) {
+        const auto end = static_cast<std::size_t>(page.text_end(i));
+        for (std::size_t at = 0; at < end; ++at) {
+            counts.useful +=
+                before.states(i)[at] == position_state::masked && page.states(i)[at] == position_state::committed ? 1
+                                                                                                                  : 0;
+        }
+    }
+    counts.seconds_in_sampling = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return counts;
+}
+
+} // namespace detail
+UNMASK_NAMESPACE_END

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The sampler on the GPU against the sampler on the CPU, with a model that is the same on both: the same tokens, the same
+// statistics, the same story told to an observer.
+
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <unmask/sampler/device_sampler.cuh>
+#include <unmask/sampler/score_end_last.hpp>
+#include <unmask/sampler/score_noisy.hpp>
+#include <unmask/sampler/selector_combine.hpp>
+
+#include "twin_models.hpp"
+
+namespace {
+
+using namespace test;
+
+struct told {
+    index_t call;
+    index_t masked;
+    std::vector<std::tuple<index_t, index_t, token_t, double, double, change>> commitments;
+    std::vector<token_t> tokens;
+
+    friend bool operator==(const told&, const told&) = default;
+};
+
+// Keeps what it is told, and ends the run after some steps.
+struct listener {
+    std::vector<told>& story;
+    index_t last = 1'000'000;
+
+    bool operator()(const sampler_step& step) const {
+        told& now = story.emplace_back(told{step.call, step.masked, {}, {}});
+        for (const commitment& each : step.commitments) {
+            now.commitments.emplace_back(each.where.sequence, each.where.position, each.token, each.score.value,
+                                         each.log_probability, each.change);
+        }
+        now.tokens.assign(step.canvas.tokens().begin(), step.canvas.tokens().end());
+        return step.call < last;
+    }
+};
+
+constexpr vocabulary letters{.size = 21, .mask = 20, .end = 0};
+
+// Sequences of many shapes: prompts before, between and after what is to be filled; with the mask and the end in them.
+canvas some_texts(const vocabulary& tokens, std::mt19937& random) {
+    canvas page(tokens);
+    const auto letter = [&] { return static_cast<token_t>(random() % 20); };
+    for (const index_t length : {0, 1, 5, 40}) {
+        std::vector<token_t> prompt(random() % 7);
+        std::generate(prompt.begin(), prompt.end(), letter);
+        page.add(prompt, length);
+    }
+    std::vector<token_t> infill(70);
+    for (token_t& token : infill) {
+        token = random() % 3 == 0 ? letter() : random() % 20 == 0 ? tokens.mask : blank;
+    }
+    page.add_infill(infill, 1234567890123ULL);
+    page.add({}, 300);
+    return page;
+}
+
+bool same_counts(const statistics& a, const statistics& b) {
+    return a.calls == b.calls && a.rows == b.rows && a.nfe.denoise == b.nfe.denoise && a.committed == b.committed &&
+           a.filled == b.filled && a.useful == b.useful && a.remasked == b.remasked && a.wasted == b.wasted &&
+           a.stopped_early == b.stopped_early;
+}
+
+bool same_texts(const canvas& a, const canvas& b) {
+    for (index_t i = 0; i < a.sequences(); ++i) {
+        if (!std::ranges::equal(a.tokens(i), b.tokens(i)) || !std::ranges::equal(a.states(i), b.states(i))) {
+            return false;
+        }
+    }
+    return a.masked() == b.masked();
+}
+
+template <class Logit = float, bool Shifts = false, class Sampler>
+void check_against_cpu(const Sampler& sampler, const vocabulary& tokens = letters) {
+    for (const unsigned seed : {1U, 2U}) {
+        CAPTURE(seed);
+        std::mt19937 random(seed);
+        const canvas texts = some_texts(tokens, random);
+        const noise says{seed};
+
+        canvas expected = texts;
+        std::vector<told> expected_story;
+        const statistics expected_counts =
+            sampler(cpu_executor{1}, host_model<Logit, Shifts>{tokens, says}, expected, seed, listener{expected_story});
+        canvas got = texts;
+        std::vector<told> story;
+        const device_model<Logit, Shifts> model{tokens, says};
+        const statistics counts = sampler(cuda_executor{}, model, got, seed, listener{story});
+        CHECK(same_texts(got, expected));
+        CHECK(same_counts(counts, expected_counts));
+        CHECK(story == expected_story);
+        CHECK(expected.masked() == 0);
+        CHECK(model.calls <= counts.calls + 8); // none but the last look is late
+
+        canvas unwatched = texts;
+        CHECK(same_counts(sampler(cuda_executor{}, model, unwatched, seed), expected_counts));
+        CHECK(same_texts(unwatched, expected));
+    }
+}
+
+} // namespace
+
+TEST_CASE("the defaults") {
+    check_against_cpu(sampler{steps{16}});
+    check_against_cpu(sampler{});
+    check_against_cpu<bfloat16>(sampler{steps{16}});
+    check_against_cpu(sampler{steps{16}}, {.size = 20, .mask = 20, .end = {}}); // a mask without a logit, no end
+}
+
+TEST_CASE("schedules, and blocks of many lengths") {
+    check_against_cpu(sampler{steps{30}, block_length{16}});
+    check_against_cpu(sampler{steps{7}, block_length{3}}); // fewer steps than blocks
+    check_against_cpu(sampler{steps_per_block{3}, block_length{16, block_origin::sequence}});
+    check_against_cpu(sampler{cosine_steps{20}, block_length{64}});
+    check_against_cpu(sampler{timesteps{20}});
+    check_against_cpu(sampler{timesteps{.count = 60, .floor_quota = true}}); // steps that make no call
+}
+
+TEST_CASE("draws") {
+    check_against_cpu(sampler{steps{16}, categorical{}});
+    check_against_cpu(sampler{steps{16}, categorical{.temperature = 0.6}, confidence{score_from::shaped}});
+    check_against_cpu<bfloat16>(sampler{steps{16}, categorical{.temperature = 1.5}});
+}
+
+TEST_CASE("scores") {
+    check_against_cpu(sampler{steps{16}, margin{}});
+    check_against_cpu(sampler{steps{16}, negative_entropy{score_from::shaped}, categorical{.temperature = 0.8}});
+    check_against_cpu(sampler{steps{16}, random_order{}});
+    check_against_cpu(sampler{steps{16}, noisy{confidence{}, 0.5}});
+    check_against_cpu(sampler{steps{16}, noisy{negative_entropy{}, 2}});
+    check_against_cpu(sampler{steps{16}, end_last{margin{}, 0, 3}});
+}
+
+TEST_CASE("selectors") {
+    check_against_cpu(sampler{steps{16}, threshold{0.5}});
+    check_against_cpu(sampler{steps{16}, threshold{0.999}}); // often none: the surest one
+    check_against_cpu(sampler{steps{16}, threshold{0.3, score_from::shaped, true}, categorical{.temperature = 0.7}});
+    check_against_cpu(sampler{steps{16}, factor{1.5}, block_length{32}});
+    check_against_cpu(sampler{steps{16}, entropy_bound{2.5}, negative_entropy{}});
+    check_against_cpu(sampler{steps{16}, entropy_bound{0.0}});
+    check_against_cpu(sampler{steps{16}, hierarchical{0.2, 0.5}});
+    check_against_cpu(sampler{steps{16}, or_quota{threshold{0.6}}});
+    check_against_cpu(sampler{steps{16}, or_quota{factor{1.2}}, random_order{}});
+    check_against_cpu(sampler{steps{16}, either{top_k{}, threshold{0.5}}});
+    check_against_cpu(sampler{steps{16}, both{factor{2}, either{top_k{}, hierarchical{0.3, 0.4}}}});
+    check_against_cpu(sampler{steps{16}, either{both{top_k{}, threshold{0.4}}, both{hierarchical{}, factor{3}}}});
+}
+
+TEST_CASE("selectors that come before the model") {
+    check_against_cpu(sampler{steps{25}, ancestral{}});
+    check_against_cpu(sampler{cosine_steps{400}, ancestral{}, block_length{50}, categorical{}});
+    check_against_cpu(sampler{first_hitting{}, categorical{}});
+}
+
+TEST_CASE("logits that are shifted") {
+    check_against_cpu<float, true>(sampler{steps{16}, categorical{}});
+    check_against_cpu<float, true>(sampler{steps{20}, block_length{8}});
+}
+
+TEST_CASE("stop rules") {
+    check_against_cpu(sampler{steps{40}, block_length{8}, never_stop{}});
+    check_against_cpu(sampler{steps{40}, block_length{8}, threshold{0.2}, stop_at_end{}});
+    // A sequence that is done before the first step.
+    canvas page(letters);
+    page.add(std::vector<token_t>{4, 5}, 6);
+    page.commit(0, 2, 0);
+    canvas expected = page;
+    const sampler sampler{steps{4}};
+    const statistics counts = sampler(cuda_executor{}, device_model<float>{letters, {}}, page, 1);
+    const statistics of_cpu = sampler(cpu_executor{1}, host_model<float>{letters, {}}, expected, 1);
+    CHECK(same_texts(page, expected));
+    CHECK(same_counts(counts, of_cpu));
+    CHECK(counts.calls == 0);
+}
+
+TEST_CASE("an observer that has seen enough") {
+    std::mt19937 random(5);
+    const canvas texts = some_texts(letters, random);
+    const sampler sampler{steps{16}};
+    std::vector<told> stories[2];
+    canvas pages[2] = {texts, texts};
+    const auto of_cpu = sampler(cpu_executor{1}, host_model<float>{letters, {3}}, pages[0], 9, listener{stories[0], 3});
+    const auto counts =
+        sampler(cuda_executor{}, device_model<float>{letters, {3}}, pages[1], 9, listener{stories[1], 3});
+    CHECK(stories[0] == stories[1]);
+    CHECK(same_texts(pages[0], pages[1]));
+    CHECK(counts.stopped_early);
+    CHECK(counts.committed == of_cpu.committed);
+
+    canvas page = texts;
+    CHECK_THROWS_AS(sampler(cuda_executor{}, device_model<float>{letters, {3}}, page, 9,
+                            [](const sampler_step&) { throw std::runtime_error("enough"); }),
+                    std::runtime_error);
+    CHECK(same_texts(page, texts));
+}
+
+TEST_CASE("what is wrong is said, and the canvas is as before") {
+    std::mt19937 random(6);
+    const canvas texts = some_texts(letters, random);
+    canvas page = texts;
+    const auto message = [&](const auto& sampler, const noise& says, const vocabulary& of_model) {
+        try {
+            sampler(cuda_executor{}, device_model<float>{of_model, says}, page, 1);
+        } catch (const std::exception& error) {
+            CHECK(same_texts(page, texts));
+            return std::string(error.what());
+        }
+        return std::string();
+    };
+    CHECK(message(sampler{steps{16}}, {1, 33}, letters).find("sampler: the logits of sequence 3, position 33 are") ==
+          0);
+    CHECK(message(sampler{steps{16}, categorical{.top_k = 3}}, {1}, letters) ==
+          "sampler: categorical.top_k is 3, expected 0: no such filter");
+    CHECK(message(sampler{}, {1}, {.size = 22, .mask = 20, .end = 0}).find("canvas.vocabulary()") != std::string::npos);
+}

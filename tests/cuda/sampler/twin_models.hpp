@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/device.cuh>
+#include <unmask/cuda/runtime.cuh>
+#include <unmask/random/philox.hpp>
+#include <unmask/sampler/denoiser.hpp>
+#include <unmask/sampler/device_denoiser.cuh>
+#include <unmask/tensor/base_2.hpp>
+#include <unmask/tensor/float_types.hpp>
+#include <unmask/tensor/tensor_view.hpp>
+
+namespace test {
+
+using namespace unmask;
+namespace device = unmask::detail::device;
+
+// A model of noise: what it says of a position depends on every token of the sequence. Exact, so that the one on the CPU
+// and the one on the GPU are the same.
+struct noise {
+    std::uint32_t seed = 0;
+    int bad_position = -1; // its logits are NaN
+
+    UNMASK_HOST_DEVICE float logit(const token_t* tokens, index_t length, index_t position, token_t token) const {
+        std::uint64_t text = seed;
+        for (index_t i = 0; i < length; ++i) {
+            text = (text ^ static_cast<std::uint64_t>(tokens[i])) * 0x9E3779B97F4A7C15U;
+            text ^= text >> 29;
+        }
+        if (position == bad_position) {
+            return detail::not_a_number;
+        }
+        const auto words =
+            detail::philox_words(text, static_cast<std::uint64_t>(position), static_cast<std::uint64_t>(token));
+        if (words.word[1] % 16 == 0) {
+            return detail::minus_infinity;
+        }
+        return static_cast<float>(static_cast<int>(words.word[0] >> 16) - 32768) * 0x1p-12F; // in [−8, 8)
+    }
+};
+
+template <class Logit, bool Shifts = false>
+struct host_model {
+    static constexpr bool shifts_logits = Shifts;
+    unmask::vocabulary tokens;
+    noise says;
+
+    [[nodiscard]] unmask::vocabulary vocabulary() const { return tokens; }
+    void denoise(const canvas& page, std::span<const row> rows, tensor_view<Logit, 2> logits) const {
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            const auto text = page.tokens(rows[i].sequence);
+            for (token_t token = 0; token < tokens.size; ++token) {
+                logits(static_cast<index_t>(i), token) =
+                    Logit(says.logit(text.data(), std::ssize(text), rows[i].position, token));
+            }
+        }
+    }
+};
+
+template <class Logit>
+struct noise_parameters {
+    noise says;
+    const token_t* tokens;
+    const index_t* offsets;
+    const row* rows;
+    const int* count;
+    Logit* logits;
+    token_t size;
+};
+
+// A block for each row.
+template <class Logit>
+UNMASK_KERNEL(64, 1)
+void noise_kernel(noise_parameters<Logit> p) {
+    if (device::block() >= *p.count) {
+        return;
+    }
+    const row asked = p.rows[device::block()];
+    const index_t begin = p.offsets[asked.sequence];
+    const index_t length = p.offsets[asked.sequence + 1] - begin;
+    for (token_t token = device::thread(); token < p.size; token += 64) {
+        p.logits[static_cast<index_t>(device::block()) * p.size + token] =
+            Logit(p.says.logit(p.tokens + begin, length, asked.position, token));
+    }
+}
+
+template <class Logit, bool Shifts = false>
+struct device_model {
+    static constexpr bool on_device = true;
+    static constexpr bool shifts_logits = Shifts;
+    unmask::vocabulary tokens;
+    noise says;
+    mutable int calls = 0;
+
+    [[nodiscard]] unmask::vocabulary vocabulary() const { return tokens; }
+    void denoise(const cuda_executor& exec, const device_canvas& page, const device_rows& rows,
+                 tensor_view<Logit, 2> logits) const {
+        ++calls;
+        detail::launch(
+            &noise_kernel<Logit>, static_cast<int>(rows.most), 64, 0, exec.stream,
+            noise_parameters<Logit>{says, page.tokens, page.offsets, rows.rows, rows.count, logits.data, tokens.size});
+    }
+};
+
+} // namespace test
