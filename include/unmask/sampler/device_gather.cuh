@@ -34,7 +34,7 @@ public:
         while (one_.candidates == 0 && next_block()) {
             const step_shares shares = shares_now();
             one_.share = {quota_by(p_.schedule, one_.now, shares), is_last(one_.now) ? 1 : commit_probability(shares)};
-            if constexpr (selects_before_model<Selector>()) {
+            if constexpr (selector_first) {
                 one_.candidates = choose(p_.selector);
             } else if (one_.share.quota > 0) {
                 one_.candidates = list([](int /*position*/, double /*number*/) { return true; });
@@ -47,6 +47,8 @@ public:
     }
 
 private:
+    static constexpr bool selector_first = selects_before_model<Selector>();
+
     // Moves on to the next block if this one is full; false if all are.
     UNMASK_DEVICE bool next_block() const {
         one_.now.masked = masked_in(state_, one_, one_.begin, one_.end);
@@ -139,15 +141,10 @@ void plan_kernel(plan_parameters<Schedule, Selector> p) {
     }
 }
 
-struct list_parameters {
-    device_state state;
-    bool shifts_logits;
-};
-
 // Writes the rows of all sequences, one sequence after the other.
+template <bool ShiftsLogits>
 UNMASK_KERNEL(step_threads, 1)
-inline void list_kernel(list_parameters p) {
-    const device_state& state = p.state;
+void list_kernel(device_state state) {
     const int mine = device::block();
     int before = 0;
     int all = 0;
@@ -188,7 +185,7 @@ inline void list_kernel(list_parameters p) {
         const int at = row_index + device::sum_before<step_threads>(listed ? 1 : 0, found);
         if (listed) {
             const four_words words = words_of(state, one, position);
-            const int asked = p.shifts_logits && position > 0 ? position - 1 : position;
+            const int asked = ShiftsLogits && position > 0 ? position - 1 : position;
             state.rows[at] = {mine, asked};
             state.uniforms[at] = uniform_open(words.word[0], words.word[1]);
             candidate& added = state.candidates[at];

@@ -18,12 +18,15 @@
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/device_denoiser.cuh>
 #include <unmask/sampler/device_gather.cuh>
+#include <unmask/sampler/device_rank.cuh>
 #include <unmask/sampler/device_select.cuh>
 #include <unmask/sampler/device_selector.cuh>
 #include <unmask/sampler/device_sequence.cuh>
 #include <unmask/sampler/draw.hpp>
+#include <unmask/sampler/non_finite_logits.hpp>
 #include <unmask/sampler/policy_set.hpp>
 #include <unmask/sampler/row_draw.hpp>
+#include <unmask/sampler/row_work.hpp>
 #include <unmask/sampler/schedule.hpp>
 #include <unmask/tensor/row_result.hpp>
 
@@ -139,6 +142,8 @@ public:
         at(state_.uniforms, places_.uniforms);
         at(state_.candidates, places_.candidates);
         at(state_.order, places_.order);
+        at(rank_keys_, places_.rank_keys);
+        at(tile_order_, places_.tile_order);
         at(state_.shares, places_.shares);
         at(state_.counts, places_.counts);
         at(offsets_, places_.offsets);
@@ -158,8 +163,8 @@ public:
         const int sequences = state_.sequence_count;
         launch(&plan_kernel<schedule_type, selector_type>, sequences, step_threads, 0, exec.stream,
                plan_parameters<schedule_type, selector_type>{state_, policies_.schedule, policies_.selector});
-        launch(&list_kernel, sequences, step_threads, 0, exec.stream,
-               list_parameters{state_, shifts_logits<std::remove_const_t<Model>>()});
+        launch(&list_kernel<shifts_logits<std::remove_const_t<Model>>()>, sequences, step_threads, 0, exec.stream,
+               state_);
 
         const index_t size = page_.vocabulary().size;
         model_.denoise(exec,
@@ -176,12 +181,15 @@ public:
         const auto row_blocks = static_cast<int>((rows + step_threads - 1) / step_threads);
         launch(&score_kernel<score_type>, row_blocks, step_threads, 0, exec.stream,
                score_parameters<score_type>{state_, policies_.score, outcomes_});
-        if constexpr (rankings_of<selector_type>() > 0) {
-            rank(exec);
+        if constexpr (rankings > 0) {
+            launch_ranking(exec, state_, policies_.selector, plan_.most_in_a_sequence, rank_keys_, tile_order_);
         }
         launch(&select_kernel<selector_type, stop_type>, sequences, step_threads, 0, exec.stream,
                select_parameters<selector_type, stop_type>{state_, policies_.selector, policies_.stop});
     }
+
+    // In device memory, not 0 as long as a step still found something to do.
+    [[nodiscard]] const int* running() const { return &state_.counts->rows; }
 
     // What the device holds, once the stream has got there.
     struct results {
@@ -207,28 +215,37 @@ public:
         all.counts = fetch_counts(exec);
         return all;
     }
-    // The position of a sequence's n-th candidate.
-    [[nodiscard]] row candidate_at(const cuda_executor& exec, int n) const {
+    // Throws what is wrong with the n-th candidate, the first that something is wrong with.
+    [[noreturn]] void throw_fault(const cuda_executor& exec, int n, bool is_score) const {
+        if (is_score) {
+            throw invalid_argument("sampler", "the score", "NaN", "a number or an infinity");
+        }
         candidate found;
+        std::vector<logit> read(static_cast<std::size_t>(page_.vocabulary().size));
         copy_to_host(&found, state_.candidates + n, sizeof found, exec.stream);
+        copy_to_host(read.data(), logits_ + n * std::ssize(read), read.size() * sizeof(logit), exec.stream);
         synchronize(exec.stream);
-        return found.where;
+        if (const auto mask = static_cast<std::size_t>(page_.vocabulary().mask); mask < read.size()) {
+            read[mask] = logit(minus_infinity);
+        }
+        throw non_finite_logits(found.where, logits_fault(std::span<const logit>(read)));
     }
-    [[nodiscard]] index_t most_rows() const { return plan_.most_rows; }
 
 private:
     using schedule_type = std::remove_const_t<decltype(Policies::schedule)>;
     using score_type = std::remove_const_t<decltype(Policies::score)>;
+    static constexpr int rankings = rankings_of<selector_type>();
 
     struct {
-        std::size_t tokens, states, offsets, listed, commitments, sequences, rows, uniforms, candidates, order, shares,
-            counts, outcomes, records, logits;
+        std::size_t tokens, states, offsets, listed, commitments, sequences, rows, uniforms, candidates, order,
+            rank_keys, tile_order, shares, counts, outcomes, records, logits;
     } places_{};
 
     std::size_t lay_out() {
         const index_t positions = std::ssize(page_.tokens());
         const index_t rows = plan_.most_rows;
         const logit_rows<logit> of_logits{nullptr, 0, page_.vocabulary().size, -1};
+        const bool tiled = plan_.most_in_a_sequence > largest_rank_tile;
         device_layout layout;
         places_ = {.tokens = layout.add<token_t>(positions),
                    .states = layout.add<position_state>(positions),
@@ -239,7 +256,9 @@ private:
                    .rows = layout.add<row>(rows),
                    .uniforms = layout.add<double>(rows),
                    .candidates = layout.add<candidate>(rows),
-                   .order = layout.add<int>(rows * rankings_of<selector_type>()),
+                   .order = layout.add<int>(rows * rankings),
+                   .rank_keys = layout.add<std::uint64_t>(tiled ? rows * rankings : 0),
+                   .tile_order = layout.add<int>(tiled ? rows * rankings : 0),
                    .shares = layout.add<double>(std::ssize(plan_.shares)),
                    .counts = layout.add<device_counts>(1),
                    .outcomes = layout.add<row_outcome>(rows),
@@ -273,20 +292,6 @@ private:
         synchronize(exec.stream); // the vectors go away
     }
 
-    void rank(const cuda_executor& exec) const {
-        const auto with = [&]<int Items>(std::integral_constant<int, Items>) {
-            if (plan_.most_in_a_sequence > Items * step_threads) {
-                return false;
-            }
-            launch(&rank_kernel<Items, selector_type>, state_.sequence_count * rankings_of<selector_type>(),
-                   step_threads, device::sort_bytes<step_threads, Items>(), exec.stream,
-                   rank_parameters<selector_type>{state_, policies_.selector});
-            return true;
-        };
-        with(std::integral_constant<int, 1>()) || with(std::integral_constant<int, 4>()) ||
-            with(std::integral_constant<int, 32>());
-    }
-
     Model& model_;
     const canvas& page_;
     const Policies& policies_;
@@ -294,6 +299,8 @@ private:
     device_scratch memory_;
     device_state state_{};
     index_t* offsets_ = nullptr;
+    std::uint64_t* rank_keys_ = nullptr;
+    int* tile_order_ = nullptr;
     std::vector<index_t> host_offsets_;
     row_outcome* outcomes_ = nullptr;
     chunk_record* records_ = nullptr;

@@ -13,13 +13,13 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/executor.cuh>
+#include <unmask/cuda/graph_loop.cuh>
 #include <unmask/error.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/canvas_changes.hpp>
 #include <unmask/sampler/device_denoiser.cuh>
 #include <unmask/sampler/device_run.cuh>
-#include <unmask/sampler/non_finite_logits.hpp>
 #include <unmask/sampler/observer.hpp>
 #include <unmask/sampler/sampler.hpp>
 #include <unmask/sampler/statistics.hpp>
@@ -117,8 +117,26 @@ private:
     Observer& observer_;
 };
 
-// How many steps are enqueued before the host looks whether the run has ended.
+// Where the device can't tell the end of a run by itself, so many steps are enqueued before the host looks.
 inline constexpr int steps_between_looks = 8;
+
+// Returns that number, or 0. The first step is made outside of the graph: CUDA loads its kernels then.
+template <class Run>
+index_t run_to_the_end(const cuda_executor& exec, const Run& run) {
+    const auto step = [&run](const cuda_executor& on) { run.enqueue_step(on); };
+    step(exec);
+    if (gpu::loop_on_device(exec, run.running(), step)) {
+        return 0;
+    }
+    for (int left = steps_between_looks - 1;; left = steps_between_looks) {
+        for (; left > 0; --left) {
+            step(exec);
+        }
+        if (run.fetch_counts(exec).rows == 0) {
+            return steps_between_looks;
+        }
+    }
+}
 
 template <std::derived_from<cuda_executor> Executor, class Model, class Policies, class Observer>
 statistics sample_on(const Executor& exec, Model& model, canvas& page, std::uint64_t seed, const Policies& policies,
@@ -145,19 +163,11 @@ statistics sample_on(const Executor& exec, Model& model, canvas& page, std::uint
         }
         if (page.masked() > 0) {
             const gpu::device_run<Model, Policies> run(exec, model, page, seed, policies);
-            do {
-                for (int i = 0; i < steps_between_looks; ++i) {
-                    run.enqueue_step(exec);
-                }
-            } while (run.fetch_counts(exec).rows > 0);
+            counts.steps_between_looks = run_to_the_end(exec, run);
             const auto results = run.fetch(exec);
             for (const gpu::device_sequence& one : results.sequences) {
                 if (one.fault >= 0) {
-                    const row where = run.candidate_at(exec, one.first + one.fault);
-                    if (one.fault_is_score) {
-                        throw invalid_argument("sampler", "the score", "NaN", "a number or an infinity");
-                    }
-                    throw non_finite_logits(where, "NaN, +infinity or nothing but -infinity");
+                    run.throw_fault(exec, one.first + one.fault, one.fault_is_score);
                 }
             }
             counts.calls = results.counts.calls;

@@ -15,7 +15,7 @@
 #include <unmask/sampler/stop.hpp>
 #include <unmask/tensor/exact_math.hpp>
 
-// The second half of a step on the GPU, after the rows have been read: scores, rankings, what is committed, and whether a
+// The second half of a step on the GPU, after the rows have been read: scores, what is committed, and whether a
 // sequence is done.
 
 UNMASK_NAMESPACE_BEGIN
@@ -52,51 +52,6 @@ void score_kernel(score_parameters<Score> p) {
     one.score = one.raw.best >= 0 ? p.score(one) : score{};
 }
 
-template <class Selector>
-struct rank_parameters {
-    device_state state;
-    Selector selector;
-};
-
-// The bits of a number, so that a higher one comes first.
-UNMASK_DEVICE std::uint64_t falling_key(double number) {
-    const auto bits = bits_as<std::uint64_t>(number + 0.0); // −0 is 0
-    constexpr std::uint64_t sign = std::uint64_t{1} << 63;
-    return (bits & sign) != 0 ? bits : ~(bits | sign);
-}
-
-// Ranks the candidates of each sequence, of which there are at most step_threads · Items. A block for a ranking of one.
-template <int Items, class Selector>
-UNMASK_KERNEL(step_threads, 1)
-void rank_kernel(rank_parameters<Selector> p) {
-    using rankings = device_selector<Selector>;
-    const device_state& state = p.state;
-    const int ranking = device::block() % rankings::rankings;
-    const device_sequence& one = state.sequences[device::block() / rankings::rankings];
-    if (state.counts->rows == 0 || !one.active) {
-        return;
-    }
-    std::uint64_t keys[Items];
-    int places[Items];
-    UNMASK_UNROLL
-    for (int item = 0; item < Items; ++item) {
-        const int i = device::thread() * Items + item;
-        places[item] = i;
-        keys[item] = i < one.candidates
-                         ? falling_key(rankings::number(p.selector, ranking, state.candidates[one.first + i]))
-                         : ~std::uint64_t{0};
-    }
-    device::sort<step_threads, Items>(keys, places, device::shared_memory());
-    int* const order = state.order + ranking * state.most_rows + one.first;
-    UNMASK_UNROLL
-    for (int item = 0; item < Items; ++item) {
-        const int rank = device::thread() * Items + item;
-        if (rank < one.candidates) {
-            order[rank] = places[item];
-        }
-    }
-}
-
 template <class Selector, class Stop>
 struct select_parameters {
     device_state state;
@@ -122,6 +77,8 @@ public:
     }
 
 private:
+    static constexpr bool selector_first = selects_before_model<Selector>();
+
     UNMASK_DEVICE bool find_fault() const {
         const auto& all = candidates_;
         const int fault = all.find_if([&](int i) { return all[i].raw.best < 0 || is_nan_bits(all[i].score.value); });
@@ -135,7 +92,7 @@ private:
 
     UNMASK_DEVICE void select() const {
         const auto& all = candidates_;
-        if constexpr (selects_before_model<Selector>()) {
+        if constexpr (selector_first) {
             all.for_each([&](int i) { all[i].chosen = true; });
         } else {
             device_selector<Selector>::choose(p_.selector, all, one_.share);

@@ -19,7 +19,7 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::gpu {
 
-inline constexpr int step_threads = 256; // of a block, which works on one sequence
+inline constexpr int step_threads = 128; // of a block, which works on one sequence
 
 /// A sequence, and its way through its blocks and steps: sequence_plan on the device.
 struct device_sequence {

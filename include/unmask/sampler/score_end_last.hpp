@@ -4,7 +4,6 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -45,7 +44,7 @@ struct end_last {
         }
     }
     UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
-        constexpr double lowest = -std::numeric_limits<double>::max();
+        constexpr double lowest = -0x1.fffffffffffffp1023;
         for (std::size_t i = 0; i < Count; ++i) {
             if (position.token == detail::element(ends, i)) {
                 return {static_cast<double>(detail::minus_infinity)};

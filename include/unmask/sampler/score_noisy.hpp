@@ -22,6 +22,7 @@ UNMASK_NAMESPACE_BEGIN
 template <score_policy Score>
 struct noisy {
     static constexpr auto kind = policy_kind::score;
+    static constexpr bool inner_is_logarithmic = detail::is_logarithmic<Score>();
     Score inner;
     double temperature = 1;
 
@@ -42,7 +43,7 @@ struct noisy {
         // High noise comes from small numbers, which are the finely spaced ones: the tail isn't cut at the last bit of 1.
         const double waited = -detail::log_of_1_minus(position.random);
         const double gumbel = -detail::log_of_sum(waited, 0);
-        const double plain = detail::is_logarithmic<Score>() ? detail::exp_nonpositive(quiet.value) : quiet.value;
+        const double plain = inner_is_logarithmic ? detail::exp_nonpositive(quiet.value) : quiet.value;
         return {plain + detail::rounded(temperature * gumbel)};
     }
 };

@@ -17,18 +17,19 @@ struct statistics {
         index_t commit = 0;        ///< of a block_denoiser: keys and values of a block that is final
     };
 
-    index_t calls = 0;              ///< of denoise()
-    evaluations nfe{};              ///< nfe.denoise is equal to calls for a single sequence
-    index_t wasted = 0;             ///< of nfe.denoise, those after which the sequence was as before
-    index_t rows = 0;               ///< of logits that were asked for
-    index_t committed = 0;          ///< times that a position got a drawn token
-    index_t remasked = 0;           ///< times that a committed position was masked again
-    index_t edited = 0;             ///< times that a committed position got another token
-    index_t filled = 0;             ///< masked positions that a stop rule filled with the end token
-    index_t useful = 0;             ///< committed positions up to and including their sequence's first end token
-    double seconds_in_model = 0;    ///< wall time inside the model's functions
-    double seconds_in_sampling = 0; ///< wall time of everything else, the observer included
-    bool stopped_early = false;     ///< the observer ended the run
+    index_t calls = 0;               ///< of denoise()
+    evaluations nfe{};               ///< nfe.denoise is equal to calls for a single sequence
+    index_t wasted = 0;              ///< of nfe.denoise, those after which the sequence was as before
+    index_t rows = 0;                ///< of logits that were asked for
+    index_t committed = 0;           ///< times that a position got a drawn token
+    index_t remasked = 0;            ///< times that a committed position was masked again
+    index_t edited = 0;              ///< times that a committed position got another token
+    index_t filled = 0;              ///< masked positions that a stop rule filled with the end token
+    index_t useful = 0;              ///< committed positions up to and including their sequence's first end token
+    double seconds_in_model = 0;     ///< wall time inside the model's functions
+    double seconds_in_sampling = 0;  ///< wall time of everything else, the observer included
+    index_t steps_between_looks = 0; ///< on a GPU without conditional graphs: up to so many steps were idle at the end
+    bool stopped_early = false;      ///< the observer ended the run
 
     /// Useful tokens per function evaluation; 0 if there was none.
     [[nodiscard]] double tpf() const {

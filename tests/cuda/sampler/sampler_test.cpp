@@ -55,17 +55,17 @@ constexpr vocabulary letters{.size = 21, .mask = 20, .end = 0};
 canvas some_texts(const vocabulary& tokens, std::mt19937& random) {
     canvas page(tokens);
     const auto letter = [&] { return static_cast<token_t>(random() % 20); };
-    for (const index_t length : {0, 1, 5, 40}) {
+    for (const index_t length : {0, 1, 5, 20}) {
         std::vector<token_t> prompt(random() % 7);
         std::generate(prompt.begin(), prompt.end(), letter);
         page.add(prompt, length);
     }
-    std::vector<token_t> infill(70);
+    std::vector<token_t> infill(40);
     for (token_t& token : infill) {
         token = random() % 3 == 0 ? letter() : random() % 20 == 0 ? tokens.mask : blank;
     }
     page.add_infill(infill, 1234567890123ULL);
-    page.add({}, 300);
+    page.add({}, 37);
     return page;
 }
 
@@ -86,39 +86,77 @@ bool same_texts(const canvas& a, const canvas& b) {
 
 template <class Logit = float, bool Shifts = false, class Sampler>
 void check_against_cpu(const Sampler& sampler, const vocabulary& tokens = letters) {
-    for (const unsigned seed : {1U, 2U}) {
-        CAPTURE(seed);
-        std::mt19937 random(seed);
-        const canvas texts = some_texts(tokens, random);
-        const noise says{seed};
+    static unsigned seed = 0; // another one for each sampler
+    ++seed;
+    CAPTURE(seed);
+    std::mt19937 random(seed);
+    const canvas texts = some_texts(tokens, random);
+    const noise says{seed};
 
-        canvas expected = texts;
-        std::vector<told> expected_story;
-        const statistics expected_counts =
-            sampler(cpu_executor{1}, host_model<Logit, Shifts>{tokens, says}, expected, seed, listener{expected_story});
-        canvas got = texts;
-        std::vector<told> story;
-        const device_model<Logit, Shifts> model{tokens, says};
-        const statistics counts = sampler(cuda_executor{}, model, got, seed, listener{story});
-        CHECK(same_texts(got, expected));
-        CHECK(same_counts(counts, expected_counts));
-        CHECK(story == expected_story);
-        CHECK(expected.masked() == 0);
-        CHECK(model.calls <= counts.calls + 8); // none but the last look is late
-
-        canvas unwatched = texts;
-        CHECK(same_counts(sampler(cuda_executor{}, model, unwatched, seed), expected_counts));
-        CHECK(same_texts(unwatched, expected));
-    }
+    canvas expected = texts;
+    std::vector<told> expected_story;
+    const statistics expected_counts =
+        sampler(cpu_executor{1}, host_model<Logit, Shifts>{tokens, says}, expected, seed, listener{expected_story});
+    canvas got = texts;
+    std::vector<told> story;
+    const device_model<Logit, Shifts> model{tokens, says};
+    const statistics counts = sampler(cuda_executor{}, model, got, seed, listener{story});
+    CHECK(same_texts(got, expected));
+    CHECK(same_counts(counts, expected_counts));
+    CHECK(story == expected_story);
+    CHECK(expected.masked() == 0);
+    CHECK(model.calls <= counts.calls + 8); // none but the last look is late
 }
+
+// A score of a user's own that goes wrong late.
+struct not_a_score {
+    static constexpr auto kind = policy_kind::score;
+
+    UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
+        const double wrong = static_cast<double>(detail::not_a_number);
+        return {position.where.sequence == 4 && position.where.position > 30 ? wrong : position.random};
+    }
+};
 
 } // namespace
 
-TEST_CASE("the defaults") {
+TEST_CASE("the defaults, watched or not") {
     check_against_cpu(sampler{steps{16}});
     check_against_cpu(sampler{});
     check_against_cpu<bfloat16>(sampler{steps{16}});
     check_against_cpu(sampler{steps{16}}, {.size = 20, .mask = 20, .end = {}}); // a mask without a logit, no end
+
+    std::mt19937 random(77);
+    canvas page = some_texts(letters, random);
+    canvas expected = page;
+    const sampler sampler{steps{16}};
+    const statistics counts = sampler(cuda_executor{}, device_model<float>{letters, {7}}, page, 77);
+    CHECK(same_counts(counts, sampler(cpu_executor{1}, host_model<float>{letters, {7}}, expected, 77)));
+    CHECK(same_texts(page, expected));
+}
+
+TEST_CASE("a sequence longer than a block has threads") {
+    canvas page(letters);
+    page.add(std::vector<token_t>{3}, 2 * detail::gpu::step_threads + 5);
+    canvas expected = page;
+    const sampler sampler{steps{3}};
+    sampler(cuda_executor{}, device_model<float>{letters, {7}}, page, 77);
+    sampler(cpu_executor{1}, host_model<float>{letters, {7}}, expected, 77);
+    CHECK(same_texts(page, expected));
+}
+
+TEST_CASE("more candidates than a block can sort") {
+    constexpr vocabulary few{.size = 3, .mask = 3, .end = {}};
+    canvas page(few);
+    page.add({}, 30);
+    page.add({}, detail::gpu::largest_rank_tile + 300);
+    canvas expected = page;
+    const sampler sampler{steps{2}, either{top_k{}, factor{1e-9}}}; // the second only the surest, of many equal ones
+    noise says{8};
+    says.forgetful = true;
+    sampler(cuda_executor{}, device_model<bfloat16>{few, says}, page, 77);
+    sampler(cpu_executor{1}, host_model<bfloat16>{few, says}, expected, 77);
+    CHECK(same_texts(page, expected));
 }
 
 TEST_CASE("schedules, and blocks of many lengths") {
@@ -212,18 +250,25 @@ TEST_CASE("what is wrong is said, and the canvas is as before") {
     std::mt19937 random(6);
     const canvas texts = some_texts(letters, random);
     canvas page = texts;
-    const auto message = [&](const auto& sampler, const noise& says, const vocabulary& of_model) {
+    const auto message = [&](const auto& exec, const auto& sampler, const auto& model) {
         try {
-            sampler(cuda_executor{}, device_model<float>{of_model, says}, page, 1);
+            sampler(exec, model, page, 1);
         } catch (const std::exception& error) {
             CHECK(same_texts(page, texts));
             return std::string(error.what());
         }
         return std::string();
     };
-    CHECK(message(sampler{steps{16}}, {1, 33}, letters).find("sampler: the logits of sequence 3, position 33 are") ==
-          0);
-    CHECK(message(sampler{steps{16}, categorical{.top_k = 3}}, {1}, letters) ==
+    const std::string bad = message(cuda_executor{}, sampler{steps{16}}, device_model<float>{letters, {1, 19}});
+    CHECK(bad == "sampler: the logits of sequence 3, position 19 are NaN at token 0");
+    CHECK(bad == message(cpu_executor{1}, sampler{steps{16}}, host_model<float>{letters, {1, 19}}));
+    CHECK(message(cuda_executor{}, sampler{steps{16}, categorical{.top_k = 3}}, device_model<float>{letters, {1}}) ==
           "sampler: categorical.top_k is 3, expected 0: no such filter");
-    CHECK(message(sampler{}, {1}, {.size = 22, .mask = 20, .end = 0}).find("canvas.vocabulary()") != std::string::npos);
+    CHECK(message(cuda_executor{}, sampler{}, device_model<float>{{.size = 22, .mask = 20, .end = 0}, {1}})
+              .find("canvas.vocabulary()") != std::string::npos);
+    const auto score_message = "sampler: the score is NaN, expected a number or an infinity";
+    CHECK(message(cuda_executor{}, sampler{steps{16}, not_a_score{}}, device_model<float>{letters, {1}}) ==
+          score_message);
+    CHECK(message(cpu_executor{1}, sampler{steps{16}, not_a_score{}}, host_model<float>{letters, {1}}) ==
+          score_message);
 }

@@ -23,9 +23,13 @@ namespace device = unmask::detail::device;
 // and the one on the GPU are the same.
 struct noise {
     std::uint32_t seed = 0;
-    int bad_position = -1; // its logits are NaN
+    int bad_position = -1;  // its logits are NaN
+    bool forgetful = false; // it reads no text, and has few opinions
 
     UNMASK_HOST_DEVICE float logit(const token_t* tokens, index_t length, index_t position, token_t token) const {
+        if (forgetful) {
+            return static_cast<float>((position * 7 + token * 5) % 13);
+        }
         std::uint64_t text = seed;
         for (index_t i = 0; i < length; ++i) {
             text = (text ^ static_cast<std::uint64_t>(tokens[i])) * 0x9E3779B97F4A7C15U;
