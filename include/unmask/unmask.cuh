@@ -9,3 +9,4 @@
 #include <unmask/cuda/attention_received.cuh>
 #include <unmask/cuda/executor.cuh>
 #include <unmask/cuda/row_statistics.cuh>
+#include <unmask/sampler/device_sampler.cuh>

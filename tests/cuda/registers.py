@@ -22,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "registers.csv"
 ARCHITECTURES = (80, 86, 89, 90, 100, 120)
-SPILL_FREE = re.compile(r"bfloat16_(64|128)\b|rows")
+SPILL_FREE = re.compile(r"bfloat16_(64|128)\b|rows|sampler")
 COSTS = ("registers", "shared", "stack", "spills")
 
 Costs = dict[tuple[str, ...], tuple[str, ...]]  # (case, kernel, arch): COSTS
@@ -30,7 +30,7 @@ Costs = dict[tuple[str, ...], tuple[str, ...]]  # (case, kernel, arch): COSTS
 ENTRY = re.compile(
     r"Compiling entry function '(?P<symbol>\w+)' for 'sm_(?P<arch>\w+)'.*?"
     r"(?P<stack>\d+) bytes stack frame, (?P<spills>\d+) bytes spill stores.*?"
-    r"Used (?P<registers>\d+) registers(?:.*?(?P<shared>\d+) bytes smem)?[^\n]*$",
+    r"Used (?P<registers>\d+) registers(?:[^\n]*?(?P<shared>\d+) bytes smem)?[^\n]*$",
     re.DOTALL | re.MULTILINE,
 )
 

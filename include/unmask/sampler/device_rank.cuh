@@ -29,7 +29,7 @@ struct rank_parameters {
     device_state state;
     Selector selector;
     int tiles;           // of each sequence, the last of them not full
-    int tile;            // how many candidates one has
+    int tile_size;       // how many candidates one has
     std::uint64_t* keys; // [rankings][rows], sorted by tiles; not looked at if there is one tile
     int* tile_order;     // the same
 
@@ -55,7 +55,7 @@ template <int Items, class Selector>
 UNMASK_KERNEL(rank_threads, 1)
 void rank_kernel(rank_parameters<Selector> p) {
     const device_sequence& one = p.sequence();
-    const int first = p.tile_index() * p.tile;
+    const int first = p.tile_index() * p.tile_size;
     if (p.state.counts->rows == 0 || !one.active || first >= one.candidates) {
         return;
     }
@@ -106,15 +106,15 @@ void merge_ranks_kernel(rank_parameters<Selector> p) {
         return;
     }
     const int mine = p.tile_index();
-    const int begin = mine * p.tile;
-    const int end = begin + p.tile < one.candidates ? begin + p.tile : one.candidates;
+    const int begin = mine * p.tile_size;
+    const int end = begin + p.tile_size < one.candidates ? begin + p.tile_size : one.candidates;
     const std::uint64_t* const keys = p.keys + p.begin();
     for (int at = begin + device::thread(); at < end; at += rank_threads) {
         int rank = at - begin;
-        for (int other = 0; other * p.tile < one.candidates; ++other) {
+        for (int other = 0; other * p.tile_size < one.candidates; ++other) {
             if (other != mine) { // of equal ones, those of earlier tiles have the lower positions
-                const int first = other * p.tile;
-                const int count = one.candidates - first < p.tile ? one.candidates - first : p.tile;
+                const int first = other * p.tile_size;
+                const int count = one.candidates - first < p.tile_size ? one.candidates - first : p.tile_size;
                 rank += keys_before(keys + first, count, keys[at], other < mine);
             }
         }
@@ -127,10 +127,10 @@ template <class Selector>
 void launch_ranking(const cuda_executor& exec, const device_state& state, const Selector& selector, int most,
                     std::uint64_t* keys, int* tile_order) {
     const auto launch_tiles = [&]<int Items>(std::integral_constant<int, Items>) {
-        constexpr int tile = rank_threads * Items;
-        const int tiles = (most + tile - 1) / tile;
+        constexpr int tile_size = rank_threads * Items;
+        const int tiles = (most + tile_size - 1) / tile_size;
         const int blocks = state.sequence_count * tiles * device_selector<Selector>::rankings;
-        const rank_parameters<Selector> parameters{state, selector, tiles, tile, keys, tile_order};
+        const rank_parameters<Selector> parameters{state, selector, tiles, tile_size, keys, tile_order};
         launch(&rank_kernel<Items, Selector>, blocks, rank_threads, device::sort_bytes<rank_threads, Items>(),
                exec.stream, parameters);
         if (tiles > 1) {

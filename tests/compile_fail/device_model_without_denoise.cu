@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-error: on cuda_executor the model must be a device_denoiser
+#include <unmask/sampler/device_sampler.cuh>
+
+struct model {
+    static constexpr bool on_device = true;
+    unmask::vocabulary vocabulary() const;
+};
+
+void call(model& m, unmask::canvas& page) {
+    unmask::sampler{}(unmask::cuda_executor{}, m, page, 1);
+}
