@@ -2,7 +2,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
-#include <string>
 #include <string_view>
 
 #include <benchmark/benchmark.h>
@@ -11,6 +10,7 @@
 #include <unmask/cuda/runtime.cuh>
 
 #include "cuda/cases.hpp"
+#include "cuda/describe_gpu.cuh"
 #include "support/options.hpp"
 
 // Attention on a GPU: the cases, names and counters of bench_attention, with these differences. Time is the GPU's own,
@@ -28,22 +28,6 @@
 namespace {
 
 using unmask::detail::expect_success;
-
-void describe_gpu() {
-    int device = 0;
-    cudaDeviceProp properties{};
-    int kilohertz = 0;
-    expect_success(cudaGetDevice(&device), "cudaGetDevice");
-    expect_success(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
-    expect_success(cudaDeviceGetAttribute(&kilohertz, cudaDevAttrClockRate, device), "cudaDeviceGetAttribute");
-    benchmark::AddCustomContext("gpu", properties.name);
-    benchmark::AddCustomContext("multiprocessors", std::to_string(properties.multiProcessorCount));
-    benchmark::AddCustomContext("clock_mhz", std::to_string(kilohertz / 1000));
-    benchmark::AddCustomContext("instruction_set", "sm_" + std::to_string(10 * properties.major + properties.minor));
-    benchmark::AddCustomContext("compiler", "nvcc " + std::to_string(__CUDACC_VER_MAJOR__) + "." +
-                                                std::to_string(__CUDACC_VER_MINOR__) + "." +
-                                                std::to_string(__CUDACC_VER_BUILD__));
-}
 
 // Freed memory stays with the process, as in programs that call attention again and again.
 void keep_freed_memory() {
@@ -75,7 +59,7 @@ int main(int argc, char** argv) {
         return 0;
     }
     try {
-        describe_gpu();
+        bench::describe_gpu();
         keep_freed_memory();
         bench::cuda::add_forward_bidirectional(options);
         bench::cuda::add_forward_blocks(options);

@@ -15,6 +15,10 @@ from support.report import Verdict, print_table
 from targets import HEAD_DIMS, Target
 
 PROGRAM = "bench_attention_cuda"
+SAMPLER = "bench_sampler_cuda"
+ROWS = "rows:1024/vocabulary:126464"
+STEP = "free_model/sequences:64/masked:256/vocabulary:32000"
+PEER_ROWS = 10.0  # times as fast as LLaDA's recipe in PyTorch
 POSITIONS = 16384  # of most cases, over the whole batch
 LENGTHS = (512, 1024, 2048, 4096, 8192, 16384)
 
@@ -102,6 +106,17 @@ def speed(what: str, head_dim: int, name: str) -> Target:
     return target("unusual", whole, name, "useful_flops", "%", against=gpu_case(head_dim=head_dim))
 
 
+def rows(draw: str, bound: float | None) -> Target:
+    """Reading rows of logits: of the bandwidth that reading alone has."""
+    what = f"{draw}: of the read bandwidth"
+    name = f"rows/bf16/{draw}/{ROWS}"
+    return Target("rows", what, name, "bandwidth_fraction", "%", bound, True, program=SAMPLER)
+
+
+def step(what: str, case: str, counter: str, unit: str, bound: float) -> Target:
+    return Target("step", what, f"{case}/{STEP}", counter, unit, bound, False, program=SAMPLER)
+
+
 TARGETS = [
     dense(64, 300),
     dense(128, 320),
@@ -126,6 +141,11 @@ TARGETS = [
         for head_dim in HEAD_DIMS
         for length in LENGTHS
     ],
+    rows("greedy", 0.80),
+    rows("categorical", 0.80),
+    rows("categorical_0.7", None),
+    step("a step with a free model: time, of reading the logits once", "step", "of_reading", "×", 1.3),
+    step("a step that is replayed: the host's time", "replay", "host_seconds", "µs", 20.0),
 ]
 
 

@@ -55,7 +55,7 @@ def main() -> None:
     targets, programs = (
         (TARGETS, PROGRAMS)
         if attention
-        else (cuda_targets.TARGETS, [cuda_targets.PROGRAM])
+        else (cuda_targets.TARGETS, [cuda_targets.PROGRAM, cuda_targets.SAMPLER])
         if given.cuda
         else (sampler_targets.TARGETS, sampler_targets.PROGRAMS)
     )

@@ -16,7 +16,7 @@ PLOT_MASKS = ("bidirectional", "causal", "block_32")
 class Target:
     """The median of a case's counter, divided by that of another case if one is named, and the bound it should keep.
 
-    The unit is "%" (of a peak or of the other case), "×" (times the other case), "MiB", "ns" or "TFLOP/s".
+    The unit is "%" (of a peak or of the other case), "×" (times the other case), "MiB", "ns", "µs" or "TFLOP/s".
     """
 
     group: str  # its cases are measured together
@@ -42,7 +42,7 @@ class Target:
             measured, *others = (cases[name][self.counter]["median"] for name in self.cases)
             for other in others:
                 measured /= other
-            measured /= {"TFLOP/s": 1e12, "ns": 1e-9}.get(self.unit, 1.0)
+            measured /= {"TFLOP/s": 1e12, "ns": 1e-9, "µs": 1e-6}.get(self.unit, 1.0)
         bound = self.bound if self.processor in results["about"]["processor"] else None
         return Verdict(self.what, measured, self.unit, bound, self.at_least)
 

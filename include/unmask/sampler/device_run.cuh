@@ -191,6 +191,9 @@ public:
     // In device memory, not 0 as long as a step still found something to do.
     [[nodiscard]] const int* running() const { return &state_.counts->rows; }
 
+    // [most_rows, vocabulary.size], in device memory.
+    [[nodiscard]] logit* logits() const { return logits_; }
+
     // What the device holds, once the stream has got there.
     struct results {
         std::vector<device_commitment> commitments;
