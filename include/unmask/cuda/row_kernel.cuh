@@ -6,6 +6,7 @@
 #include <unmask/config.hpp>
 #include <unmask/cuda/device.cuh>
 #include <unmask/cuda/row_chunk_kernel.cuh>
+#include <unmask/cuda/row_end.cuh>
 #include <unmask/cuda/warp_chunk.cuh>
 #include <unmask/tensor/base_2.hpp>
 #include <unmask/tensor/exact_math.hpp>
@@ -13,18 +14,12 @@
 #include <unmask/tensor/row_sums.hpp>
 
 // Rows, from the chunks that chunk_kernel has read: statistics and draws, bit for bit those of the CPU. A block for each
-// row. Three things make it quick although chunks must be joined one after the other: which of them lead is known from
+// row, which joins as many chunks at a time as it has threads. Three things make it quick although chunks must be joined one after the other: which of them lead is known from
 // their highest logits alone; what each is multiplied by is found by all threads at once; and the few that lead are read
 // again by a warp each, without their most likely token.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::gpu {
-
-// A row's result, and its token's log-probability by the model's own probabilities.
-struct row_outcome {
-    row_result result; // raw.best is −1 if a logit is NaN or +∞ or all are −∞
-    double raw_log_probability;
-};
 
 template <class Logit>
 struct row_parameters {
@@ -36,9 +31,6 @@ struct row_parameters {
     row_outcome* outcomes;      // what is wanted of a row: all, or, if this is null,
     row_statistics* statistics; // these at temperature 1
 };
-
-inline constexpr int row_warps = 2;
-inline constexpr int row_threads = row_warps * device::warp_size; // and so many chunks are joined at a time
 
 // A chunk, ready to be joined to those before it.
 struct prepared_chunk {
@@ -83,13 +75,19 @@ public:
             }
             device::barrier();
         }
+        const auto logit = [this](int token) { return logit_of(token); };
         if constexpr (drawn) {
             if (!memory_.row.bad && memory_.row.part.best >= 0) {
-                grow_tree();
+                grow_tree(memory_.tree, memory_.row.choice, p_.rule.rule, logit);
             }
         }
         if (device::thread() == 0) {
-            finish();
+            const row_state row = copy_of(memory_.row);
+            if (p_.outcomes == nullptr) {
+                p_.statistics[row_] = raw_statistics(row);
+            } else {
+                p_.outcomes[row_] = outcome_of<Reading>(row, p_.rule, memory_.tree, logit);
+            }
         }
     }
 
@@ -163,7 +161,7 @@ private:
 
     // Joins them to the row. One thread.
     UNMASK_DEVICE void join(int begin, int count) const {
-        row_state row = joined();
+        row_state row = copy_of(memory_.row);
         UNMASK_NO_UNROLL
         for (int i = 0; i < count; ++i) {
             const prepared_chunk& chunk = memory_.chunks[i];
@@ -180,60 +178,9 @@ private:
         memory_.row = row;
     }
 
-    // The row so far, not a byte of padding with it.
-    UNMASK_DEVICE row_state joined() const {
-        const row_part& part = memory_.row.part;
-        const part_choice& choice = memory_.row.choice;
-        return {{part.highest, part.second, part.best, part.raw, part.shaped},
-                {choice.uniform, choice.first, choice.highest},
-                memory_.row.bad};
-    }
-
-    // Adds up the weights of the chosen chunk, by pairs, pairs of pairs and so on.
-    UNMASK_DEVICE void grow_tree() const {
-        constexpr int leaves = static_cast<int>(chunk_size);
-        const warp_weights weights;
-        const auto first = static_cast<int>(memory_.row.choice.first);
-        UNMASK_NO_UNROLL
-        for (int leaf = device::thread(); leaf < leaves; leaf += row_threads) {
-            memory_.tree[leaves + leaf] = weights(logit(first + leaf) - memory_.row.choice.highest, p_.rule.rule);
-        }
-        device::barrier();
-        for (int level = leaves / 2; level > 0; level /= 2) {
-            for (int i = device::thread(); i < level; i += row_threads) {
-                const float* children = memory_.tree + 2 * (level + i);
-                memory_.tree[level + i] = rounded(children[0] + children[1]);
-            }
-            device::barrier();
-        }
-    }
-
-    UNMASK_DEVICE float logit(int token) const {
+    UNMASK_DEVICE float logit_of(int token) const {
         return token < p_.logits.size && token != p_.logits.suppressed ? static_cast<float>(p_.logits.row(row_)[token])
                                                                        : minus_infinity;
-    }
-
-    // One thread.
-    UNMASK_DEVICE void finish() const {
-        const row_state row = joined();
-        row_outcome outcome{{raw_statistics(row), {}}, 0};
-        const row_statistics& raw = outcome.result.raw;
-        if (p_.outcomes == nullptr) {
-            p_.statistics[row_] = raw;
-            return;
-        }
-        if (raw.best >= 0) {
-            token_t token = raw.best;
-            if constexpr (drawn) {
-                token =
-                    static_cast<token_t>(row.choice.first + drawn_leaf(memory_.tree, chunk_size, row.choice.uniform));
-            }
-            const float drawn_logit = logit(token);
-            outcome.result.draw = p_.rule.draw_of(raw, row.part, token, drawn_logit);
-            outcome.raw_log_probability =
-                static_cast<double>(drawn_logit) - static_cast<double>(row.part.highest) - raw.log_sum;
-        }
-        p_.outcomes[row_] = outcome;
     }
 
     const row_parameters<Logit>& p_;

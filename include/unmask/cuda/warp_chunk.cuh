@@ -81,17 +81,38 @@ struct warp_chunk {
                 }
             }
         } else {
+            load_from(from, count);
+        }
+        suppress(rows.suppressed - first);
+    }
+
+    // The first tokens of `count`, in any memory.
+    template <class Logit>
+    UNMASK_DEVICE void load_from(const Logit* from, int count) {
+        UNMASK_UNROLL
+        for (int line = 0; line < lines; ++line) {
             UNMASK_UNROLL
-            for (int line = 0; line < lines; ++line) {
-                UNMASK_UNROLL
-                for (int i = 0; i < width; ++i) {
-                    logits[line][i] =
-                        place(line, i) < count ? static_cast<float>(from[place(line, i)]) : minus_infinity;
-                }
+            for (int i = 0; i < width; ++i) {
+                logits[line][i] = place(line, i) < count ? static_cast<float>(from[place(line, i)]) : minus_infinity;
             }
         }
-        if (rows.suppressed >= first && rows.suppressed - first < static_cast<int>(chunk_size)) {
-            remove(rows.suppressed - first);
+    }
+
+    // All tokens, those that are −∞ because there are none as well.
+    UNMASK_DEVICE void store_to(float* to) const {
+        UNMASK_UNROLL
+        for (int line = 0; line < lines; ++line) {
+            UNMASK_UNROLL
+            for (int i = 0; i < width; ++i) {
+                to[place(line, i)] = logits[line][i];
+            }
+        }
+    }
+
+    // Removes a token, if it is one of these.
+    UNMASK_DEVICE void suppress(int at) {
+        if (at >= 0 && at < static_cast<int>(chunk_size)) {
+            remove(at);
         }
     }
 

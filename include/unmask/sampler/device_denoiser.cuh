@@ -7,6 +7,7 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/executor.cuh>
+#include <unmask/cuda/row_stream.cuh>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/denoiser.hpp>
 #include <unmask/sampler/vocabulary.hpp>
@@ -45,6 +46,21 @@ concept writes_device_logits = requires(Model& model, const cuda_executor& exec,
     model.denoise(exec, page, rows, logits);
 };
 
+template <class Model>
+concept streams_device_logits = requires(Model& model, const cuda_executor& exec, const device_canvas& page,
+                                         const device_rows& rows, const device_logits_stream& stream) {
+    model.denoise(exec, page, rows, stream);
+};
+
+template <class Model>
+concept gives_device_logits =
+    writes_device_logits<Model, float> || writes_device_logits<Model, bfloat16> || streams_device_logits<Model>;
+
+// Whether a model can only stream.
+template <class Model>
+inline constexpr bool only_streams_on_device =
+    !writes_device_logits<Model, float> && !writes_device_logits<Model, bfloat16>;
+
 // The type of the logits that a model writes: float if it can choose.
 template <class Model>
 using device_logit_of = std::conditional_t<writes_device_logits<Model, float>, float, bfloat16>;
@@ -57,7 +73,9 @@ using device_logit_of = std::conditional_t<writes_device_logits<Model, float>, f
 ///   2. `vocabulary vocabulary()`: its tokens, always the same.
 ///   3. `denoise(exec, canvas, rows, logits)`: enqueues, on exec.stream, work that reads the canvas and writes the logits of
 ///      the first *rows.count rows: logits(i, v) is that of token v at rows.rows[i]; logits is a tensor_view of [rows.most,
-///      vocabulary.size] float or bfloat16. What the values mean is as for a `denoiser`.
+///      vocabulary.size] float or bfloat16. What the values mean is as for a `denoiser`. Or logits is a
+///      `const device_logits_stream&`, into which the model's kernel writes tiles of rows so that no row is ever stored. A
+///      model with several is asked for the first of float, bfloat16 and stream that it has.
 ///
 /// It is called once for each step, also where *rows.count may be 0, and must neither wait for the device nor, if steps are
 /// to run as a CUDA graph, allocate memory. Optional: `static constexpr bool shifts_logits`, as for a `denoiser`.
@@ -65,7 +83,7 @@ template <class Model>
 concept device_denoiser = requires(Model& model) {
     { model.vocabulary() } -> std::convertible_to<vocabulary>;
     requires std::remove_const_t<Model>::on_device;
-}
-&&(detail::writes_device_logits<Model, float> || detail::writes_device_logits<Model, bfloat16>);
+    requires detail::gives_device_logits<Model>;
+};
 
 UNMASK_NAMESPACE_END

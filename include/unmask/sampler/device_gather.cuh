@@ -188,6 +188,9 @@ void list_kernel(device_state state) {
             const int asked = ShiftsLogits && position > 0 ? position - 1 : position;
             state.rows[at] = {mine, asked};
             state.uniforms[at] = uniform_open(words.word[0], words.word[1]);
+            if (state.streamed != nullptr) {
+                state.streamed[at].read = 0; // and so it stays if the model forgets the row
+            }
             candidate& added = state.candidates[at];
             added.where = {mine, position};
             added.random = order_number(words);

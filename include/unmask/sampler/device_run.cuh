@@ -12,7 +12,9 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/executor.cuh>
+#include <unmask/cuda/row_end.cuh>
 #include <unmask/cuda/row_statistics.cuh>
+#include <unmask/cuda/row_stream.cuh>
 #include <unmask/cuda/runtime.cuh>
 #include <unmask/error.hpp>
 #include <unmask/sampler/canvas.hpp>
@@ -29,6 +31,7 @@
 #include <unmask/sampler/row_work.hpp>
 #include <unmask/sampler/schedule.hpp>
 #include <unmask/tensor/row_result.hpp>
+#include <unmask/tensor/row_sums.hpp>
 
 // A run on the GPU, seen from the host: its memory, and the kernels of a step in their order. Nothing here waits for the
 // device but fetch().
@@ -149,7 +152,11 @@ public:
         at(offsets_, places_.offsets);
         at(outcomes_, places_.outcomes);
         at(records_, places_.records);
+        at(chosen_, places_.chosen);
         at(logits_, places_.logits);
+        if constexpr (streams) {
+            at(state_.streamed, places_.streamed);
+        }
         state_.sequence_count = static_cast<int>(page.sequences());
         state_.most_rows = plan_.most_rows;
         state_.seed = seed;
@@ -166,18 +173,26 @@ public:
         launch(&list_kernel<shifts_logits<std::remove_const_t<Model>>()>, sequences, step_threads, 0, exec.stream,
                state_);
 
-        const index_t size = page_.vocabulary().size;
-        model_.denoise(exec,
-                       device_canvas{state_.tokens, state_.states, offsets_, std::span<const index_t>(host_offsets_)},
-                       device_rows{state_.rows, &state_.counts->rows, rows}, view(logits_, rows, size));
-        read_rows(exec, row_call<logit>{{logits_, size, static_cast<int>(size), page_.vocabulary().mask},
-                                        rows,
-                                        &state_.counts->rows,
-                                        rule_,
-                                        state_.uniforms,
-                                        outcomes_,
-                                        nullptr,
-                                        records_});
+        const device_canvas seen{state_.tokens, state_.states, offsets_, std::span<const index_t>(host_offsets_)};
+        const device_rows asked{state_.rows, &state_.counts->rows, rows};
+        const auto size = static_cast<int>(page_.vocabulary().size);
+        if constexpr (streams) {
+            model_.denoise(
+                exec, seen, asked,
+                device_logits_stream(state_.streamed, chosen_, state_.uniforms, size, page_.vocabulary().mask, rule_));
+            end_streams(exec,
+                        stream_end_parameters{state_.streamed, chosen_, &state_.counts->rows, size, rule_, outcomes_});
+        } else {
+            model_.denoise(exec, seen, asked, view(logits_, rows, size));
+            read_rows(exec, row_call<logit>{{logits_, size, size, page_.vocabulary().mask},
+                                            rows,
+                                            &state_.counts->rows,
+                                            rule_,
+                                            state_.uniforms,
+                                            outcomes_,
+                                            nullptr,
+                                            records_});
+        }
         const auto row_blocks = static_cast<int>((rows + step_threads - 1) / step_threads);
         launch(&score_kernel<score_type>, row_blocks, step_threads, 0, exec.stream,
                score_parameters<score_type>{state_, policies_.score, outcomes_});
@@ -224,6 +239,13 @@ public:
             throw invalid_argument("sampler", "the score", "NaN", "a number or an infinity");
         }
         candidate found;
+        if constexpr (streams) {
+            streamed_state row;
+            copy_to_host(&found, state_.candidates + n, sizeof found, exec.stream);
+            copy_to_host(&row, state_.streamed + n, sizeof row, exec.stream);
+            synchronize(exec.stream);
+            throw non_finite_logits(found.where, fault_of(row));
+        }
         std::vector<logit> read(static_cast<std::size_t>(page_.vocabulary().size));
         copy_to_host(&found, state_.candidates + n, sizeof found, exec.stream);
         copy_to_host(read.data(), logits_ + n * std::ssize(read), read.size() * sizeof(logit), exec.stream);
@@ -238,10 +260,11 @@ private:
     using schedule_type = std::remove_const_t<decltype(Policies::schedule)>;
     using score_type = std::remove_const_t<decltype(Policies::score)>;
     static constexpr int rankings = rankings_of<selector_type>();
+    static constexpr bool streams = only_streams_on_device<Model>;
 
     struct {
         std::size_t tokens, states, offsets, listed, commitments, sequences, rows, uniforms, candidates, order,
-            rank_keys, tile_order, shares, counts, outcomes, records, logits;
+            rank_keys, tile_order, shares, counts, outcomes, records, streamed, chosen, logits;
     } places_{};
 
     std::size_t lay_out() {
@@ -265,8 +288,11 @@ private:
                    .shares = layout.add<double>(std::ssize(plan_.shares)),
                    .counts = layout.add<device_counts>(1),
                    .outcomes = layout.add<row_outcome>(rows),
-                   .records = layout.add<chunk_record>(rows * of_logits.chunks()),
-                   .logits = layout.add<logit>(rows * page_.vocabulary().size)};
+                   .records = layout.add<chunk_record>(streams ? 0 : rows * of_logits.chunks()),
+                   .streamed = layout.add<streamed_state>(streams ? rows : 0),
+                   .chosen = layout.add<float>(
+                       streams && rule_.reading != row_reading::statistics ? rows * index_t{chunk_size} : 0),
+                   .logits = layout.add<logit>(streams ? 0 : rows * page_.vocabulary().size)};
         return layout.bytes();
     }
 
@@ -298,6 +324,7 @@ private:
     Model& model_;
     const canvas& page_;
     const Policies& policies_;
+    row_rule rule_ = rule_of(policies_.draw);
     run_plan plan_;
     device_scratch memory_;
     device_state state_{};
@@ -307,8 +334,30 @@ private:
     std::vector<index_t> host_offsets_;
     row_outcome* outcomes_ = nullptr;
     chunk_record* records_ = nullptr;
+    float* chosen_ = nullptr;
     logit* logits_ = nullptr;
-    row_rule rule_ = rule_of(policies_.draw);
+
+    [[nodiscard]] std::string fault_of(const streamed_state& row) const {
+        const auto up_to = [](index_t first) { return std::to_string(first) + " … " + std::to_string(first + 1023); };
+        return row.bad_from >= 0                    ? "NaN or +infinity among tokens " + up_to(row.bad_from)
+               : row.read < page_.vocabulary().size ? "missing from token " + std::to_string(row.read) + " on"
+                                                    : "-infinity for every token";
+    }
+
+    void end_streams(const cuda_executor& exec, const stream_end_parameters& parameters) const {
+        const auto end = [&]<row_reading Reading>(std::integral_constant<row_reading, Reading>) {
+            launch(&stream_end_kernel<Reading>, static_cast<int>(plan_.most_rows), row_threads,
+                   2 * chunk_size * sizeof(float), exec.stream, parameters);
+        };
+        switch (rule_.reading) {
+        case row_reading::statistics:
+            return end(std::integral_constant<row_reading, row_reading::statistics>());
+        case row_reading::draw:
+            return end(std::integral_constant<row_reading, row_reading::draw>());
+        case row_reading::tempered_draw:
+            return end(std::integral_constant<row_reading, row_reading::tempered_draw>());
+        }
+    }
 
     static row_rule rule_of(const greedy& /*draw*/) { return {}; }
     static row_rule rule_of(const categorical& draw) { return row_rule::at_temperature(draw.temperature); }

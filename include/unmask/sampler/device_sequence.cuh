@@ -6,6 +6,7 @@
 #include <unmask/config.hpp>
 #include <unmask/cuda/collectives.cuh>
 #include <unmask/cuda/device.cuh>
+#include <unmask/cuda/row_stream.cuh>
 #include <unmask/random/philox.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
@@ -83,6 +84,7 @@ struct device_state {
     int sequence_count;
     row* rows; // [rows], as the model is asked
     double* uniforms;
+    streamed_state* streamed; // [rows]; null: the model stores its logits
     candidate* candidates;
     int* order; // [rankings][rows]: of each sequence's candidates, by falling number
     index_t most_rows;

@@ -213,6 +213,39 @@ TEST_CASE("logits that are shifted") {
     check_against_cpu<float, true>(sampler{steps{20}, block_length{8}});
 }
 
+TEST_CASE("logits that are streamed") {
+    constexpr vocabulary many{.size = 2 * 1024 + 77, .mask = 1500, .end = 3};
+    std::mt19937 random(21);
+    canvas texts(many);
+    texts.add(std::vector<token_t>{7, 1500, 2000}, 6);
+    texts.add({}, 3);
+    const auto check = [&](const auto& sampler, int tile) {
+        canvas page = texts;
+        canvas expected = texts;
+        const noise says{static_cast<std::uint32_t>(random())};
+        const auto counts = sampler(cuda_executor{}, streaming_model{many, says, tile}, page, 5);
+        CHECK(same_counts(counts, sampler(cpu_executor{1}, host_model<float>{many, says}, expected, 5)));
+        CHECK(same_texts(page, expected));
+    };
+    check(sampler{steps{4}}, 1024);
+    check(sampler{steps{4}, margin{}, categorical{}}, 1024);
+    check(sampler{steps{4}, categorical{.temperature = 0.8}, negative_entropy{score_from::shaped}}, 2048);
+
+    const auto message = [&](const streaming_model& model) {
+        canvas page = texts;
+        try {
+            sampler{}(cuda_executor{}, model, page, 1);
+        } catch (const std::exception& error) {
+            return std::string(error.what());
+        }
+        return std::string();
+    };
+    CHECK(message({many, {1}, 1024, 4}) ==
+          "sampler: the logits of sequence 0, position 4 are missing from token 1062 on");
+    CHECK(message({many, {1, 5}}) ==
+          "sampler: the logits of sequence 0, position 5 are NaN or +infinity among tokens 0 … 1023");
+}
+
 TEST_CASE("stop rules") {
     check_against_cpu(sampler{steps{40}, block_length{8}, never_stop{}});
     check_against_cpu(sampler{steps{40}, block_length{8}, threshold{0.2}, stop_at_end{}});

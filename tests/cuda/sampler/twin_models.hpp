@@ -110,4 +110,58 @@ struct device_model {
     }
 };
 
+struct streaming_parameters {
+    noise says;
+    const token_t* tokens;
+    const index_t* offsets;
+    const row* rows;
+    const int* count;
+    device_logits_stream stream;
+    int size;
+    int tile;      // at a time
+    int forgotten; // row that is not written to its end
+};
+
+// A warp for each row. It computes a tile in shared memory, and forgets it.
+template <class Parameters>
+UNMASK_KERNEL(32, 1)
+void streaming_kernel(Parameters p) {
+    if (device::block() >= *p.count) {
+        return;
+    }
+    auto* const tile = reinterpret_cast<float*>(device::shared_memory());
+    const row asked = p.rows[device::block()];
+    const index_t begin = p.offsets[asked.sequence];
+    const index_t length = p.offsets[asked.sequence + 1] - begin;
+    const int end = asked.position == p.forgotten ? p.size / 2 : p.size;
+    device_logits_stream::row_writer writer(p.stream, device::block());
+    for (int first = 0; first < end; first += p.tile) {
+        const int count = end - first < p.tile ? end - first : p.tile;
+        for (int i = device::lane(); i < count; i += 32) {
+            tile[i] = p.says.logit(p.tokens + begin, length, asked.position, first + i);
+        }
+        device::warp_barrier();
+        writer.write(tile, count);
+        device::warp_barrier();
+    }
+    writer.finish();
+}
+
+struct streaming_model {
+    static constexpr bool on_device = true;
+    unmask::vocabulary tokens;
+    noise says;
+    int tile = 1024;
+    int forgotten = -1;
+
+    [[nodiscard]] unmask::vocabulary vocabulary() const { return tokens; }
+    void denoise(const cuda_executor& exec, const device_canvas& page, const device_rows& rows,
+                 const device_logits_stream& stream) const {
+        detail::launch(&streaming_kernel<streaming_parameters>, static_cast<int>(rows.most), 32,
+                       static_cast<std::size_t>(tile) * sizeof(float), exec.stream,
+                       streaming_parameters{says, page.tokens, page.offsets, rows.rows, rows.count, stream,
+                                            static_cast<int>(tokens.size), tile, forgotten});
+    }
+};
+
 } // namespace test
