@@ -316,3 +316,38 @@ TEST_CASE("first_hitting fills one position a call, in every order equally often
     }
     CHECK(statistic < 23 + 4 * std::sqrt(46.0));
 }
+
+TEST_CASE("divergence of rows, against a sum in double") {
+    std::mt19937 random(31);
+    std::normal_distribution<float> normal;
+    for (const std::size_t size : {1, 2, 100, 128, 1000, 1024, 5003}) {
+        CAPTURE(size);
+        std::vector<float> p(size);
+        std::vector<float> q(size);
+        for (std::size_t i = 0; i < size; ++i) {
+            p[i] = i > 0 && random() % 5 == 0 ? -infinity : 4 * normal(random);
+            q[i] = p[i] == -infinity && random() % 2 == 0 ? p[i] : 500 + 4 * normal(random); // scales don't matter
+        }
+        const auto log_sum = [](const std::vector<float>& row, float highest) {
+            double sum = 0;
+            for (const float logit : row) {
+                sum += std::exp(static_cast<double>(logit) - static_cast<double>(highest));
+            }
+            return static_cast<double>(highest) + std::log(sum);
+        };
+        const double p_scale = log_sum(p, *std::max_element(p.begin(), p.end()));
+        const double q_scale = log_sum(q, *std::max_element(q.begin(), q.end()));
+        double expected = 0;
+        for (std::size_t i = 0; i < size; ++i) {
+            const double log_p = static_cast<double>(p[i]) - p_scale;
+            expected += std::exp(log_p) > 0 ? std::exp(log_p) * (log_p - (static_cast<double>(q[i]) - q_scale)) : 0;
+        }
+        CHECK(detail::kl_divergence(p, statistics_of(p), q, statistics_of(q)) ==
+              doctest::Approx(expected).epsilon(2e-6));
+        CHECK(detail::kl_divergence(p, statistics_of(p), p, statistics_of(p)) < 1e-9);
+        if (size > 1) { // q says that it can't be
+            q[static_cast<std::size_t>(statistics_of(p).best)] = -infinity;
+            CHECK(detail::kl_divergence(p, statistics_of(p), q, statistics_of(q)) == static_cast<double>(infinity));
+        }
+    }
+}

@@ -136,7 +136,7 @@ private:
                                        detail::part_step::between<tempered>(state_.part.highest, highest, rule.scale));
         }
         if (drawn_ && state_.choice.first == first) {
-            kept.store_to(stream_.chosen_ + i_ * tile_unit);
+            kept.store_to(stream_.chosen_ + i_ * tile_unit, tile_unit);
         }
         return false;
     }

@@ -98,13 +98,15 @@ struct warp_chunk {
         }
     }
 
-    // All tokens, those that are −∞ because there are none as well.
-    UNMASK_DEVICE void store_to(float* to) const {
+    // The first tokens of `count`.
+    UNMASK_DEVICE void store_to(float* to, int count) const {
         UNMASK_UNROLL
         for (int line = 0; line < lines; ++line) {
             UNMASK_UNROLL
             for (int i = 0; i < width; ++i) {
-                to[place(line, i)] = logits[line][i];
+                if (place(line, i) < count) {
+                    to[place(line, i)] = logits[line][i];
+                }
             }
         }
     }
@@ -198,6 +200,25 @@ struct warp_chunk {
             result.shaped = of_shaped.fold();
         }
         return result;
+    }
+
+    // Σ w (p − q), where p and q are these logits and those of another row, less their row's highest, and w = exp(p).
+    // Collective.
+    [[nodiscard]] UNMASK_DEVICE float divergence(float highest, const warp_chunk& other, float other_highest,
+                                                 const warp_weights& weights) const {
+        const weight_rule rule(1);
+        float sums[width]{};
+        UNMASK_UNROLL
+        for (int line = 0; line < lines; ++line) {
+            UNMASK_UNROLL
+            for (int i = 0; i < width; ++i) {
+                const float distance = logits[line][i] - highest;
+                const float weight = weights(distance, rule);
+                const float apart = distance - (other.logits[line][i] - other_highest); // NaN where both are −∞
+                sums[i] = weight > 0 ? fused(weight, apart, sums[i]) : sums[i];
+            }
+        }
+        return folded(sums);
     }
 
 private:

@@ -19,6 +19,7 @@
 #include <unmask/error.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/device_denoiser.cuh>
+#include <unmask/sampler/device_divergence.cuh>
 #include <unmask/sampler/device_gather.cuh>
 #include <unmask/sampler/device_rank.cuh>
 #include <unmask/sampler/device_select.cuh>
@@ -153,6 +154,9 @@ public:
         at(outcomes_, places_.outcomes);
         at(records_, places_.records);
         at(chosen_, places_.chosen);
+        at(remembered_, places_.remembered);
+        at(last_, places_.last);
+        at(recent_, places_.recent);
         at(logits_, places_.logits);
         if constexpr (streams) {
             at(state_.streamed, places_.streamed);
@@ -192,6 +196,20 @@ public:
                                             outcomes_,
                                             nullptr,
                                             records_});
+        }
+        if constexpr (diverges) {
+            static_assert(!streams,
+                          "unmask::sampler: selectors that look at the divergence read whole rows, and the model "
+                          "only streams them");
+            launch(&divergence_kernel<logit>, static_cast<int>(rows), divergence_threads,
+                   divergence_warps * sizeof(float), exec.stream,
+                   divergence_parameters<logit>{state_,
+                                                {logits_, size, size, page_.vocabulary().mask},
+                                                outcomes_,
+                                                remembered_,
+                                                last_,
+                                                recent_,
+                                                static_cast<int>(policies_.selector.divergence_steps)});
         }
         const auto row_blocks = static_cast<int>((rows + step_threads - 1) / step_threads);
         launch(&score_kernel<score_type>, row_blocks, step_threads, 0, exec.stream,
@@ -261,10 +279,12 @@ private:
     using score_type = std::remove_const_t<decltype(Policies::score)>;
     static constexpr int rankings = rankings_of<selector_type>();
     static constexpr bool streams = only_streams_on_device<Model>;
+    static constexpr bool diverges = requires(const Policies& policies) { policies.selector.divergence_steps; };
 
     struct {
         std::size_t tokens, states, offsets, listed, commitments, sequences, rows, uniforms, candidates, order,
-            rank_keys, tile_order, shares, counts, outcomes, records, streamed, chosen, logits;
+            rank_keys, tile_order, shares, counts, outcomes, records, streamed, chosen, remembered, last, recent,
+            logits;
     } places_{};
 
     std::size_t lay_out() {
@@ -292,6 +312,9 @@ private:
                    .streamed = layout.add<streamed_state>(streams ? rows : 0),
                    .chosen = layout.add<float>(
                        streams && rule_.reading != row_reading::statistics ? rows * index_t{chunk_size} : 0),
+                   .remembered = layout.add<remembered_row>(diverges ? positions : 0),
+                   .last = layout.add<float>(diverges ? positions * page_.vocabulary().size : 0),
+                   .recent = layout.add<double>(positions * divergence_steps_of(policies_.selector)),
                    .logits = layout.add<logit>(streams ? 0 : rows * page_.vocabulary().size)};
         return layout.bytes();
     }
@@ -305,6 +328,7 @@ private:
         }
         host_offsets_.push_back(std::ssize(page_.tokens()));
         const std::vector<device_commitment> none(states.size());
+        const std::vector<remembered_row> nothing(diverges ? states.size() : 0, {0, 0, -1});
         const device_counts counts;
         const auto give = [&](auto* to, const auto* from, std::size_t count) {
             if (count > 0) {
@@ -314,6 +338,7 @@ private:
         give(state_.tokens, page_.tokens().data(), states.size());
         give(state_.states, states.data(), states.size());
         give(state_.commitments, none.data(), none.size());
+        give(remembered_, nothing.data(), nothing.size());
         give(offsets_, host_offsets_.data(), host_offsets_.size());
         give(state_.sequences, plan_.sequences.data(), plan_.sequences.size());
         give(const_cast<double*>(state_.shares), plan_.shares.data(), plan_.shares.size());
@@ -335,6 +360,9 @@ private:
     row_outcome* outcomes_ = nullptr;
     chunk_record* records_ = nullptr;
     float* chosen_ = nullptr;
+    remembered_row* remembered_ = nullptr;
+    float* last_ = nullptr;
+    double* recent_ = nullptr;
     logit* logits_ = nullptr;
 
     [[nodiscard]] std::string fault_of(const streamed_state& row) const {

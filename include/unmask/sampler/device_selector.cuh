@@ -11,6 +11,7 @@
 #include <unmask/sampler/selector_entropy_bound.hpp>
 #include <unmask/sampler/selector_factor.hpp>
 #include <unmask/sampler/selector_hierarchical.hpp>
+#include <unmask/sampler/selector_kl_stable.hpp>
 #include <unmask/tensor/exact_math.hpp>
 
 UNMASK_NAMESPACE_BEGIN
@@ -182,6 +183,23 @@ struct device_selector<hierarchical> : detail::gpu::without_rankings {
             } while (goes_on(++i));
             all[best].chosen = value(best) > low;
         });
+    }
+};
+
+template <>
+struct device_selector<kl_stable> {
+    static constexpr int rankings = 1;
+    UNMASK_HOST_DEVICE static double number(const kl_stable& /*selector*/, int /*n*/, const candidate& position) {
+        return position.score.value;
+    }
+    UNMASK_DEVICE static void choose(const kl_stable& selector, const device_candidates& all, const step_share& share) {
+        const double bound = detail::log_of_probability(selector.confidence);
+        all.for_each([&](int i) {
+            all[i].chosen = all[i].log_probability(selector.source) > bound && all[i].divergence < selector.divergence;
+        });
+        if (all.count_if([&](int i) { return all[i].chosen; }) == 0) {
+            detail::gpu::choose_best(all, 0, share.quota);
+        }
     }
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <cmath>
 #include <span>
 #include <string>
 
@@ -11,6 +10,7 @@
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/selector.hpp>
 #include <unmask/sampler/selector_ranking.hpp>
+#include <unmask/tensor/exact_math.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -37,7 +37,7 @@ struct kl_stable {
         }
     }
     void operator()(std::span<candidate> candidates, const step_share& share) const {
-        const double bound = std::log(confidence);
+        const double bound = detail::log_of_probability(confidence);
         bool any = false;
         for (candidate& position : candidates) {
             position.chosen = position.log_probability(source) > bound && position.divergence < divergence;

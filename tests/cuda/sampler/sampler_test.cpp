@@ -17,6 +17,7 @@
 #include <unmask/sampler/score_end_last.hpp>
 #include <unmask/sampler/score_noisy.hpp>
 #include <unmask/sampler/selector_combine.hpp>
+#include <unmask/sampler/selector_kl_stable.hpp>
 
 #include "twin_models.hpp"
 
@@ -200,6 +201,21 @@ TEST_CASE("selectors") {
     check_against_cpu(sampler{steps{16}, either{top_k{}, threshold{0.5}}});
     check_against_cpu(sampler{steps{16}, both{factor{2}, either{top_k{}, hierarchical{0.3, 0.4}}}});
     check_against_cpu(sampler{steps{16}, either{both{top_k{}, threshold{0.4}}, both{hierarchical{}, factor{3}}}});
+}
+
+TEST_CASE("selectors that look at how distributions move") {
+    const sampler klass{steps{16}, kl_stable{.confidence = 0.2, .divergence = 2, .divergence_steps = 1}};
+    check_against_cpu(klass);
+    check_against_cpu<bfloat16>(sampler{steps{16}, kl_stable{.confidence = 0.1, .divergence = 4}, block_length{20}});
+    check_against_cpu(sampler{steps{16}, either{threshold{0.9}, kl_stable{0.1, 3, 3}}});
+
+    constexpr vocabulary many{.size = 5 * 1024 + 77, .mask = 1500, .end = {}}; // more chunks than a block has warps
+    canvas page(many);
+    page.add({}, 6);
+    canvas expected = page;
+    klass(cuda_executor{}, device_model<float>{many, {4}}, page, 5);
+    klass(cpu_executor{1}, host_model<float>{many, {4}}, expected, 5);
+    CHECK(same_texts(page, expected));
 }
 
 TEST_CASE("selectors that come before the model") {
