@@ -24,7 +24,7 @@ struct job {
 };
 
 /// All jobs, in an order in which every beginning of the list is worth having: one seed of everything, then the two headline
-/// models for longer, then more seeds.
+/// models for longer, then more seeds of both.
 inline std::vector<job> all_jobs() {
     std::vector<job> jobs;
     const auto text = [&](std::uint32_t seed) {
@@ -45,10 +45,15 @@ inline std::vector<job> all_jobs() {
             }
         }
     }
-    jobs.push_back({"text", "none", "long", 1});
-    jobs.push_back({"text", "front", "long", 1});
+    const auto longer = [&](std::uint32_t seed) {
+        jobs.push_back({"text", "none", "long", seed});
+        jobs.push_back({"text", "front", "long", seed});
+    };
+    longer(1);
     text(2);
     text(3);
+    longer(2);
+    longer(3);
     return jobs;
 }
 

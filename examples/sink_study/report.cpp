@@ -101,7 +101,8 @@ void write_claims(std::ostream& out, const study_results& results) {
                     text("none", moving("heads_with_sink")).text() + " of heads and steps have a sink (untrained: " +
                     text("none", moving("heads_with_sink"), "none").text() + ")",
                 untrained_has_none
-                    ? verdict_of_difference(moves, 1.0) + " (that they move at all: an untrained model has no sinks)"
+                    ? verdict_of_difference(moves, 1.0) +
+                          " (that they move at all; an untrained model has no sinks to compare with)"
                     : verdict_of_difference(
                           results.difference("text", "none", "none", moving("change_rate"), "usual", "none"), 1.0)});
 

@@ -117,7 +117,7 @@ TEST_CASE("movement is judged beside that of an untrained model") {
     for (const std::uint32_t seed : {1U, 2U, 3U}) {
         results.add("none", seed, 6.0, "none", {{"heads_with_sink", 0.0}});
     }
-    CHECK(ends_with(verdict(), "reproduced (that they move at all: an untrained model has no sinks)"));
+    CHECK(ends_with(verdict(), "reproduced (that they move at all; an untrained model has no sinks to compare with)"));
     for (const std::uint32_t seed : {1U, 2U, 3U}) {
         results.add("none", seed, 6.0, "none", moving(0.5));
     }

@@ -28,10 +28,23 @@ using detail::bits_as;
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
 // What the logits of a row look like.
-enum class shape { usual, flat, peaked, rising, equal, sparse, nothing, with_nan, with_infinity, nan_among_nothing };
+enum class shape {
+    usual,
+    flat,
+    peaked,
+    rising,
+    equal,
+    sparse,
+    nothing,
+    with_nan,
+    with_infinity,
+    nan_among_nothing,
+    nan_before_all
+};
 constexpr shape all_shapes[] = {
-    shape::usual,  shape::flat,    shape::peaked,   shape::rising,        shape::equal,
-    shape::sparse, shape::nothing, shape::with_nan, shape::with_infinity, shape::nan_among_nothing};
+    shape::usual,         shape::flat,    shape::peaked,   shape::rising,        shape::equal,
+    shape::sparse,        shape::nothing, shape::with_nan, shape::with_infinity, shape::nan_among_nothing,
+    shape::nan_before_all};
 
 template <class Logit>
 struct rows {
@@ -74,6 +87,8 @@ struct rows {
         case shape::nothing:
         case shape::nan_among_nothing:
             return -infinity;
+        case shape::nan_before_all: // in a chunk that has nothing else
+            return i == 17 ? detail::not_a_number : i < 1024 ? -infinity : normal(random);
         default:
             return 3 * normal(random);
         }
