@@ -53,14 +53,7 @@ void launch_rows(const cuda_executor& exec, const row_call<Logit>& call) {
 // Enqueues the reading of rows.
 template <class Logit>
 void read_rows(const cuda_executor& exec, const row_call<Logit>& call) {
-    switch (call.rule.reading) {
-    case row_reading::statistics:
-        return launch_rows<row_reading::statistics>(exec, call);
-    case row_reading::draw:
-        return launch_rows<row_reading::draw>(exec, call);
-    case row_reading::tempered_draw:
-        return launch_rows<row_reading::tempered_draw>(exec, call);
-    }
+    with_reading(call.rule.reading, [&](auto reading) { launch_rows<decltype(reading)::value>(exec, call); });
 }
 
 template <class Logit>

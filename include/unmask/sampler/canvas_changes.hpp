@@ -31,6 +31,21 @@ void sort_by_position(std::span<T> all) {
     }
 }
 
+// How many positions of a text a run has filled.
+inline index_t useful_positions(const canvas& before, const canvas& after) {
+    index_t useful = 0;
+    for (index_t sequence = 0; sequence < after.sequences(); ++sequence) {
+        const auto end = static_cast<std::size_t>(after.text_end(sequence));
+        for (std::size_t i = 0; i < end; ++i) {
+            useful += before.states(sequence)[i] == position_state::masked &&
+                              after.states(sequence)[i] == position_state::committed
+                          ? 1
+                          : 0;
+        }
+    }
+    return useful;
+}
+
 // What a run does to its canvas: writes it to all copies, counts it, and keeps it for an observer if there is one.
 template <bool Twins, bool Observed>
 class canvas_changes {

@@ -165,7 +165,6 @@ void list_kernel(device_state state) {
     if (mine == 0 && device::thread() == 0) {
         device_counts& counts = *state.counts;
         counts.rows = faulty ? 0 : all;
-        counts.faulty = faulty;
         counts.calls += counts.rows > 0 ? 1 : 0;
         counts.all_rows += counts.rows;
         counts.evaluations += counts.rows > 0 ? sequences : 0;

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include <unmask/config.hpp>
+#include <unmask/cuda/device_layout.cuh>
 #include <unmask/cuda/executor.cuh>
 #include <unmask/cuda/row_end.cuh>
 #include <unmask/cuda/row_statistics.cuh>
@@ -22,6 +22,7 @@
 #include <unmask/sampler/device_divergence.cuh>
 #include <unmask/sampler/device_gather.cuh>
 #include <unmask/sampler/device_rank.cuh>
+#include <unmask/sampler/device_run_plan.cuh>
 #include <unmask/sampler/device_select.cuh>
 #include <unmask/sampler/device_selector.cuh>
 #include <unmask/sampler/device_sequence.cuh>
@@ -40,88 +41,6 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::gpu {
 
-// Arrays of all kinds in one piece of device memory: first each says how long it is, then each gets its place.
-class device_layout {
-public:
-    template <class T>
-    std::size_t add(index_t count) {
-        const std::size_t place = bytes_;
-        bytes_ += (static_cast<std::size_t>(count) * sizeof(T) + 255) / 256 * 256;
-        return place;
-    }
-    [[nodiscard]] std::size_t bytes() const { return bytes_; }
-
-private:
-    std::size_t bytes_ = 0;
-};
-
-// What the host knows of a canvas before a run: each sequence's way, and the schedule's shares along it.
-struct run_plan {
-    std::vector<device_sequence> sequences;
-    std::vector<double> shares;
-    index_t most_rows = 0;      // that a step can need
-    int most_in_a_sequence = 0; // the same, of one sequence
-
-    template <class Schedule>
-    run_plan(const canvas& page, const block_length& blocks, const Schedule& schedule) {
-        for (index_t i = 0; i < page.sequences(); ++i) {
-            add(page, i, blocks, schedule);
-        }
-    }
-
-private:
-    template <class Schedule>
-    void add(const canvas& page, index_t sequence, const block_length& blocks, const Schedule& schedule) {
-        device_sequence& one = sequences.emplace_back();
-        const index_t length = page.length(sequence);
-        const index_t start = page.generation_begin(sequence);
-        const index_t size = std::min(blocks.size, length);
-        one.offset = page.offset(sequence);
-        one.length = static_cast<int>(length);
-        one.id = page.id(sequence);
-        one.block_size = static_cast<int>(size);
-        one.begin = static_cast<int>(blocks.origin == block_origin::sequence && size > 0 ? start / size * size : start);
-        one.end = one.begin;
-        one.active = page.masked(sequence) > 0;
-        if (!one.active) {
-            return;
-        }
-        index_t with_masked = 0;
-        index_t most = 0;
-        const auto states = page.states(sequence);
-        for (index_t begin = one.begin; begin < length; begin += size) {
-            const index_t end = std::min(length, begin + size);
-            const index_t masked = std::count(states.begin() + begin, states.begin() + end, position_state::masked);
-            with_masked += masked > 0 ? 1 : 0;
-            most = std::max(most, masked);
-        }
-        most_rows += most;
-        most_in_a_sequence = std::max(most_in_a_sequence, static_cast<int>(most));
-        const index_t count = is_per_block<Schedule>() ? schedule.count : schedule.count / with_masked;
-        one.steps = static_cast<int>(std::max<index_t>(1, count));
-        one.longer = is_per_block<Schedule>() || count == 0 ? 0 : static_cast<int>(schedule.count % with_masked);
-        one.shares = shares_of_steps(one.steps, schedule);
-        one.more_shares = one.longer > 0 ? shares_of_steps(one.steps + 1, schedule) : 0;
-    }
-
-    template <class Schedule>
-    int shares_of_steps(int steps, const Schedule& schedule) {
-        const auto known = std::find(steps_.begin(), steps_.end(), steps);
-        if (known != steps_.end()) {
-            return begins_[static_cast<std::size_t>(known - steps_.begin())];
-        }
-        steps_.push_back(steps);
-        begins_.push_back(static_cast<int>(shares.size()));
-        for (index_t step = 0; step <= steps; ++step) {
-            shares.push_back(schedule.masked_share(step, steps));
-        }
-        return begins_.back();
-    }
-
-    std::vector<int> steps_; // numbers of steps whose shares are known
-    std::vector<int> begins_;
-};
-
 template <class Model, class Policies>
 class device_run {
 public:
@@ -132,35 +51,8 @@ public:
     device_run(const cuda_executor& exec, Model& model, const canvas& page, std::uint64_t seed,
                const Policies& policies)
         : model_(model), page_(page), policies_(policies), plan_(page, policies.blocks, policies.schedule),
-          memory_(exec, lay_out()) {
-        auto* const base = static_cast<std::byte*>(memory_.data());
-        const auto at = [&](auto*& pointer, std::size_t place) {
-            pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(base + place);
-        };
-        at(state_.tokens, places_.tokens);
-        at(state_.states, places_.states);
-        at(state_.listed, places_.listed);
-        at(state_.commitments, places_.commitments);
-        at(state_.sequences, places_.sequences);
-        at(state_.rows, places_.rows);
-        at(state_.uniforms, places_.uniforms);
-        at(state_.candidates, places_.candidates);
-        at(state_.order, places_.order);
-        at(rank_keys_, places_.rank_keys);
-        at(tile_order_, places_.tile_order);
-        at(state_.shares, places_.shares);
-        at(state_.counts, places_.counts);
-        at(offsets_, places_.offsets);
-        at(outcomes_, places_.outcomes);
-        at(records_, places_.records);
-        at(chosen_, places_.chosen);
-        at(remembered_, places_.remembered);
-        at(last_, places_.last);
-        at(recent_, places_.recent);
-        at(logits_, places_.logits);
-        if constexpr (streams) {
-            at(state_.streamed, places_.streamed);
-        }
+          memory_(exec, arranged(device_layout())) {
+        (void)arranged(device_layout(memory_.data()));
         state_.sequence_count = static_cast<int>(page.sequences());
         state_.most_rows = plan_.most_rows;
         state_.seed = seed;
@@ -281,42 +173,40 @@ private:
     static constexpr bool streams = only_streams_on_device<Model>;
     static constexpr bool diverges = requires(const Policies& policies) { policies.selector.divergence_steps; };
 
-    struct {
-        std::size_t tokens, states, offsets, listed, commitments, sequences, rows, uniforms, candidates, order,
-            rank_keys, tile_order, shares, counts, outcomes, records, streamed, chosen, remembered, last, recent,
-            logits;
-    } places_{};
-
-    std::size_t lay_out() {
+    // Gives every array its place. Returns how much memory they take.
+    std::size_t arranged(device_layout place) {
         const index_t positions = std::ssize(page_.tokens());
         const index_t rows = plan_.most_rows;
-        const logit_rows<logit> of_logits{nullptr, 0, page_.vocabulary().size, -1};
-        const bool tiled = plan_.most_in_a_sequence > largest_rank_tile;
-        device_layout layout;
-        places_ = {.tokens = layout.add<token_t>(positions),
-                   .states = layout.add<position_state>(positions),
-                   .offsets = layout.add<index_t>(page_.sequences() + 1),
-                   .listed = layout.add<unsigned char>(positions),
-                   .commitments = layout.add<device_commitment>(positions),
-                   .sequences = layout.add<device_sequence>(page_.sequences()),
-                   .rows = layout.add<row>(rows),
-                   .uniforms = layout.add<double>(rows),
-                   .candidates = layout.add<candidate>(rows),
-                   .order = layout.add<int>(rows * rankings),
-                   .rank_keys = layout.add<std::uint64_t>(tiled ? rows * rankings : 0),
-                   .tile_order = layout.add<int>(tiled ? rows * rankings : 0),
-                   .shares = layout.add<double>(std::ssize(plan_.shares)),
-                   .counts = layout.add<device_counts>(1),
-                   .outcomes = layout.add<row_outcome>(rows),
-                   .records = layout.add<chunk_record>(streams ? 0 : rows * of_logits.chunks()),
-                   .streamed = layout.add<streamed_state>(streams ? rows : 0),
-                   .chosen = layout.add<float>(
-                       streams && rule_.reading != row_reading::statistics ? rows * index_t{chunk_size} : 0),
-                   .remembered = layout.add<remembered_row>(diverges ? positions : 0),
-                   .last = layout.add<float>(diverges ? positions * page_.vocabulary().size : 0),
-                   .recent = layout.add<double>(positions * divergence_steps_of(policies_.selector)),
-                   .logits = layout.add<logit>(streams ? 0 : rows * page_.vocabulary().size)};
-        return layout.bytes();
+        const index_t size = page_.vocabulary().size;
+        const index_t rows_stored = streams ? 0 : rows;
+        const index_t rows_streamed = streams ? rows : 0;
+        const index_t rows_in_tiles = plan_.most_in_a_sequence > largest_rank_tile ? rows : 0;
+        const index_t positions_remembered = diverges ? positions : 0;
+        place(state_.tokens, positions);
+        place(state_.states, positions);
+        place(offsets_, page_.sequences() + 1);
+        place(state_.listed, positions);
+        place(state_.commitments, positions);
+        place(state_.sequences, page_.sequences());
+        place(state_.counts, 1);
+        place(shares_, std::ssize(plan_.shares));
+        place(state_.rows, rows);
+        place(state_.uniforms, rows);
+        place(state_.candidates, rows);
+        place(outcomes_, rows);
+        place(state_.order, rows * rankings);
+        place(rank_keys_, rows_in_tiles * rankings);
+        place(tile_order_, rows_in_tiles * rankings);
+        place(remembered_, positions_remembered);
+        place(last_, positions_remembered * size);
+        place(recent_, positions * divergence_steps_of(policies_.selector));
+        place(streamed_, rows_streamed);
+        place(chosen_, rule_.reading != row_reading::statistics ? rows_streamed * index_t{chunk_size} : 0);
+        place(records_, rows_stored * logit_rows<logit>{nullptr, 0, static_cast<int>(size), -1}.chunks());
+        place(logits_, rows_stored * size);
+        state_.shares = shares_;
+        state_.streamed = streams ? streamed_ : nullptr;
+        return place.bytes();
     }
 
     void upload(const cuda_executor& exec) {
@@ -341,19 +231,37 @@ private:
         give(remembered_, nothing.data(), nothing.size());
         give(offsets_, host_offsets_.data(), host_offsets_.size());
         give(state_.sequences, plan_.sequences.data(), plan_.sequences.size());
-        give(const_cast<double*>(state_.shares), plan_.shares.data(), plan_.shares.size());
+        give(shares_, plan_.shares.data(), plan_.shares.size());
         give(state_.counts, &counts, 1);
         synchronize(exec.stream); // the vectors go away
     }
+
+    [[nodiscard]] std::string fault_of(const streamed_state& row) const {
+        const auto up_to = [](index_t first) { return std::to_string(first) + " … " + std::to_string(first + 1023); };
+        return row.bad_from >= 0                    ? "NaN or +infinity among tokens " + up_to(row.bad_from)
+               : row.read < page_.vocabulary().size ? "missing from token " + std::to_string(row.read) + " on"
+                                                    : "-infinity for every token";
+    }
+
+    void end_streams(const cuda_executor& exec, const stream_end_parameters& parameters) const {
+        with_reading(rule_.reading, [&](auto reading) {
+            launch(&stream_end_kernel<decltype(reading)::value>, static_cast<int>(plan_.most_rows), row_threads,
+                   2 * chunk_size * sizeof(float), exec.stream, parameters);
+        });
+    }
+
+    static row_rule rule_of(const greedy& /*draw*/) { return {}; }
+    static row_rule rule_of(const categorical& draw) { return row_rule::at_temperature(draw.temperature); }
 
     Model& model_;
     const canvas& page_;
     const Policies& policies_;
     row_rule rule_ = rule_of(policies_.draw);
     run_plan plan_;
-    device_scratch memory_;
     device_state state_{};
     index_t* offsets_ = nullptr;
+    double* shares_ = nullptr;
+    streamed_state* streamed_ = nullptr;
     std::uint64_t* rank_keys_ = nullptr;
     int* tile_order_ = nullptr;
     std::vector<index_t> host_offsets_;
@@ -364,31 +272,7 @@ private:
     float* last_ = nullptr;
     double* recent_ = nullptr;
     logit* logits_ = nullptr;
-
-    [[nodiscard]] std::string fault_of(const streamed_state& row) const {
-        const auto up_to = [](index_t first) { return std::to_string(first) + " … " + std::to_string(first + 1023); };
-        return row.bad_from >= 0                    ? "NaN or +infinity among tokens " + up_to(row.bad_from)
-               : row.read < page_.vocabulary().size ? "missing from token " + std::to_string(row.read) + " on"
-                                                    : "-infinity for every token";
-    }
-
-    void end_streams(const cuda_executor& exec, const stream_end_parameters& parameters) const {
-        const auto end = [&]<row_reading Reading>(std::integral_constant<row_reading, Reading>) {
-            launch(&stream_end_kernel<Reading>, static_cast<int>(plan_.most_rows), row_threads,
-                   2 * chunk_size * sizeof(float), exec.stream, parameters);
-        };
-        switch (rule_.reading) {
-        case row_reading::statistics:
-            return end(std::integral_constant<row_reading, row_reading::statistics>());
-        case row_reading::draw:
-            return end(std::integral_constant<row_reading, row_reading::draw>());
-        case row_reading::tempered_draw:
-            return end(std::integral_constant<row_reading, row_reading::tempered_draw>());
-        }
-    }
-
-    static row_rule rule_of(const greedy& /*draw*/) { return {}; }
-    static row_rule rule_of(const categorical& draw) { return row_rule::at_temperature(draw.temperature); }
+    device_scratch memory_; // of all these
 };
 
 } // namespace detail::gpu

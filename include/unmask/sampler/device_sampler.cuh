@@ -101,12 +101,7 @@ public:
 private:
     bool observe(index_t call) {
         const sampler_step step{call, page_, changes_.reported(), page_.masked()};
-        bool go_on = true;
-        if constexpr (std::is_void_v<decltype(observer_(step))>) {
-            observer_(step);
-        } else {
-            go_on = static_cast<bool>(observer_(step));
-        }
+        const bool go_on = tell(observer_, step);
         changes_.forget();
         return go_on;
     }
@@ -179,14 +174,7 @@ statistics sample_on(const Executor& exec, Model& model, canvas& page, std::uint
         page = std::move(before);
         throw;
     }
-    for (index_t i = 0; i < page.sequences(); ++i) {
-        const auto end = static_cast<std::size_t>(page.text_end(i));
-        for (std::size_t at = 0; at < end; ++at) {
-            counts.useful +=
-                before.states(i)[at] == position_state::masked && page.states(i)[at] == position_state::committed ? 1
-                                                                                                                  : 0;
-        }
-    }
+    counts.useful = useful_positions(before, page);
     counts.seconds_in_sampling = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return counts;
 }

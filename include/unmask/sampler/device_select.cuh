@@ -157,17 +157,14 @@ private:
 
     // The text ends before `begin`: what is not prompt from there on gets the end token.
     UNMASK_DEVICE void end_text(int begin) const {
-        int mine = 0;
         for (int i = begin + device::thread(); i < one_.length; i += step_threads) {
             const index_t at = one_.offset + i;
-            mine += state_.states[at] == position_state::masked ? 1 : 0;
             if (state_.states[at] != position_state::prompt) {
                 state_.tokens[at] = state_.end;
                 state_.states[at] = position_state::committed;
             }
         }
         one_.filled_from = begin;
-        one_.filled = device::combined<step_threads>(mine, sum{});
         one_.fill_call = state_.counts->calls - 1;
         one_.active = false;
         one_.candidates = 0;

@@ -32,8 +32,8 @@ struct device_sequence {
     int begin = 0; // of the current block, which is empty at first
     int end = 0;
     int block_size = 0;
-    int steps = 0;       // of a block, and one more in each of the first `longer`
-    int longer = 0;      //
+    int steps = 0; // of a block, and one more in each of the first `longer`
+    int longer = 0;
     int block = 0;       // how many blocks have begun
     int shares = 0;      // where the masked shares of a block of so many steps begin
     int more_shares = 0; // and of one with one more step
@@ -46,7 +46,6 @@ struct device_sequence {
     int fault = -1; // the first candidate whose row has no distribution or whose score is NaN
     bool fault_is_score = false;
     int filled_from = -1; // what comes from here on, a stop rule has filled
-    int filled = 0;       // masked positions of it
     index_t fill_call = -1;
 
     [[nodiscard]] UNMASK_DEVICE int first_share() const { return block <= longer ? more_shares : shares; }
@@ -68,7 +67,6 @@ struct device_commitment {
 /// Of the whole run.
 struct device_counts {
     int rows = 0; // of this step; 0: the run has ended
-    bool faulty = false;
     index_t calls = 0;
     index_t all_rows = 0;
     index_t evaluations = 0; // of one sequence each

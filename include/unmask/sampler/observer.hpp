@@ -36,6 +36,21 @@ concept sampler_observer = std::invocable<O&, const sampler_step&> &&
     (std::is_void_v<std::invoke_result_t<O&, const sampler_step&>> ||
      std::convertible_to<std::invoke_result_t<O&, const sampler_step&>, bool>);
 
+namespace detail {
+
+// Tells an observer of a step; whether the run goes on.
+template <class Observer>
+bool tell(Observer& observer, const sampler_step& step) {
+    if constexpr (std::is_void_v<decltype(observer(step))>) {
+        observer(step);
+        return true;
+    } else {
+        return static_cast<bool>(observer(step));
+    }
+}
+
+} // namespace detail
+
 /// Watches nothing: no code is generated for it.
 struct no_observer {
     void operator()(const sampler_step& /*step*/) const {}

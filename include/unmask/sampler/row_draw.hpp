@@ -38,14 +38,8 @@ struct row_draw : row_rule {
     template <class Logit>
     void read(row_reduction& row, std::span<const Logit> logits, std::size_t first, std::size_t suppressed,
               float* highs = nullptr) const {
-        switch (reading) {
-        case row_reading::statistics:
-            return row.read<row_reading::statistics>(logits, first, suppressed, rule, highs);
-        case row_reading::draw:
-            return row.read<row_reading::draw>(logits, first, suppressed, rule, highs);
-        case row_reading::tempered_draw:
-            return row.read<row_reading::tempered_draw>(logits, first, suppressed, rule, highs);
-        }
+        with_reading(reading,
+                     [&](auto wanted) { row.read<decltype(wanted)::value>(logits, first, suppressed, rule, highs); });
     }
 
     // The sums of what is drawn from.

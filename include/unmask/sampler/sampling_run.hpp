@@ -51,15 +51,7 @@ public:
             page_ = std::move(before);
             throw;
         }
-        for (index_t sequence = 0; sequence < page_.sequences(); ++sequence) {
-            const auto end = static_cast<std::size_t>(page_.text_end(sequence));
-            for (std::size_t i = 0; i < end; ++i) {
-                statistics_.useful += before.states(sequence)[i] == position_state::masked &&
-                                              page_.states(sequence)[i] == position_state::committed
-                                          ? 1
-                                          : 0;
-            }
-        }
+        statistics_.useful = useful_positions(before, page_);
         return statistics_;
     }
 
@@ -336,12 +328,7 @@ private:
 
     bool observe() {
         const sampler_step step{statistics_.calls - 1, page_, changes_.reported(), page_.masked()};
-        bool go_on = true;
-        if constexpr (std::is_void_v<decltype(observer_(step))>) {
-            observer_(step);
-        } else {
-            go_on = static_cast<bool>(observer_(step));
-        }
+        const bool go_on = tell(observer_, step);
         changes_.forget();
         return go_on;
     }

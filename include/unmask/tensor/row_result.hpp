@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <type_traits>
+
 #include <unmask/config.hpp>
 #include <unmask/tensor/base_2.hpp>
 #include <unmask/tensor/exact_math.hpp>
@@ -86,6 +88,19 @@ struct row_rule {
         return result;
     }
 };
+
+// Calls f with a rule's reading as a std::integral_constant.
+template <class F>
+decltype(auto) with_reading(row_reading reading, const F& f) {
+    switch (reading) {
+    case row_reading::draw:
+        return f(std::integral_constant<row_reading, row_reading::draw>());
+    case row_reading::tempered_draw:
+        return f(std::integral_constant<row_reading, row_reading::tempered_draw>());
+    default:
+        return f(std::integral_constant<row_reading, row_reading::statistics>());
+    }
+}
 
 } // namespace detail
 UNMASK_NAMESPACE_END
