@@ -97,7 +97,9 @@ void write_claims(std::ostream& out, const study_results& results) {
     claims.row({"Sinks move from step to step", "Fig. 1: maps of LLaDA and Dream at steps 0 and 64; no figure",
                 "share of steps in which the sink of a head is another one: " + moves.text() +
                     " (untrained model: " + as_it_starts.text() +
-                    "; with shuffled steps: " + text("none", moving("change_rate_of_shuffled_steps")).text() + "); " +
+                    "; with shuffled steps: " + text("none", moving("change_rate_of_shuffled_steps")).text() +
+                    "); trained longer: " + text("none", moving("change_rate"), "long").text() +
+                    " (shuffled: " + text("none", moving("change_rate_of_shuffled_steps"), "long").text() + "); " +
                     text("none", moving("heads_with_sink")).text() + " of heads and steps have a sink (untrained: " +
                     text("none", moving("heads_with_sink"), "none").text() + ")",
                 untrained_has_none
@@ -109,11 +111,14 @@ void write_claims(std::ostream& out, const study_results& results) {
     const estimate norms = text("none", moving("value_norm_ratio"));
     claims.row({"Their values have low norm", "Fig. 1: about 0.3 to 0.4 of other tokens'",
                 "norm of a sink's value over the median: " + norms.text() +
-                    " (untrained: " + text("none", moving("value_norm_ratio"), "none").text() + ")",
+                    " (untrained: " + text("none", moving("value_norm_ratio"), "none").text() +
+                    "); trained longer: " + text("none", moving("value_norm_ratio"), "long").text() +
+                    "; that of the extra sink: " + text("front", sinks("extra_sink/value_norm_ratio")).text(),
                 verdict_of_difference(minus(norms, 1.0), -1.0)});
 
     claims.row({"One token stabilises them", "no figure read",
-                "change rate with the token: " + text("front", moving("change_rate")).text() + "; mass on it " +
+                "change rate with the token: " + text("front", moving("change_rate")).text() + ", trained longer " +
+                    text("front", moving("change_rate"), "long").text() + "; mass on it " +
                     text("front", sinks("extra_sink/mass")).text() + ", over steps ± " +
                     text("front", sinks("extra_sink/deviation_over_steps")).text() + "; it is the strongest key in " +
                     text("front", sinks("extra_sink/is_strongest_key")).text() + " of heads and steps (untrained: " +

@@ -14,7 +14,10 @@
 #if defined(__CUDACC_RTC__)
 #define UNMASK_DETAIL_HIDDEN
 #else
-#define UNMASK_DETAIL_HIDDEN __attribute__((visibility("hidden")))
+// Of a type in an unnamed namespace a kernel is hidden anyway, and nvcc would say so.
+#define UNMASK_DETAIL_HIDDEN                                                                             \
+    _Pragma("nv_diagnostic push") _Pragma("nv_diag_suppress 1407") __attribute__((visibility("hidden"))) \
+    _Pragma("nv_diagnostic pop")
 #endif
 #define UNMASK_KERNEL(threads, blocks_a_multiprocessor) \
     __global__ UNMASK_DETAIL_HIDDEN __launch_bounds__(threads, blocks_a_multiprocessor)
@@ -57,8 +60,7 @@
 // nvcc's list of architectures, 800,900,1000: _cuda_8009001000. It is sorted, so no two lists read alike. There is room
 // for the 12 that nvcc 13 knows.
 #if defined(__CUDACC__) && defined(__CUDA_ARCH_LIST__)
-#define UNMASK_DETAIL_CUDA_PASTE(a, b, c, d, e, f, g, h, i, j, k, l, ...) \
-    _cuda_##a##b##c##d##e##f##g##h##i##j##k##l
+#define UNMASK_DETAIL_CUDA_PASTE(a, b, c, d, e, f, g, h, i, j, k, l, ...) _cuda_##a##b##c##d##e##f##g##h##i##j##k##l
 #define UNMASK_DETAIL_CUDA_EXPAND(...) UNMASK_DETAIL_CUDA_PASTE(__VA_ARGS__)
 #define UNMASK_DETAIL_CUDA UNMASK_DETAIL_CUDA_EXPAND(__CUDA_ARCH_LIST__, , , , , , , , , , , , )
 #else

@@ -21,20 +21,6 @@
 
 #include "twin_models.hpp"
 
-namespace test {
-
-// A score of a user's own that goes wrong late.
-struct not_a_score {
-    static constexpr auto kind = policy_kind::score;
-
-    UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
-        const double wrong = static_cast<double>(detail::not_a_number);
-        return {position.where.sequence == 4 && position.where.position > 30 ? wrong : position.random};
-    }
-};
-
-} // namespace test
-
 namespace {
 
 using namespace test;
@@ -122,6 +108,16 @@ void check_against_cpu(const Sampler& sampler, const vocabulary& tokens = letter
     CHECK(expected.masked() == 0);
     CHECK(model.calls <= counts.calls + 8); // none but the last look is late
 }
+
+// A score of a user's own that goes wrong late.
+struct not_a_score {
+    static constexpr auto kind = policy_kind::score;
+
+    UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
+        const double wrong = static_cast<double>(detail::not_a_number);
+        return {position.where.sequence == 4 && position.where.position > 30 ? wrong : position.random};
+    }
+};
 
 } // namespace
 
