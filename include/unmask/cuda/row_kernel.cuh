@@ -14,9 +14,9 @@
 #include <unmask/tensor/row_sums.hpp>
 
 // Rows, from the chunks that chunk_kernel has read: statistics and draws, bit for bit those of the CPU. A block for each
-// row, which joins as many chunks at a time as it has threads. Three things make it quick although chunks must be joined one after the other: which of them lead is known from
-// their highest logits alone; what each is multiplied by is found by all threads at once; and the few that lead are read
-// again by a warp each, without their most likely token.
+// row, which joins as many chunks at a time as it has threads. Three things make it quick although chunks must be joined
+// one after the other: which of them lead is known from their highest logits alone; what each is multiplied by is found by
+// all threads at once; and the few that lead are read again by a warp each, without their most likely token.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::gpu {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <array>
+#include <cstdint>
+
 #include <unmask/config.hpp>
 #include <unmask/cuda/collectives.cuh>
 #include <unmask/cuda/device.cuh>
@@ -193,6 +196,8 @@ void list_kernel(device_state state) {
             candidate& added = state.candidates[at];
             added.where = {mine, position};
             added.random = order_number(words);
+            added.words = bits_as<std::array<std::uint32_t, 4>>(words);
+            added.divergence = -static_cast<double>(minus_infinity); // unless a selector looks at it
             added.held = state.tokens[one.offset + position];
             added.state = position_state::masked;
             added.chosen = false;

@@ -28,10 +28,6 @@ struct score_parameters {
     const row_outcome* outcomes;
 };
 
-UNMASK_DEVICE bool is_nan_bits(double value) {
-    return (bits_as<std::uint64_t>(value) << 1) > 0xffe0000000000000U;
-}
-
 // A thread for each candidate.
 template <class Score>
 UNMASK_KERNEL(step_threads, 1)
@@ -81,7 +77,7 @@ private:
 
     UNMASK_DEVICE bool find_fault() const {
         const auto& all = candidates_;
-        const int fault = all.find_if([&](int i) { return all[i].raw.best < 0 || is_nan_bits(all[i].score.value); });
+        const int fault = all.find_if([&](int i) { return all[i].raw.best < 0 || is_nan(all[i].score.value); });
         if (fault == all.count()) {
             return false;
         }

@@ -22,6 +22,7 @@
 #include <unmask/sampler/logits_stream.hpp>
 #include <unmask/sampler/non_finite_logits.hpp>
 #include <unmask/sampler/row_statistics.hpp>
+#include <unmask/tensor/exact_math.hpp>
 #include <unmask/tensor/float_types.hpp>
 
 UNMASK_NAMESPACE_BEGIN
@@ -38,11 +39,6 @@ std::string logits_fault(std::span<const Logit> logits) {
         }
     }
     return "-infinity for every token";
-}
-
-// From the bits: -ffast-math folds std::isnan away.
-inline bool is_nan(double value) {
-    return (bits_as<std::uint64_t>(value) << 1) > 0xffe0000000000000U;
 }
 
 // Something wrong with a candidate: the first one in order is thrown, not the first in time.

@@ -43,6 +43,11 @@ UNMASK_HOST_DEVICE inline double rounded(double value) {
     return value;
 }
 
+// From the bits: -ffast-math folds std::isnan away.
+UNMASK_HOST_DEVICE inline bool is_nan(double value) {
+    return (bits_as<std::uint64_t>(value) << 1) > 0xffe0000000000000U;
+}
+
 // a · b, rounded. On a GPU, subnormal numbers count whatever the compiler was told.
 UNMASK_HOST_DEVICE inline float product_of(float a, float b) {
 #if defined(__CUDA_ARCH__)

@@ -119,6 +119,16 @@ struct not_a_score {
     }
 };
 
+// One that looks at what no other does.
+struct of_rare_numbers {
+    static constexpr auto kind = policy_kind::score;
+
+    UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
+        const bool unknown = position.divergence > 1e300 && position.held_log_probability < -1e300;
+        return {unknown ? static_cast<double>(detail::element(position.words, 1) % 100) + position.held : -1};
+    }
+};
+
 } // namespace
 
 TEST_CASE("the defaults, watched or not") {
@@ -182,6 +192,7 @@ TEST_CASE("scores") {
     check_against_cpu(sampler{steps{16}, noisy{confidence{}, 0.5}});
     check_against_cpu(sampler{steps{16}, noisy{negative_entropy{}, 2}});
     check_against_cpu(sampler{steps{16}, end_last{margin{}, 0, 3}});
+    check_against_cpu(sampler{steps{16}, of_rare_numbers{}});
 }
 
 TEST_CASE("selectors") {
