@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <unmask/config.hpp>
 #include <unmask/cuda/executor.cuh>
 #include <unmask/cuda/runtime.cuh>
