@@ -165,9 +165,11 @@ TEST_CASE("more candidates than a block can sort") {
     const sampler sampler{steps{2}, either{top_k{}, factor{1e-9}}}; // the second only the surest, of many equal ones
     noise says{8};
     says.forgetful = true;
-    sampler(cuda_executor{}, device_model<bfloat16>{few, says}, page, 77);
-    sampler(cpu_executor{1}, host_model<bfloat16>{few, says}, expected, 77);
+    std::vector<told> stories[2]; // the text alone does not say who came first
+    sampler(cuda_executor{}, device_model<bfloat16>{few, says}, page, 77, listener{stories[0]});
+    sampler(cpu_executor{1}, host_model<bfloat16>{few, says}, expected, 77, listener{stories[1]});
     CHECK(same_texts(page, expected));
+    CHECK(stories[0] == stories[1]);
 }
 
 TEST_CASE("schedules, and blocks of many lengths") {
