@@ -4,7 +4,10 @@
 /// The attention of this program. Files that include this call it without compiling its kernels: attention.cu does that,
 /// for one head dimension, element type, mask and sink.
 
-#include <unmask/unmask.cuh>
+#include <unmask/attention/attention.hpp>
+#include <unmask/cuda/attention_forward.cuh>
+#include <unmask/mask/bidirectional.hpp>
+#include <unmask/mask/extra_sink.hpp>
 
 using layer_executor = unmask::cuda_executor_for<64>; // cuda_executor has kernels for six head dimensions
 using layer_element = unmask::bfloat16;

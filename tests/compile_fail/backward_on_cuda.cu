@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: attention_backward does not run on cuda_executor yet
-#include <unmask/unmask.cuh>
+#include <unmask/attention/attention.hpp>
+#include <unmask/cuda/executor.cuh>
+#include <unmask/mask/causal.hpp>
 
 void call(const unmask::attention_tensors<float>& tensors, const unmask::attention_gradients<float>& gradients) {
     unmask::attention_backward(unmask::cuda_executor{}, tensors, gradients, unmask::causal{});

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include <unmask/unmask.cuh>
+#include <unmask/attention/attention.hpp>
+#include <unmask/cuda/attention_forward.cuh>
+#include <unmask/mask/causal.hpp>
 
 void call(const unmask::attention_tensors<float>& tensors, const unmask::attention_gradients<float>& gradients) {
     unmask::attention_forward(unmask::cuda_executor{}, tensors, unmask::causal{});

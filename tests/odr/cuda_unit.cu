@@ -2,7 +2,8 @@
 
 // Compiled several times, for different architectures and with another name for UNIT.
 
-#include <unmask/unmask.cuh>
+#include <unmask/cuda/executor.cuh>
+#include <unmask/cuda/split_states.cuh>
 
 #include "cuda_unit.hpp"
 

@@ -92,18 +92,8 @@ private:
     }
 
     UNMASK_DEVICE int choose(const ancestral& /*selector*/) const {
-        const double chance = one_.share.probability;
-        const int chosen = list([chance](int /*position*/, double number) { return number < chance; });
-        if (chosen > 0 || !is_last(one_.now)) {
-            return chosen;
-        }
-        int first = one_.end; // the last step repeats: it must commit something
-        for (int position = one_.begin + device::thread(); position < one_.end; position += step_threads) {
-            const bool masked = state_.states[one_.offset + position] == position_state::masked;
-            first = masked && position < first ? position : first;
-        }
-        first = device::combined<step_threads>(first, minimum{});
-        return list([first](int position, double /*number*/) { return position == first; });
+        const double chance = one_.share.probability; // 1 in the last step
+        return list([chance](int /*position*/, double number) { return number < chance; });
     }
 
     UNMASK_DEVICE int choose(const first_hitting& /*selector*/) const {

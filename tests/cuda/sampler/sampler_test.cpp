@@ -85,10 +85,15 @@ bool same_texts(const canvas& a, const canvas& b) {
     return a.masked() == b.masked();
 }
 
+// Another one for each sampler.
+unsigned next_seed() {
+    static unsigned seed = 0;
+    return ++seed;
+}
+
 template <class Logit = float, bool Shifts = false, class Sampler>
 void check_against_cpu(const Sampler& sampler, const vocabulary& tokens = letters) {
-    static unsigned seed = 0; // another one for each sampler
-    ++seed;
+    const unsigned seed = next_seed();
     CAPTURE(seed);
     std::mt19937 random(seed);
     const canvas texts = some_texts(tokens, random);
@@ -267,6 +272,8 @@ TEST_CASE("logits that are streamed") {
     };
     CHECK(message({many, {1}, 1024, 4}) ==
           "sampler: the logits of sequence 0, position 4 are missing from token 1062 on");
+    CHECK(message({many, {1}, 1024, -1, 4}) ==
+          "sampler: the logits of sequence 0, position 4 are missing from token 0 on");
     CHECK(message({many, {1, 5}}) ==
           "sampler: the logits of sequence 0, position 5 are NaN or +infinity among tokens 0 … 1023");
 }

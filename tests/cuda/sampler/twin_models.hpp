@@ -120,6 +120,7 @@ struct streaming_parameters {
     int size;
     int tile;      // at a time
     int forgotten; // row that is not written to its end
+    int skipped;   // row that is not written at all
 };
 
 // A warp for each row. It computes a tile in shared memory, and forgets it.
@@ -133,6 +134,9 @@ void streaming_kernel(Parameters p) {
     const row asked = p.rows[device::block()];
     const index_t begin = p.offsets[asked.sequence];
     const index_t length = p.offsets[asked.sequence + 1] - begin;
+    if (asked.position == p.skipped) {
+        return;
+    }
     const int end = asked.position == p.forgotten ? p.size / 2 : p.size;
     device_logits_stream::row_writer writer(p.stream, device::block());
     for (int first = 0; first < end; first += p.tile) {
@@ -153,6 +157,7 @@ struct streaming_model {
     noise says;
     int tile = 1024;
     int forgotten = -1;
+    int skipped = -1;
 
     [[nodiscard]] unmask::vocabulary vocabulary() const { return tokens; }
     void denoise(const cuda_executor& exec, const device_canvas& page, const device_rows& rows,
@@ -160,7 +165,7 @@ struct streaming_model {
         detail::launch(&streaming_kernel<streaming_parameters>, static_cast<int>(rows.most), 32,
                        static_cast<std::size_t>(tile) * sizeof(float), exec.stream,
                        streaming_parameters{says, page.tokens, page.offsets, rows.rows, rows.count, stream,
-                                            static_cast<int>(tokens.size), tile, forgotten});
+                                            static_cast<int>(tokens.size), tile, forgotten, skipped});
     }
 };
 
