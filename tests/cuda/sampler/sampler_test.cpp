@@ -215,6 +215,12 @@ TEST_CASE("selectors") {
     check_against_cpu(sampler{steps{16}, either{top_k{}, threshold{0.5}}});
     check_against_cpu(sampler{steps{16}, both{factor{2}, either{top_k{}, hierarchical{0.3, 0.4}}}});
     check_against_cpu(sampler{steps{16}, either{both{top_k{}, threshold{0.4}}, both{hierarchical{}, factor{3}}}});
+    check_against_cpu(sampler{steps{16}, random_order{}, both{factor{3}, top_k{}}}); // in two orders
+
+    constexpr vocabulary certain{.size = 2, .mask = 1, .end = {}}; // nothing is lost, so nothing is held back
+    canvas page(certain);
+    page.add({}, 9);
+    CHECK(sampler{entropy_bound{0.0}}(cuda_executor{}, device_model<float>{certain, {}}, page, 1).calls == 1);
 }
 
 TEST_CASE("selectors that look at how distributions move") {
