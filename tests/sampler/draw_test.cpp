@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <numeric>
 #include <random>
+#include <span>
+#include <vector>
 
 #include <unmask/random/philox.hpp>
 #include <unmask/sampler/draw.hpp>
@@ -43,8 +48,8 @@ static_assert(draw_policy<second_token>);
 
 } // namespace
 
-// Rows of more than a chunk of 1024 tokens are inverted as one only if they are filtered. Weights are floats: see
-// row_statistics_test.cpp for what that costs.
+// Rows of more than a chunk of 1024 tokens are not inverted as one. Weights are floats: see row_statistics_test.cpp for what
+// that costs.
 TEST_CASE("a draw inverts the cumulative distribution at its uniform number, after every filter") {
     std::mt19937 random(7);
     draw_scratch scratch;
@@ -69,8 +74,7 @@ TEST_CASE("a draw inverts the cumulative distribution at its uniform number, aft
                     REQUIRE(result.log_probability == doctest::Approx(std::log(p[at])).epsilon(3e-6));
                     REQUIRE(result.shaped.entropy == doctest::Approx(scalar::entropy(p)).epsilon(3e-6));
                     REQUIRE(std::exp(result.shaped.log_best()) == doctest::Approx(p[scalar::by_probability(p)[0]]));
-                    const bool filtered = (top_k > 0 && top_k < static_cast<index_t>(size)) || top_p < 1;
-                    if (temperature > 0 && (one_inversion || filtered)) {
+                    if (temperature > 0 && one_inversion) {
                         double below = 0;
                         for (std::size_t i = 0; i < at; ++i) {
                             below += p[i];
@@ -221,35 +225,97 @@ TEST_CASE("a user's draw gets a bfloat16 row as floats") {
     CHECK(detail::reduce_row(categorical{1, 1}, std::span<const float>(bad), 0.5, scratch).raw.best == -1);
 }
 
-TEST_CASE("filters of large rows keep what sorting keeps") {
-    constexpr std::size_t size = 20000;
-    std::mt19937 random(4);
-    std::vector<float> peaked(size);
-    std::vector<float> tied(size);
-    for (std::size_t i = 0; i < size; ++i) {
-        peaked[i] = std::normal_distribution<float>(0, 3)(random);
-        tied[i] = static_cast<float>(random() % 4) * 0.5F; // thousands of equals
+namespace {
+
+// The last token that filters keep, by sorting a row of some temperature.
+detail::token_floor floor_by_sorting(const std::vector<float>& logits, const categorical& draw) {
+    struct token {
+        float logit;
+        token_t place;
+        std::uint64_t weight;
+    };
+    const auto rule = detail::row_draw::at_temperature(draw.temperature).rule;
+    const float highest = *std::max_element(logits.begin(), logits.end());
+    std::vector<token> ranked;
+    const detail::whole_weights whole(logits.size());
+    for (const float logit : logits) {
+        const float weight = detail::weight_of(logit - highest, rule);
+        ranked.push_back({logit, static_cast<token_t>(ranked.size()), whole.of(weight)});
     }
-    const std::vector<float> flat(size, -2.0F);
+    std::stable_sort(ranked.begin(), ranked.end(), [](const token& a, const token& b) { return a.logit > b.logit; });
+    const auto sum = [&] {
+        return std::accumulate(ranked.begin(), ranked.end(), std::uint64_t{0},
+                               [](std::uint64_t before, const token& each) { return before + each.weight; });
+    };
+    // The share of the whole row is of the sum that the row's reading gives.
+    const auto read = scalar_row::reduce(logits, draw.temperature > 0 ? draw.temperature : 1, 0.5);
+    std::uint64_t share = whole.from(draw.top_p * read.weight);
+    if (draw.top_k > 0 && draw.top_k < std::ssize(ranked)) {
+        ranked.resize(static_cast<std::size_t>(draw.top_k));
+        if (draw.order == filter_order::top_k_then_top_p) {
+            share = detail::whole_weights::share_of(sum(), draw.top_p);
+        }
+    }
+    std::uint64_t reached = 0;
+    for (const token& each : ranked) {
+        reached += each.weight;
+        if (draw.top_p < 1 && reached >= share) {
+            return {each.logit, each.place};
+        }
+    }
+    return {ranked.back().logit, ranked.back().place};
+}
+
+} // namespace
+
+TEST_CASE("filters keep what sorting keeps, and the draw is as if the rest were not there") {
+    std::mt19937 random(4);
     draw_scratch scratch;
-    for (const auto& logits : {peaked, tied, flat}) {
-        for (const categorical draw : {categorical{1, 50}, categorical{0.7, 3000}, categorical{1, 0, 0.9},
-                                       categorical{2, 0, 0.9999}, categorical{1, 0, 0.001}, categorical{1, 700, 0.5},
-                                       categorical{1, 700, 0.5, filter_order::top_p_then_top_k}}) {
-            CAPTURE(draw.top_k);
-            CAPTURE(draw.top_p);
-            const auto p = plain_shape(logits, draw);
-            const auto kept = std::count_if(p.begin(), p.end(), [](double each) { return each > 0; });
-            const drawn result = draw(logits, statistics_of(logits), 0.4, scratch);
-            const auto difference = std::ssize(scratch.kept) - kept; // a share may be reached one token on
-            REQUIRE(std::abs(difference) <= (draw.top_p < 1 ? 1 : 0));
-            std::ptrdiff_t others = 0;
-            for (const auto& each : scratch.kept) {
-                others += p[static_cast<std::size_t>(each.token)] > 0 ? 0 : 1;
-            }
-            REQUIRE(others == std::max<std::ptrdiff_t>(difference, 0));
-            if (difference == 0) {
-                REQUIRE(result.shaped.entropy == doctest::Approx(scalar::entropy(p)).epsilon(1e-4));
+    for (const std::size_t size : {3U, 100U, 1024U, 1100U, 3500U, 20000U}) {
+        std::vector<float> peaked(size);
+        std::vector<float> tied(size);
+        std::vector<float> sparse(size, -infinity);
+        std::vector<bfloat16> halves;
+        for (std::size_t i = 0; i < size; ++i) {
+            peaked[i] = std::normal_distribution<float>(0, 3)(random);
+            halves.emplace_back(peaked[i]);
+            tied[i] = static_cast<float>(random() % 4) * 0.5F; // thousands of equals
+            sparse[i] = random() % 500 == 0 ? tied[i] : -infinity;
+        }
+        sparse[size / 2] = 1;
+        const std::vector<float> flat(size, -2.0F);
+        const std::vector<float> rounded(halves.begin(), halves.end());
+        for (const auto& logits : {peaked, tied, flat, sparse, rounded}) {
+            for (const categorical draw :
+                 {categorical{1, 50}, categorical{0.7, 3000}, categorical{1, 0, 0.9}, categorical{2, 0, 0.9999},
+                  categorical{1, 0, 0.001}, categorical{0, 0, 0.5}, categorical{0.4, 2}, categorical{1e-4, 2, 0.9},
+                  categorical{1, 700, 0.5}, categorical{1, 700, 0.5, filter_order::top_p_then_top_k},
+                  categorical{1, 700, 0.9, filter_order::top_p_then_top_k}}) {
+                CAPTURE(size);
+                CAPTURE(draw.top_k);
+                CAPTURE(draw.top_p);
+                CAPTURE(draw.temperature);
+                auto kept = logits;
+                const detail::token_floor last = floor_by_sorting(logits, draw);
+                for (std::size_t token = 0; token < size; ++token) {
+                    kept[token] = last.keeps(logits[token], static_cast<token_t>(token)) ? logits[token] : -infinity;
+                }
+                const double uniform = uniform_open(static_cast<std::uint32_t>(random()), 0);
+                const auto of_row = detail::reduce_row(draw, std::span<const float>(logits), uniform, scratch);
+                const categorical unfiltered{draw.temperature};
+                const auto of_kept = detail::reduce_row(unfiltered, std::span<const float>(kept), uniform, scratch);
+                REQUIRE(of_row.raw.log_sum == statistics_of(logits).log_sum);
+                REQUIRE(of_row.draw.token == of_kept.draw.token);
+                REQUIRE(of_row.draw.log_probability == of_kept.draw.log_probability);
+                REQUIRE(of_row.draw.shaped.best == of_kept.draw.shaped.best);
+                REQUIRE(of_row.draw.shaped.second == of_kept.draw.shaped.second);
+                REQUIRE(of_row.draw.shaped.log_sum == of_kept.draw.shaped.log_sum);
+                REQUIRE(of_row.draw.shaped.entropy == of_kept.draw.shaped.entropy);
+                if (&logits == &rounded) {
+                    const auto of_halves = detail::reduce_row(draw, std::span<const bfloat16>(halves), uniform, scratch);
+                    REQUIRE(of_halves.draw.token == of_row.draw.token);
+                    REQUIRE(of_halves.draw.shaped.log_sum == of_row.draw.shaped.log_sum);
+                }
             }
         }
     }

@@ -51,10 +51,13 @@ public:
             detail::chunk_lines::buffer room;
             const detail::chunk_lines lines(chunk, detail::no_token, room);
             const float highest = detail::chunk_top(lines).highest;
+            if (highest == -std::numeric_limits<float>::infinity()) {
+                continue;
+            }
             detail::row_reduction alone;
             how_.read(alone, chunk, 0, detail::no_token);
             offer one{begin, highest, 0, adder.of(lines, highest).shaped.weight};
-            if (begin > 0) {
+            if (!offers_.empty()) {
                 const double distance = static_cast<double>(highest) - static_cast<double>(row.part.highest);
                 const double factor = detail::exp_nonpositive(detail::rounded(-std::abs(distance) * how_.rule.scale));
                 one.earlier = how_.sums_of(row.part).with_best().weight;
@@ -68,7 +71,7 @@ public:
             offers_.push_back(one);
             how_.read(row, chunk, begin, detail::no_token);
         }
-        trees_.resize(offers_.size());
+        trees_.resize(logits.size() / detail::chunk_size + 1);
     }
 
     token_t operator()(double uniform) {
@@ -101,26 +104,20 @@ private:
     std::vector<std::unique_ptr<detail::chunk_draw>> trees_;
 };
 
-// The same for a filtered row, from the tokens that the library left.
-class many_filtered_draws {
-public:
-    many_filtered_draws(std::span<const float> logits, const categorical& draw) {
-        detail::reduce_row(draw, logits, 0.5, scratch_);
-        double sum = 0;
-        for (const auto& each : scratch_.kept) {
-            sums_.push_back(sum += each.weight);
+// A row with −∞ in place of what the library's filters drop.
+std::vector<float> kept(std::vector<float> logits, const categorical& draw) {
+    draw_scratch scratch;
+    detail::row_reduction row;
+    const auto how = detail::row_draw::at_temperature(draw.temperature);
+    const detail::row_filter filter{{draw.top_k, draw.top_p, draw.order}};
+    const auto last = filter.read(how, std::span<const float>(logits), row, scratch);
+    for (std::size_t token = 0; token < logits.size(); ++token) {
+        if (!last.keeps(logits[token], static_cast<token_t>(token))) {
+            logits[token] = -std::numeric_limits<float>::infinity();
         }
     }
-
-    token_t operator()(double uniform) const {
-        const auto place = std::upper_bound(sums_.begin(), sums_.end() - 1, uniform * sums_.back());
-        return scratch_.kept[static_cast<std::size_t>(place - sums_.begin())].token;
-    }
-
-private:
-    draw_scratch scratch_;
-    std::vector<double> sums_;
-};
+    return logits;
+}
 
 // Probabilities from the definitions.
 std::vector<double> plain(std::span<const float> logits, const categorical& draw) {
@@ -213,13 +210,13 @@ void check_draws(std::vector<float> (*make)(std::size_t), std::uint64_t seed) {
                 CAPTURE(draw.top_p);
                 const std::vector<double> p = plain(logits, draw);
                 const bool filtered = draw.top_k > 0 || draw.top_p < 1;
-                many_draws of_all(logits, temperature);
-                const many_filtered_draws of_kept(logits, filtered ? draw : categorical{temperature, 1});
+                const std::vector<float> drawn_from = filtered ? kept(logits, draw) : logits;
+                many_draws of(drawn_from, temperature);
                 std::vector<int> counts(size);
                 const uniform_numbers numbers{++seed};
                 for (std::uint32_t i = 0; i < draws; ++i) {
                     const double uniform = numbers(i);
-                    const token_t token = filtered ? of_kept(uniform) : of_all(uniform);
+                    const token_t token = of(uniform);
                     ++counts[static_cast<std::size_t>(token)];
                     if (i < whole) {
                         const auto row = detail::reduce_row(draw, std::span<const float>(logits), uniform, scratch);

@@ -35,6 +35,7 @@ struct part {
 struct outcome {
     row_statistics raw;
     row_statistics shaped;
+    double weight = 0; // of all tokens, the most likely one's being 1; shaped
     std::size_t token = 0;
 };
 
@@ -167,6 +168,7 @@ inline outcome reduce(std::span<const float> row, double temperature, double uni
     const auto best = static_cast<token_t>(all.best);
     result.raw = statistics(best, second, all.raw, 1);
     result.shaped = statistics(best, rounded(second * rule.scale), all.shaped, rule.scale);
+    result.weight = with_best(all.shaped);
     const auto chunk = row.subspan(chosen, std::min<std::size_t>(1024, row.size() - chosen));
     result.token = chosen + draw_from_chunk(chunk, chosen_highest, rule, uniform);
     return result;

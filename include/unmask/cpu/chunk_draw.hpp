@@ -25,7 +25,7 @@ class chunk_draw {
 public:
     // At least one logit is not −∞.
     chunk_draw(const chunk_lines& logits, float highest, const weight_rule& rule) {
-        const std::size_t tokens = logits.count() * logits.registers() * lanes;
+        const std::size_t tokens = logits.tokens();
         leaves_ = std::bit_ceil(tokens);
         const vfloat lowered = broadcast(-highest);
         for (std::size_t i = 0; i < tokens; i += lanes) {

@@ -54,6 +54,7 @@ public:
 
     [[nodiscard]] std::size_t count() const { return count_; }
     [[nodiscard]] std::size_t registers() const { return registers_; } // of each line
+    [[nodiscard]] std::size_t tokens() const { return count_ * registers_ * lanes; }
     [[nodiscard]] const float* at(std::size_t line, std::size_t k) const {
         return first_ + line * chunk_parts + k * lanes;
     }

@@ -45,10 +45,11 @@ struct greedy {
 /// Exact: one uniform number a row, which chooses between the row's chunks of 1024 tokens, each time that one is read, and
 /// then inverts the cumulative sums of the chosen one in the order of the vocabulary. Temperature 0 takes the most likely
 /// token; the shaped distribution is then the one at temperature 1. top-k keeps the k most likely tokens (of equals, the
-/// lowest); top-p keeps the fewest of the most likely ones whose probabilities reach p. A filtered row is inverted as one.
+/// lowest); top-p keeps the fewest of the most likely ones whose probabilities reach p. The draw is then as from a row in
+/// which all other logits are −∞.
 ///
-/// Work: the row is read once; a filter reads those chunks again that have a token it may keep, most of them only where
-/// the distribution is flat.
+/// Work: the row is read once; a filter reads those chunks twice again that have a token it may keep, most of them only
+/// where the distribution is flat.
 struct categorical {
     static constexpr auto kind = policy_kind::draw;
     double temperature = 1;
@@ -85,7 +86,7 @@ row_result reduce_row(const Draw& draw, std::span<const Logit> logits, double un
         return read_row(row_draw{}, logits, uniform);
     } else if constexpr (std::same_as<Draw, categorical>) {
         const row_draw how = row_draw::at_temperature(draw.temperature);
-        const row_filter filter{draw.top_k, draw.top_p, draw.order};
+        const row_filter filter{{draw.top_k, draw.top_p, draw.order}};
         return filter.keeps_all(logits.size()) ? read_row(how, logits, uniform) : filter(how, logits, uniform, scratch);
     } else if constexpr (std::same_as<Logit, float>) {
         row_result result{statistics_of(logits), {}};

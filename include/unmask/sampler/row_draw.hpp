@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -20,11 +21,10 @@ UNMASK_NAMESPACE_BEGIN
 struct draw_scratch {
     struct weighted_token {
         token_t token;
-        double exponent; ///< (logit − the highest) / temperature
-        double weight;   ///< exp of it
+        float logit;
+        std::uint64_t weight; ///< as a whole number
     };
-    std::vector<weighted_token> kept;   ///< in the order of the vocabulary
-    std::vector<weighted_token> ranked; ///< the same in any order
+    std::vector<weighted_token> tokens; ///< that a filter may keep, in any order
     std::vector<float> highs;           ///< the highest logits of sets of tokens
     std::vector<float> logits;          ///< a row of another type
 };
