@@ -312,7 +312,8 @@ TEST_CASE("filters keep what sorting keeps, and the draw is as if the rest were 
                 REQUIRE(of_row.draw.shaped.log_sum == of_kept.draw.shaped.log_sum);
                 REQUIRE(of_row.draw.shaped.entropy == of_kept.draw.shaped.entropy);
                 if (&logits == &rounded) {
-                    const auto of_halves = detail::reduce_row(draw, std::span<const bfloat16>(halves), uniform, scratch);
+                    const auto of_halves =
+                        detail::reduce_row(draw, std::span<const bfloat16>(halves), uniform, scratch);
                     REQUIRE(of_halves.draw.token == of_row.draw.token);
                     REQUIRE(of_halves.draw.shaped.log_sum == of_row.draw.shaped.log_sum);
                 }

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include <unmask/random/philox.hpp>
 #include <unmask/cpu/chunk_draw.hpp>
+#include <unmask/random/philox.hpp>
 #include <unmask/sampler/draw.hpp>
 #include <unmask/sampler/random_words.hpp>
 #include <unmask/sampler/schedule.hpp>
@@ -109,7 +109,7 @@ std::vector<float> kept(std::vector<float> logits, const categorical& draw) {
     draw_scratch scratch;
     detail::row_reduction row;
     const auto how = detail::row_draw::at_temperature(draw.temperature);
-    const detail::row_filter filter{{draw.top_k, draw.top_p, draw.order}};
+    const detail::row_filter filter{draw.filter()};
     const auto last = filter.read(how, std::span<const float>(logits), row, scratch);
     for (std::size_t token = 0; token < logits.size(); ++token) {
         if (!last.keeps(logits[token], static_cast<token_t>(token))) {

@@ -10,8 +10,8 @@
 #include <span>
 #include <vector>
 
-#include <unmask/tensor/exact_math.hpp>
 #include <unmask/sampler/row_statistics.hpp>
+#include <unmask/tensor/exact_math.hpp>
 
 namespace scalar_row {
 

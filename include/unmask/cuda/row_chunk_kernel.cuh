@@ -30,7 +30,7 @@ struct chunk_parameters {
     const int* count; // of rows; null: `most`
     index_t most;
     weight_rule shaped;
-    chunk_record* records; // [rows][chunks]
+    chunk_record* records; // [rows][chunks]; with a filter, what they were without is read first
     int blocks;
 
     [[nodiscard]] UNMASK_DEVICE index_t rows() const { return count != nullptr ? *count : most; }
@@ -73,9 +73,13 @@ void chunk_kernel(chunk_parameters<Logit> p) {
     int chunk = first % chunks;
     UNMASK_NO_UNROLL
     for (index_t row = first / chunks; row < rows; row += rows_a_step) {
-        const chunk_record record = read_chunk<Tempered>(p.logits, row, chunk, p.shaped, weights);
+        chunk_record& stored = p.records[row * chunks + chunk];
+        chunk_record record{minus_infinity, 0, 0, 0, 0};
+        if (p.logits.floors == nullptr || !(stored.highest < p.logits.floors[row].logit)) {
+            record = read_chunk<Tempered>(p.logits, row, chunk, p.shaped, weights);
+        }
         if (device::lane() == 0) {
-            p.records[row * chunks + chunk] = record;
+            stored = record;
         }
         chunk += rest_of_step;
         if (chunk >= chunks) {

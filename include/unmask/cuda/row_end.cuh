@@ -13,21 +13,27 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::gpu {
 
-// A row's result, and its token's log-probability by the model's own probabilities.
-struct row_outcome {
-    row_result result; // raw.best is −1 if a logit is NaN or +∞ or all are −∞
-    double raw_log_probability;
-};
-
-inline constexpr int row_warps = 2; // of a block, which works on one row
-inline constexpr int row_threads = row_warps * device::warp_size;
-
 // A row in shared memory, but not a byte of padding with it.
 UNMASK_DEVICE row_state copy_of(const row_state& row) {
     return {{row.part.highest, row.part.second, row.part.best, row.part.raw, row.part.shaped},
             {row.choice.uniform, row.choice.first, row.choice.highest},
             row.bad};
 }
+
+// A row's result, and its token's log-probability by the model's own probabilities.
+struct row_outcome {
+    row_result result; // raw.best is −1 if a logit is NaN or +∞ or all are −∞
+    double raw_log_probability;
+
+    // Of a row that was drawn from after a filter: what there was before it. `logit` is the token's.
+    UNMASK_DEVICE void take_raw(const row_state& row, float logit) {
+        result.raw = raw_statistics(copy_of(row));
+        raw_log_probability = static_cast<double>(logit) - static_cast<double>(row.part.highest) - result.raw.log_sum;
+    }
+};
+
+inline constexpr int row_warps = 2; // of a block, which works on one row
+inline constexpr int row_threads = row_warps * device::warp_size;
 
 // Adds up the weights of a row's chosen chunk, by pairs, pairs of pairs and so on. logit(token) is that of any token from
 // the chunk's first on, −∞ past the end. All threads of a block.

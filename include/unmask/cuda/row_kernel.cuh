@@ -29,7 +29,8 @@ struct row_parameters {
     row_rule rule;
     const double* uniforms;     // in (0, 1), one a row; not looked at if the most likely token is wanted
     row_outcome* outcomes;      // what is wanted of a row: all, or, if this is null,
-    row_statistics* statistics; // these at temperature 1
+    row_statistics* statistics; // these at temperature 1, or, if both are,
+    row_state* states;          // what a filter must know; with a filter in logits, this is read
 };
 
 // A chunk, ready to be joined to those before it.
@@ -77,16 +78,22 @@ public:
         }
         const auto logit = [this](int token) { return logit_of(token); };
         if constexpr (drawn) {
-            if (!memory_.row.bad && memory_.row.part.best >= 0) {
+            if (p_.outcomes != nullptr && !memory_.row.bad && memory_.row.part.best >= 0) {
                 grow_tree(memory_.tree, memory_.row.choice, p_.rule.rule, logit);
             }
         }
         if (device::thread() == 0) {
             const row_state row = copy_of(memory_.row);
-            if (p_.outcomes == nullptr) {
+            if (p_.statistics != nullptr) {
                 p_.statistics[row_] = raw_statistics(row);
+            } else if (p_.outcomes == nullptr) {
+                p_.states[row_] = row;
             } else {
-                p_.outcomes[row_] = outcome_of<Reading>(row, p_.rule, memory_.tree, logit);
+                row_outcome outcome = outcome_of<Reading>(row, p_.rule, memory_.tree, logit);
+                if (p_.logits.floors != nullptr) {
+                    outcome.take_raw(p_.states[row_], logit(outcome.result.draw.token));
+                }
+                p_.outcomes[row_] = outcome;
             }
         }
     }
@@ -179,8 +186,11 @@ private:
     }
 
     UNMASK_DEVICE float logit_of(int token) const {
-        return token < p_.logits.size && token != p_.logits.suppressed ? static_cast<float>(p_.logits.row(row_)[token])
-                                                                       : minus_infinity;
+        if (token < 0 || token >= p_.logits.size || token == p_.logits.suppressed) {
+            return minus_infinity;
+        }
+        const auto logit = static_cast<float>(p_.logits.row(row_)[token]);
+        return p_.logits.floors == nullptr || p_.logits.floors[row_].keeps(logit, token) ? logit : minus_infinity;
     }
 
     const row_parameters<Logit>& p_;

@@ -9,6 +9,7 @@
 #include <unmask/config.hpp>
 #include <unmask/cuda/executor.cuh>
 #include <unmask/cuda/row_chunk_kernel.cuh>
+#include <unmask/cuda/row_filter_kernel.cuh>
 #include <unmask/cuda/row_kernel.cuh>
 #include <unmask/cuda/runtime.cuh>
 #include <unmask/cuda/warp_chunk.cuh>
@@ -17,6 +18,7 @@
 #include <unmask/tensor/row_result.hpp>
 #include <unmask/tensor/row_sums.hpp>
 #include <unmask/tensor/tensor_view.hpp>
+#include <unmask/tensor/token_filter.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::gpu {
@@ -32,28 +34,45 @@ struct row_call {
     row_outcome* outcomes;
     row_statistics* statistics;
     chunk_record* records = nullptr; // [most][chunks], for use meanwhile; null: from the executor
+    row_state* states = nullptr;     // [most], the same for a filter
 };
 
 template <row_reading Reading, class Logit>
 void launch_rows(const cuda_executor& exec, const row_call<Logit>& call) {
     constexpr bool tempered = Reading == row_reading::tempered_draw;
     const index_t chunks = call.most * call.logits.chunks();
-    const std::size_t bytes = static_cast<std::size_t>(chunks) * sizeof(chunk_record);
-    const device_scratch scratch(exec, call.records != nullptr ? 0 : bytes);
-    auto* const records = call.records != nullptr ? call.records : static_cast<chunk_record*>(scratch.data());
     const index_t resident = index_t{chunk_blocks} * device_properties::current().multiprocessors;
     const auto blocks = static_cast<int>(std::min(resident, (chunks + chunk_warps - 1) / chunk_warps));
     launch(&chunk_kernel<tempered, Logit>, blocks, chunk_threads, 0, exec.stream,
-           chunk_parameters<Logit>{call.logits, call.count, call.most, call.rule.rule, records, blocks});
+           chunk_parameters<Logit>{call.logits, call.count, call.most, call.rule.rule, call.records, blocks});
     launch(&row_kernel<Reading, Logit>, static_cast<int>(call.most), row_threads, sizeof(row_memory), exec.stream,
-           row_parameters<Logit>{call.logits, call.count, records, call.rule, call.uniforms, call.outcomes,
-                                 call.statistics});
+           row_parameters<Logit>{call.logits, call.count, call.records, call.rule, call.uniforms, call.outcomes,
+                                 call.statistics, call.states});
 }
 
 // Enqueues the reading of rows.
 template <class Logit>
-void read_rows(const cuda_executor& exec, const row_call<Logit>& call) {
+void read_rows(const cuda_executor& exec, row_call<Logit> call) {
+    const bool lacks = call.records == nullptr;
+    const index_t chunks = call.most * call.logits.chunks();
+    const device_scratch scratch(exec, lacks ? static_cast<std::size_t>(chunks) * sizeof(chunk_record) : 0);
+    call.records = lacks ? static_cast<chunk_record*>(scratch.data()) : call.records;
     with_reading(call.rule.reading, [&](auto reading) { launch_rows<decltype(reading)::value>(exec, call); });
+}
+
+// The same with a filter, for outcomes alone: all rows are read, the last tokens that are kept are found, for which `floors`
+// [most] is there, and the rows are read again with −∞ in place of the others.
+template <class Logit>
+void read_filtered_rows(const cuda_executor& exec, const row_call<Logit>& call, const token_filter& filter,
+                        token_floor* floors) {
+    row_call<Logit> whole = call;
+    whole.outcomes = nullptr;
+    read_rows(exec, whole);
+    launch(&filter_kernel<Logit>, static_cast<int>(call.most), filter_threads, sizeof(filter_memory), exec.stream,
+           filter_parameters<Logit>{call.logits, call.count, call.records, filter, call.rule, call.states, floors});
+    row_call<Logit> kept = call;
+    kept.logits.floors = floors;
+    read_rows(exec, kept);
 }
 
 template <class Logit>

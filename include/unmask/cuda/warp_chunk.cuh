@@ -9,19 +9,22 @@
 #include <unmask/tensor/exact_math.hpp>
 #include <unmask/tensor/float_types.hpp>
 #include <unmask/tensor/row_sums.hpp>
+#include <unmask/tensor/token_filter.hpp>
 
 // A chunk of a row of logits in the registers of a warp, added up in the order that row_sums.hpp lays down.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::gpu {
 
-// A matrix of logits: `size` in a row, of which that of token `suppressed`, if it is one, counts as −∞.
+// A matrix of logits: `size` in a row, of which that of token `suppressed`, if it is one, counts as −∞, and so do those of
+// all tokens that a filter drops.
 template <class Logit>
 struct logit_rows {
     const Logit* data;
     index_t stride;
     int size;
     int suppressed;
+    const token_floor* floors = nullptr; // of each row; null: there is no filter
 
     [[nodiscard]] UNMASK_HOST_DEVICE constexpr int chunks() const {
         constexpr int chunk = static_cast<int>(chunk_size);
@@ -84,6 +87,9 @@ struct warp_chunk {
             load_from(from, count);
         }
         suppress(rows.suppressed - first);
+        if (rows.floors != nullptr) {
+            keep(rows.floors[row], first);
+        }
     }
 
     // The first tokens of `count`, in any memory.
@@ -115,6 +121,18 @@ struct warp_chunk {
     UNMASK_DEVICE void suppress(int at) {
         if (at >= 0 && at < static_cast<int>(chunk_size)) {
             remove(at);
+        }
+    }
+
+    // Puts −∞ in the place of what a filter drops; `first` is the chunk's first token.
+    UNMASK_DEVICE void keep(const token_floor& floor, int first) {
+        UNMASK_UNROLL
+        for (int line = 0; line < lines; ++line) {
+            UNMASK_UNROLL
+            for (int i = 0; i < width; ++i) {
+                const bool kept = floor.keeps(logits[line][i], first + place(line, i));
+                logits[line][i] = kept ? logits[line][i] : minus_infinity;
+            }
         }
     }
 

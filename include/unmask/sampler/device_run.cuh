@@ -34,6 +34,7 @@
 #include <unmask/sampler/schedule.hpp>
 #include <unmask/tensor/row_result.hpp>
 #include <unmask/tensor/row_sums.hpp>
+#include <unmask/tensor/token_filter.hpp>
 
 // A run on the GPU, seen from the host: its memory, and the kernels of a step in their order. Nothing here waits for the
 // device but fetch().
@@ -80,14 +81,15 @@ public:
                         stream_end_parameters{state_.streamed, chosen_, &state_.counts->rows, size, rule_, outcomes_});
         } else {
             model_.denoise(exec, seen, asked, view(logits_, rows, size));
-            read_rows(exec, row_call<logit>{{logits_, size, size, page_.vocabulary().mask},
-                                            rows,
-                                            &state_.counts->rows,
-                                            rule_,
-                                            state_.uniforms,
-                                            outcomes_,
-                                            nullptr,
-                                            records_});
+            read(exec, row_call<logit>{{logits_, size, size, page_.vocabulary().mask},
+                                       rows,
+                                       &state_.counts->rows,
+                                       rule_,
+                                       state_.uniforms,
+                                       outcomes_,
+                                       nullptr,
+                                       records_,
+                                       row_states_});
         }
         if constexpr (diverges) {
             static_assert(!streams,
@@ -203,6 +205,8 @@ private:
         place(streamed_, rows_streamed);
         place(chosen_, rule_.reading != row_reading::statistics ? rows_streamed * index_t{chunk_size} : 0);
         place(records_, rows_stored * logit_rows<logit>{nullptr, 0, static_cast<int>(size), -1}.chunks());
+        place(row_states_, filters() ? rows_stored : 0);
+        place(floors_, filters() ? rows_stored : 0);
         place(logits_, rows_stored * size);
         state_.shares = shares_;
         state_.streamed = streams ? streamed_ : nullptr;
@@ -250,13 +254,27 @@ private:
         });
     }
 
+    [[nodiscard]] bool filters() const { return !filter_.keeps_all(static_cast<std::size_t>(page_.vocabulary().size)); }
+
+    void read(const cuda_executor& exec, const row_call<logit>& call) const {
+        if constexpr (std::is_same_v<typename Policies::draw_type, categorical>) {
+            if (filters()) {
+                return read_filtered_rows(exec, call, filter_, floors_);
+            }
+        }
+        read_rows(exec, call);
+    }
+
     static row_rule rule_of(const greedy& /*draw*/) { return {}; }
     static row_rule rule_of(const categorical& draw) { return row_rule::at_temperature(draw.temperature); }
+    static token_filter filter_of(const greedy& /*draw*/) { return {}; }
+    static token_filter filter_of(const categorical& draw) { return draw.filter(); }
 
     Model& model_;
     const canvas& page_;
     const Policies& policies_;
     row_rule rule_ = rule_of(policies_.draw);
+    token_filter filter_ = filter_of(policies_.draw);
     run_plan plan_;
     device_state state_{};
     index_t* offsets_ = nullptr;
@@ -267,6 +285,8 @@ private:
     std::vector<index_t> host_offsets_;
     row_outcome* outcomes_ = nullptr;
     chunk_record* records_ = nullptr;
+    row_state* row_states_ = nullptr;
+    token_floor* floors_ = nullptr;
     float* chosen_ = nullptr;
     remembered_row* remembered_ = nullptr;
     float* last_ = nullptr;

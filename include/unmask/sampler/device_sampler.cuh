@@ -141,7 +141,7 @@ statistics sample_on(const Executor& exec, Model& model, canvas& page, std::uint
                   "denoise(exec, device_canvas, device_rows, logits)");
     check_device_policies<Policies>();
     statistics counts;
-    if constexpr (std::same_as<typename Policies::draw_type, categorical>) {
+    if constexpr (only_streams_on_device<Model>) {
         (void)row_draw_of("sampler", policies.draw); // throws if it has filters
     }
     const auto begin = std::chrono::steady_clock::now();

@@ -17,6 +17,7 @@
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/row_draw.hpp>
 #include <unmask/sampler/row_statistics.hpp>
+#include <unmask/tensor/token_filter.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -70,6 +71,9 @@ struct categorical {
         }
     }
 
+    /// Its filters, and their order.
+    [[nodiscard]] constexpr detail::token_filter filter() const { return {top_k, top_p, order}; }
+
     /// Reads the row again, whatever `raw` is: the sampler itself gets both at once.
     drawn operator()(std::span<const float> logits, const row_statistics& /*raw*/, double uniform,
                      draw_scratch& scratch) const;
@@ -86,7 +90,7 @@ row_result reduce_row(const Draw& draw, std::span<const Logit> logits, double un
         return read_row(row_draw{}, logits, uniform);
     } else if constexpr (std::same_as<Draw, categorical>) {
         const row_draw how = row_draw::at_temperature(draw.temperature);
-        const row_filter filter{{draw.top_k, draw.top_p, draw.order}};
+        const row_filter filter{draw.filter()};
         return filter.keeps_all(logits.size()) ? read_row(how, logits, uniform) : filter(how, logits, uniform, scratch);
     } else if constexpr (std::same_as<Logit, float>) {
         row_result result{statistics_of(logits), {}};

@@ -44,8 +44,8 @@ public:
             return most_likely;
         }
         const bool of_these = filter.order == filter_order::top_k_then_top_p;
-        const std::uint64_t share = of_these ? whole_weights::share_of(sum(), filter.top_p)
-                                             : whole_.from(rounded(filter.top_p * mass_));
+        const std::uint64_t share =
+            of_these ? whole_weights::share_of(sum(), filter.top_p) : whole_.from(rounded(filter.top_p * mass_));
         return sum() < share ? most_likely : last_of_share(share);
     }
 
@@ -120,7 +120,8 @@ private:
         const double share = rounded(top_p * mass_);
         const std::uint64_t wanted = whole_.from(share);
         for (double least = (mass_ - share) / 256;; least /= 256) {
-            const double distance = least > 0 ? log_of_sum(least, 0) / rule_.scale : static_cast<double>(minus_infinity);
+            const double distance =
+                least > 0 ? log_of_sum(least, 0) / rule_.scale : static_cast<double>(minus_infinity);
             const bool lowest = !(distance > static_cast<double>(rule_.farthest)); // there is no weight from here on
             collect(lowest ? std::numeric_limits<float>::lowest()
                            : static_cast<float>(static_cast<double>(highest_) + distance));

@@ -42,11 +42,6 @@ struct row_draw : row_rule {
                      [&](auto wanted) { row.read<decltype(wanted)::value>(logits, first, suppressed, rule, highs); });
     }
 
-    // The sums of what is drawn from.
-    [[nodiscard]] const weight_sums& sums_of(const row_part& part) const {
-        return reading == row_reading::tempered_draw ? part.shaped : part.raw;
-    }
-
     // What a row that has been read gives. The chunk that was chosen is looked at again to find the token, if one is drawn.
     template <class Logit>
     [[nodiscard]] row_result finish(const row_reduction& row, std::span<const Logit> chosen) const {

@@ -70,6 +70,11 @@ struct row_rule {
         return {temperature == 1 ? row_reading::draw : row_reading::tempered_draw, weight_rule(1 / temperature)};
     }
 
+    // The sums of what is drawn from.
+    [[nodiscard]] UNMASK_HOST_DEVICE const weight_sums& sums_of(const row_part& part) const {
+        return reading == row_reading::tempered_draw ? part.shaped : part.raw;
+    }
+
     // The statistics of what is drawn from.
     [[nodiscard]] UNMASK_HOST_DEVICE row_statistics shaped_statistics(const row_statistics& raw,
                                                                       const row_part& row) const {

@@ -29,16 +29,18 @@ struct token_filter {
     double top_p = 1;
     filter_order order = filter_order::top_k_then_top_p;
 
-    [[nodiscard]] constexpr bool limits_count(std::size_t size) const {
+    [[nodiscard]] UNMASK_HOST_DEVICE constexpr bool limits_count(std::size_t size) const {
         return top_k > 0 && static_cast<std::size_t>(top_k) < size;
     }
     [[nodiscard]] constexpr bool keeps_all(std::size_t size) const { return !limits_count(size) && top_p >= 1; }
 };
 
+inline constexpr token_t last_token = std::numeric_limits<token_t>::max();
+
 // The last token that is kept.
 struct token_floor {
     float logit = minus_infinity;
-    token_t token = std::numeric_limits<token_t>::max();
+    token_t token = last_token;
 
     [[nodiscard]] UNMASK_HOST_DEVICE constexpr bool keeps(float other, token_t at) const {
         return other > logit || (other == logit && at <= token);

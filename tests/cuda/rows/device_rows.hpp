@@ -5,6 +5,7 @@
 #include <unmask/cuda/row_kernel.cuh>
 #include <unmask/tensor/row_result.hpp>
 #include <unmask/tensor/tensor_view.hpp>
+#include <unmask/tensor/token_filter.hpp>
 
 namespace test {
 
@@ -17,6 +18,9 @@ struct device_rows {
     static void read(const cuda_executor& exec, const tensor_view<const Logit, 2>& logits, int suppressed,
                      const int* count, const detail::row_rule& rule, const double* uniforms,
                      detail::gpu::row_outcome* outcomes);
+    static void read_filtered(const cuda_executor& exec, const tensor_view<const Logit, 2>& logits, int suppressed,
+                              const int* count, const detail::row_rule& rule, const detail::token_filter& filter,
+                              const double* uniforms, detail::gpu::row_outcome* outcomes);
     static void statistics(const cuda_executor& exec, const tensor_view<const Logit, 2>& logits,
                            row_statistics* results);
 };

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <random>
 #include <span>
@@ -14,6 +15,7 @@
 #include <doctest/doctest.h>
 
 #include <unmask/error.hpp>
+#include <unmask/sampler/draw_filter.hpp>
 #include <unmask/sampler/row_draw.hpp>
 #include <unmask/sampler/row_statistics.hpp>
 
@@ -95,13 +97,18 @@ struct rows {
     }
 
     // By the CPU, with −∞ in place of a suppressed token's logit.
-    [[nodiscard]] detail::row_result expected(std::size_t row, int suppressed, const detail::row_rule& rule) const {
+    [[nodiscard]] detail::row_result expected(std::size_t row, int suppressed, const detail::row_rule& rule,
+                                              const detail::token_filter& filter = {}) const {
         std::vector<Logit> copy(logits.begin() + static_cast<std::ptrdiff_t>(row * stride),
                                 logits.begin() + static_cast<std::ptrdiff_t>(row * stride + size));
         if (suppressed >= 0 && static_cast<std::size_t>(suppressed) < size) {
             copy[static_cast<std::size_t>(suppressed)] = Logit(-infinity);
         }
-        return detail::read_row(detail::row_draw{rule}, std::span<const Logit>(copy), uniforms[row]);
+        const detail::row_draw how{rule};
+        draw_scratch scratch;
+        return filter.keeps_all(size)
+                   ? detail::read_row(how, std::span<const Logit>(copy), uniforms[row])
+                   : detail::row_filter{filter}(how, std::span<const Logit>(copy), uniforms[row], scratch);
     }
 };
 
@@ -124,20 +131,25 @@ const detail::row_rule at_random = detail::row_rule::at_temperature(1);
 const detail::row_rule tempered = detail::row_rule::at_temperature(0.6);
 
 template <class Logit>
-void check_against_cpu(const rows<Logit>& given, int suppressed, const detail::row_rule& rule) {
+void check_against_cpu(const rows<Logit>& given, int suppressed, const detail::row_rule& rule,
+                       const detail::token_filter& filter = {}) {
     const device_array<Logit> logits(given.logits);
     const device_array<double> uniforms(given.uniforms);
     const device_array<detail::gpu::row_outcome> outcomes(std::vector<detail::gpu::row_outcome>(given.count));
     tensor_view<const Logit, 2> view{logits.data(),
                                      {static_cast<index_t>(given.count), static_cast<index_t>(given.size)},
                                      {static_cast<index_t>(given.stride), 1}};
-    device_rows<Logit>::read(cuda_executor{}, view, suppressed, nullptr, rule,
-                             rule.reading == detail::row_reading::statistics ? nullptr : uniforms.data(),
-                             outcomes.data());
+    const double* const numbers = rule.reading == detail::row_reading::statistics ? nullptr : uniforms.data();
+    if (filter.keeps_all(given.size)) {
+        device_rows<Logit>::read(cuda_executor{}, view, suppressed, nullptr, rule, numbers, outcomes.data());
+    } else {
+        device_rows<Logit>::read_filtered(cuda_executor{}, view, suppressed, nullptr, rule, filter, numbers,
+                                          outcomes.data());
+    }
     const auto got = outcomes.to_host();
     for (std::size_t row = 0; row < given.count; ++row) {
         CAPTURE(row);
-        const detail::row_result expected = given.expected(row, suppressed, rule);
+        const detail::row_result expected = given.expected(row, suppressed, rule, filter);
         CHECK(same(got[row].result, expected));
         if (expected.raw.best >= 0) {
             const auto logit = [&](token_t token) {
@@ -193,6 +205,62 @@ TEST_CASE("draws at every temperature, and from every part of a row") {
     CHECK(from_chunk[0] > 0);
     CHECK(from_chunk[1] > 0);
     CHECK(from_chunk[2] > 0);
+}
+
+constexpr auto p_first = filter_order::top_p_then_top_k;
+
+TEST_CASE_TEMPLATE("filtered rows: the CPU's bits", Logit, float, bfloat16) {
+    const unsigned seed = 17;
+    CAPTURE(seed);
+    std::mt19937 random(seed);
+    for (const std::size_t size : {1, 2, 5, 33, 128, 1000, 1024, 1025, 2048, 5003}) {
+        CAPTURE(size);
+        const rows<Logit> given(size, size + 1, all_shapes, random);
+        const int suppressed = static_cast<int>(random() % (size + 1)) - 1;
+        CAPTURE(suppressed);
+        for (const detail::token_filter& filter : std::initializer_list<detail::token_filter>{{1, 1},
+                                                                                              {3, 1},
+                                                                                              {40, 1},
+                                                                                              {2000, 1},
+                                                                                              {0, 0.9},
+                                                                                              {0, 0.5},
+                                                                                              {0, 1e-9},
+                                                                                              {0, 1 - 1e-12},
+                                                                                              {40, 0.5},
+                                                                                              {4, 0.8, p_first},
+                                                                                              {40, 0.999, p_first},
+                                                                                              {2000, 0.3, p_first}}) {
+            CAPTURE(filter.top_k);
+            CAPTURE(filter.top_p);
+            check_against_cpu(given, suppressed, greedily, filter);
+            check_against_cpu(given, suppressed, at_random, filter);
+            check_against_cpu(given, suppressed, tempered, filter);
+        }
+    }
+}
+
+TEST_CASE_TEMPLATE("filters of rows of which a block can't list enough", Logit, float, bfloat16) {
+    std::mt19937 random(18);
+    const shape shapes[] = {shape::usual, shape::equal, shape::flat};
+    const rows<Logit> given(40'000, 40'000, shapes, random);
+    for (const detail::token_filter& filter :
+         std::initializer_list<detail::token_filter>{{5, 1}, {7000, 1}, {0, 0.7}, {30'000, 0.8}}) {
+        CAPTURE(filter.top_k);
+        CAPTURE(filter.top_p);
+        check_against_cpu(given, 11, tempered, filter);
+    }
+}
+
+TEST_CASE("filters at every temperature") {
+    std::mt19937 random(19);
+    const rows<float> given(3000, 3000, std::vector<shape>{shape::usual, shape::peaked, shape::equal}, random);
+    for (const double temperature : {0.0, 1e-290, 0.01, 5.0, 1e10, 1e200}) {
+        CAPTURE(temperature);
+        const auto rule = detail::row_rule::at_temperature(temperature);
+        check_against_cpu(given, 5, rule, {20, 1});
+        check_against_cpu(given, 5, rule, {0, 0.6});
+        check_against_cpu(given, 5, rule, {1500, 0.6});
+    }
 }
 
 TEST_CASE("numbers at the edges of (0, 1)") {

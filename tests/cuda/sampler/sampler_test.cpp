@@ -190,6 +190,12 @@ TEST_CASE("draws") {
     check_against_cpu(sampler{steps{16}, categorical{}});
     check_against_cpu(sampler{steps{16}, categorical{.temperature = 0.6}, confidence{score_from::shaped}});
     check_against_cpu<bfloat16>(sampler{steps{16}, categorical{.temperature = 1.5}});
+    check_against_cpu(sampler{steps{16}, categorical{.top_k = 3}});
+    check_against_cpu(sampler{steps{16}, categorical{.temperature = 0, .top_k = 1}, margin{score_from::shaped}});
+    check_against_cpu<bfloat16>(sampler{steps{16}, categorical{.temperature = 0.8, .top_p = 0.7}, margin{}});
+    check_against_cpu(
+        sampler{steps{16}, confidence{score_from::shaped}, categorical{1.2, 5, 0.8, filter_order::top_p_then_top_k}});
+    check_against_cpu(sampler{steps{16}, categorical{.top_k = 21, .top_p = 1}}); // filters that keep all
 }
 
 TEST_CASE("scores") {
@@ -337,7 +343,9 @@ TEST_CASE("what is wrong is said, and the canvas is as before") {
     const std::string bad = message(cuda_executor{}, sampler{steps{16}}, device_model<float>{letters, {1, 19}});
     CHECK(bad == "sampler: the logits of sequence 3, position 19 are NaN at token 0");
     CHECK(bad == message(cpu_executor{1}, sampler{steps{16}}, host_model<float>{letters, {1, 19}}));
-    CHECK(message(cuda_executor{}, sampler{steps{16}, categorical{.top_k = 3}}, device_model<float>{letters, {1}}) ==
+    CHECK(bad ==
+          message(cuda_executor{}, sampler{steps{16}, categorical{.top_k = 3}}, device_model<float>{letters, {1, 19}}));
+    CHECK(message(cuda_executor{}, sampler{steps{16}, categorical{.top_k = 3}}, streaming_model{letters, {1}}) ==
           "sampler: categorical.top_k is 3, expected 0: no such filter");
     CHECK(message(cuda_executor{}, sampler{}, device_model<float>{{.size = 22, .mask = 20, .end = 0}, {1}})
               .find("canvas.vocabulary()") != std::string::npos);
