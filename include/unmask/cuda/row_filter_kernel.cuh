@@ -36,7 +36,7 @@ struct filter_parameters {
     token_floor* floors;   // the result
 };
 
-inline constexpr int filter_warps = 8; // of a block, which works on one row
+inline constexpr int filter_warps = 4; // of a block, which works on one row
 inline constexpr int filter_threads = filter_warps * device::warp_size;
 inline constexpr int most_listed = 1024;
 
@@ -324,7 +324,7 @@ private:
 
 // A block for each row.
 template <class Logit>
-UNMASK_KERNEL(filter_threads, 2)
+UNMASK_KERNEL(filter_threads, 4)
 void filter_kernel(filter_parameters<Logit> p) {
     if (p.count == nullptr || device::block() < *p.count) {
         const token_floor floor = floor_finder<Logit>(p, device::block())();

@@ -45,7 +45,7 @@ UNMASK_HOST_DEVICE inline row_statistics make_statistics(token_t best, double se
     const double log_sum = log_of_1_plus(sums.weight);
     const double mean = quotient(rounded(sums.moment * scale), sums.with_best().weight);
     const double entropy = log_sum - mean;
-    return {best, second, log_sum, entropy > 0 ? entropy : 0};
+    return {best, second < 0 ? second : 0, log_sum, entropy > 0 ? entropy : 0}; // −0 is 0
 }
 
 // At temperature 1.

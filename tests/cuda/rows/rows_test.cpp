@@ -41,12 +41,13 @@ enum class shape {
     with_nan,
     with_infinity,
     nan_among_nothing,
-    nan_before_all
+    nan_before_all,
+    zeros
 };
 constexpr shape all_shapes[] = {
-    shape::usual,         shape::flat,    shape::peaked,   shape::rising,        shape::equal,
-    shape::sparse,        shape::nothing, shape::with_nan, shape::with_infinity, shape::nan_among_nothing,
-    shape::nan_before_all};
+    shape::usual,          shape::flat,    shape::peaked,   shape::rising,        shape::equal,
+    shape::sparse,         shape::nothing, shape::with_nan, shape::with_infinity, shape::nan_among_nothing,
+    shape::nan_before_all, shape::zeros};
 
 template <class Logit>
 struct rows {
@@ -86,6 +87,8 @@ struct rows {
             return 1.5F;
         case shape::sparse:
             return random() % 100 == 0 ? normal(random) : -infinity;
+        case shape::zeros: // of both signs
+            return random() % 2 == 0 ? -0.0F : random() % 2 == 0 ? 0.0F : -1.0F;
         case shape::nothing:
         case shape::nan_among_nothing:
             return -infinity;
@@ -213,7 +216,7 @@ TEST_CASE_TEMPLATE("filtered rows: the CPU's bits", Logit, float, bfloat16) {
     const unsigned seed = 17;
     CAPTURE(seed);
     std::mt19937 random(seed);
-    for (const std::size_t size : {1, 2, 5, 33, 128, 1000, 1024, 1025, 2048, 5003}) {
+    for (const std::size_t size : {1, 2, 5, 33, 1000, 1024, 1025, 3003}) {
         CAPTURE(size);
         const rows<Logit> given(size, size + 1, all_shapes, random);
         const int suppressed = static_cast<int>(random() % (size + 1)) - 1;
@@ -232,9 +235,8 @@ TEST_CASE_TEMPLATE("filtered rows: the CPU's bits", Logit, float, bfloat16) {
                                                                                               {2000, 0.3, p_first}}) {
             CAPTURE(filter.top_k);
             CAPTURE(filter.top_p);
-            check_against_cpu(given, suppressed, greedily, filter);
-            check_against_cpu(given, suppressed, at_random, filter);
-            check_against_cpu(given, suppressed, tempered, filter);
+            const auto& rule = random() % 3 == 0 ? greedily : random() % 2 == 0 ? at_random : tempered;
+            check_against_cpu(given, suppressed, rule, filter);
         }
     }
 }
