@@ -214,7 +214,6 @@ private:
 
     // The last of the fewest tokens that reach a target, by falling key; what is kept now if all together don't.
     UNMASK_DEVICE token_floor last_of(const token_measure& how, std::uint64_t target, key_range range) {
-        listed_ = -1;
         if (range.low == 0) {
             const double distance = 4 / p_.rule.rule.scale; // where most shares end
             narrow(how, target, range, {{key_below(4 * distance), key_below(2 * distance), key_below(distance)}});
@@ -282,7 +281,7 @@ private:
         }
     }
 
-    // Puts the tokens in a range into shared memory, if there is room.
+    // Puts the tokens in a range, which has room for them, into shared memory.
     UNMASK_DEVICE void list(token_measure how, const key_range& range) {
         how.weighs = false;
         const auto in_range = [&](std::uint32_t key) { return key >= range.low && key < range.high && key > 0; };
@@ -292,9 +291,6 @@ private:
         });
         int all = 0;
         int at = device::sum_before<filter_threads>(mine, all);
-        if (all > most_listed) {
-            return;
-        }
         for_each(how, range.low, [&](std::uint32_t key, std::uint64_t /*weight*/, float logit, int token) {
             if (in_range(key)) {
                 memory_.logits[at] = logit;

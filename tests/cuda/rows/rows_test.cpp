@@ -230,6 +230,7 @@ TEST_CASE_TEMPLATE("filtered rows: the CPU's bits", Logit, float, bfloat16) {
                                                                                               {0, 1e-9},
                                                                                               {0, 1 - 1e-12},
                                                                                               {40, 0.5},
+                                                                                              {3, 1 - 1e-12},
                                                                                               {4, 0.8, p_first},
                                                                                               {40, 0.999, p_first},
                                                                                               {2000, 0.3, p_first}}) {
