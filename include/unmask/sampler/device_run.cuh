@@ -26,6 +26,7 @@
 #include <unmask/sampler/device_select.cuh>
 #include <unmask/sampler/device_selector.cuh>
 #include <unmask/sampler/device_sequence.cuh>
+#include <unmask/sampler/device_stop.cuh>
 #include <unmask/sampler/draw.hpp>
 #include <unmask/sampler/non_finite_logits.hpp>
 #include <unmask/sampler/policy_set.hpp>
@@ -47,12 +48,12 @@ class device_run {
 public:
     using logit = device_logit_of<Model>;
     using selector_type = typename Policies::selector_type;
-    using stop_type = std::remove_const_t<decltype(Policies::stop)>;
 
+    // `done` says which sequences are not looked at; if it is empty, all are.
     device_run(const cuda_executor& exec, Model& model, const canvas& page, std::uint64_t seed,
-               const Policies& policies)
-        : model_(model), page_(page), policies_(policies), plan_(page, policies.blocks, policies.schedule),
-          memory_(exec, arranged(device_layout())) {
+               const Policies& policies, const std::vector<bool>& done = {})
+        : model_(model), page_(page), policies_(policies), ends_(ends_of(page.vocabulary(), policies.stop)),
+          plan_(page, policies.blocks, policies.schedule, done), memory_(exec, arranged(device_layout())) {
         (void)arranged(device_layout(memory_.data()));
         state_.sequence_count = static_cast<int>(page.sequences());
         state_.most_rows = plan_.most_rows;
@@ -111,8 +112,8 @@ public:
         if constexpr (rankings > 0) {
             launch_ranking(exec, state_, policies_.selector, plan_.most_in_a_sequence, rank_keys_, tile_order_);
         }
-        launch(&select_kernel<selector_type, stop_type>, sequences, step_threads, 0, exec.stream,
-               select_parameters<selector_type, stop_type>{state_, policies_.selector, policies_.stop});
+        launch(&select_kernel<selector_type>, sequences, step_threads, 0, exec.stream,
+               select_parameters<selector_type>{state_, policies_.selector, ends_});
     }
 
     // In device memory, not 0 as long as a step still found something to do.
@@ -275,6 +276,7 @@ private:
     const Policies& policies_;
     row_rule rule_ = rule_of(policies_.draw);
     token_filter filter_ = filter_of(policies_.draw);
+    end_tokens ends_;
     run_plan plan_;
     device_state state_{};
     index_t* offsets_ = nullptr;

@@ -21,15 +21,16 @@ struct run_plan {
     int most_in_a_sequence = 0; // the same, of one sequence
 
     template <class Schedule>
-    run_plan(const canvas& page, const block_length& blocks, const Schedule& schedule) {
+    run_plan(const canvas& page, const block_length& blocks, const Schedule& schedule, const std::vector<bool>& done) {
         for (index_t i = 0; i < page.sequences(); ++i) {
-            add(page, i, blocks, schedule);
+            const bool active = page.masked(i) > 0 && (done.empty() || !done[static_cast<std::size_t>(i)]);
+            add(page, i, blocks, schedule, active);
         }
     }
 
 private:
     template <class Schedule>
-    void add(const canvas& page, index_t sequence, const block_length& blocks, const Schedule& schedule) {
+    void add(const canvas& page, index_t sequence, const block_length& blocks, const Schedule& schedule, bool active) {
         device_sequence& one = sequences.emplace_back();
         const index_t length = page.length(sequence);
         const index_t start = page.generation_begin(sequence);
@@ -40,7 +41,7 @@ private:
         one.block_size = static_cast<int>(size);
         one.begin = static_cast<int>(blocks.origin == block_origin::sequence && size > 0 ? start / size * size : start);
         one.end = one.begin;
-        one.active = page.masked(sequence) > 0;
+        one.active = active;
         if (!one.active) {
             return;
         }

@@ -20,6 +20,7 @@
 #include <unmask/sampler/canvas_changes.hpp>
 #include <unmask/sampler/device_denoiser.cuh>
 #include <unmask/sampler/device_run.cuh>
+#include <unmask/sampler/device_stop.cuh>
 #include <unmask/sampler/observer.hpp>
 #include <unmask/sampler/sampler.hpp>
 #include <unmask/sampler/statistics.hpp>
@@ -40,8 +41,9 @@ constexpr void check_device_policies() {
                   "unmask::sampler: on cuda_executor there is no guidance, logits policy or approximate cache yet");
     static_assert(streaming_draw<typename Policies::draw_type>,
                   "unmask::sampler: on cuda_executor the draw must be greedy or categorical");
-    static_assert(std::same_as<stop, stop_at_end> || std::same_as<stop, never_stop>,
-                  "unmask::sampler: on cuda_executor the stop rule must be stop_at_end or never_stop");
+    static_assert(gpu::waits_for_tokens<stop>,
+                  "unmask::sampler: on cuda_executor the stop rule must be stop_at_end, stop_at_tokens, stop_at_any of "
+                  "these, or never_stop");
     static_assert(gpu::selects_on_device<selector> || std::same_as<selector, ancestral> ||
                       std::same_as<selector, first_hitting>,
                   "unmask::sampler: on cuda_executor a selector of your own needs a device_selector");
@@ -148,16 +150,20 @@ statistics sample_on(const Executor& exec, Model& model, canvas& page, std::uint
     canvas before = page;
     try {
         canvas_changes<false, false> changes(page, counts);
+        std::vector<bool> done(static_cast<std::size_t>(page.sequences()));
         for (index_t i = 0; i < page.sequences(); ++i) {
             if (page.masked(i) == 0) {
                 continue;
             }
-            if (const auto keep = policies.stop(std::as_const(page), i); keep && page.vocabulary().end) {
-                changes.end_text(i, *keep);
+            if (const auto keep = policies.stop(std::as_const(page), i)) {
+                done[static_cast<std::size_t>(i)] = true;
+                if (page.vocabulary().end) {
+                    changes.end_text(i, *keep);
+                }
             }
         }
         if (page.masked() > 0) {
-            const gpu::device_run<Model, Policies> run(exec, model, page, seed, policies);
+            const gpu::device_run<Model, Policies> run(exec, model, page, seed, policies, done);
             counts.steps_between_looks = run_to_the_end(exec, run);
             const auto results = run.fetch(exec);
             for (const gpu::device_sequence& one : results.sequences) {

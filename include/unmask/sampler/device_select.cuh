@@ -11,8 +11,8 @@
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/device_selector.cuh>
 #include <unmask/sampler/device_sequence.cuh>
+#include <unmask/sampler/device_stop.cuh>
 #include <unmask/sampler/selector.hpp>
-#include <unmask/sampler/stop.hpp>
 #include <unmask/tensor/exact_math.hpp>
 
 // The second half of a step on the GPU, after the rows have been read: scores, what is committed, and whether a
@@ -48,17 +48,17 @@ void score_kernel(score_parameters<Score> p) {
     one.score = one.raw.best >= 0 ? p.score(one) : score{};
 }
 
-template <class Selector, class Stop>
+template <class Selector>
 struct select_parameters {
     device_state state;
     Selector selector;
-    Stop stop;
+    end_tokens ends;
 };
 
-template <class Selector, class Stop>
+template <class Selector>
 class sequence_step {
 public:
-    UNMASK_DEVICE sequence_step(const select_parameters<Selector, Stop>& p, device_sequence& one)
+    UNMASK_DEVICE sequence_step(const select_parameters<Selector>& p, device_sequence& one)
         : p_(p), state_(p.state), one_(one),
           candidates_(state_.candidates + one.first, one.candidates, state_.order + one.first, state_.most_rows) {}
 
@@ -131,28 +131,31 @@ private:
     }
 
     UNMASK_DEVICE void stop() const {
-        if constexpr (std::is_same_v<Stop, stop_at_end>) {
-            if (state_.end < 0) {
-                return;
-            }
-            int end = one_.length;
-            int masked = one_.length;
-            for (int i = device::thread(); i < one_.length; i += step_threads) {
-                const position_state at = state_.states[one_.offset + i];
-                const bool is_end = at == position_state::committed && state_.tokens[one_.offset + i] == state_.end;
-                end = is_end && i < end ? i : end;
-                masked = at == position_state::masked && i < masked ? i : masked;
-            }
-            end = device::combined<step_threads>(end, minimum{});
-            masked = device::combined<step_threads>(masked, minimum{});
-            if (end < masked && end < one_.length) {
-                end_text(end + 1);
-            }
+        if (p_.ends.count == 0) {
+            return;
+        }
+        int end = one_.length;
+        int masked = one_.length;
+        for (int i = device::thread(); i < one_.length; i += step_threads) {
+            const position_state at = state_.states[one_.offset + i];
+            const bool is_end = at == position_state::committed && p_.ends.has(state_.tokens[one_.offset + i]);
+            end = is_end && i < end ? i : end;
+            masked = at == position_state::masked && i < masked ? i : masked;
+        }
+        end = device::combined<step_threads>(end, minimum{});
+        masked = device::combined<step_threads>(masked, minimum{});
+        if (end < masked && end < one_.length) {
+            one_.active = false;
+            one_.candidates = 0;
+            end_text(end + 1);
         }
     }
 
-    // The text ends before `begin`: what is not prompt from there on gets the end token.
+    // The text ends before `begin`: what is not prompt from there on gets the end token, if there is one.
     UNMASK_DEVICE void end_text(int begin) const {
+        if (state_.end < 0) {
+            return;
+        }
         for (int i = begin + device::thread(); i < one_.length; i += step_threads) {
             const index_t at = one_.offset + i;
             if (state_.states[at] != position_state::prompt) {
@@ -162,26 +165,24 @@ private:
         }
         one_.filled_from = begin;
         one_.fill_call = state_.counts->calls - 1;
-        one_.active = false;
-        one_.candidates = 0;
     }
 
-    const select_parameters<Selector, Stop>& p_;
+    const select_parameters<Selector>& p_;
     const device_state& state_;
     device_sequence& one_;
     device_candidates candidates_;
 };
 
 // A block for each sequence.
-template <class Selector, class Stop>
+template <class Selector>
 UNMASK_KERNEL(step_threads, 1)
-void select_kernel(select_parameters<Selector, Stop> p) {
+void select_kernel(select_parameters<Selector> p) {
     device_sequence& stored = p.state.sequences[device::block()];
     if (p.state.counts->rows == 0 || !stored.active) {
         return;
     }
     device_sequence one = stored;
-    sequence_step<Selector, Stop>(p, one)();
+    sequence_step<Selector>(p, one)();
     device::barrier(); // all have read it
     if (device::thread() == 0) {
         stored = one;

@@ -46,7 +46,7 @@ public:
         const bool of_these = filter.order == filter_order::top_k_then_top_p;
         const std::uint64_t share =
             of_these ? whole_weights::share_of(sum(), filter.top_p) : whole_.from(rounded(filter.top_p * mass_));
-        return sum() < share ? most_likely : last_of_share(share);
+        return last_of_share(share);
     }
 
 private:
@@ -134,7 +134,8 @@ private:
         }
     }
 
-    // The last of the fewest collected tokens whose weights reach `share`. Looks for it by halves.
+    // The last of the fewest collected tokens whose weights reach `share`; the last of all if they don't. Looks for it by
+    // halves.
     [[nodiscard]] token_floor last_of_share(std::uint64_t share) {
         auto begin = scratch_.tokens.begin(); // those before it are kept
         auto end = scratch_.tokens.end();     // from here on they are not

@@ -16,4 +16,4 @@ template __global__ void gpu::divergence_kernel(gpu::divergence_parameters<unmas
 template __global__ void gpu::score_kernel(gpu::score_parameters<unmask::margin>);
 template __global__ void gpu::rank_kernel<gpu::most_rank_items>(gpu::rank_parameters<unmask::top_k>);
 template __global__ void gpu::merge_ranks_kernel(gpu::rank_parameters<unmask::top_k>);
-template __global__ void gpu::select_kernel(gpu::select_parameters<unmask::top_k, unmask::stop_at_end>);
+template __global__ void gpu::select_kernel(gpu::select_parameters<unmask::top_k>);

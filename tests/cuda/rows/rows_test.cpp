@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <initializer_list>
 #include <limits>
 #include <random>
 #include <span>
@@ -211,6 +210,19 @@ TEST_CASE("draws at every temperature, and from every part of a row") {
 }
 
 constexpr auto p_first = filter_order::top_p_then_top_k;
+constexpr detail::token_filter many_filters[] = {{1, 1},
+                                                 {3, 1},
+                                                 {40, 1},
+                                                 {2000, 1},
+                                                 {0, 0.9},
+                                                 {0, 0.5},
+                                                 {0, 1e-9},
+                                                 {0, 1 - 1e-12},
+                                                 {40, 0.5},
+                                                 {3, 1 - 1e-12},
+                                                 {4, 0.8, p_first},
+                                                 {40, 0.999, p_first},
+                                                 {2000, 0.3, p_first}};
 
 TEST_CASE_TEMPLATE("filtered rows: the CPU's bits", Logit, float, bfloat16) {
     const unsigned seed = 17;
@@ -221,19 +233,7 @@ TEST_CASE_TEMPLATE("filtered rows: the CPU's bits", Logit, float, bfloat16) {
         const rows<Logit> given(size, size + 1, all_shapes, random);
         const int suppressed = static_cast<int>(random() % (size + 1)) - 1;
         CAPTURE(suppressed);
-        for (const detail::token_filter& filter : std::initializer_list<detail::token_filter>{{1, 1},
-                                                                                              {3, 1},
-                                                                                              {40, 1},
-                                                                                              {2000, 1},
-                                                                                              {0, 0.9},
-                                                                                              {0, 0.5},
-                                                                                              {0, 1e-9},
-                                                                                              {0, 1 - 1e-12},
-                                                                                              {40, 0.5},
-                                                                                              {3, 1 - 1e-12},
-                                                                                              {4, 0.8, p_first},
-                                                                                              {40, 0.999, p_first},
-                                                                                              {2000, 0.3, p_first}}) {
+        for (const detail::token_filter& filter : many_filters) {
             CAPTURE(filter.top_k);
             CAPTURE(filter.top_p);
             const auto& rule = random() % 3 == 0 ? greedily : random() % 2 == 0 ? at_random : tempered;
@@ -246,8 +246,8 @@ TEST_CASE_TEMPLATE("filters of rows of which a block can't list enough", Logit, 
     std::mt19937 random(18);
     const shape shapes[] = {shape::usual, shape::equal, shape::flat};
     const rows<Logit> given(40'000, 40'000, shapes, random);
-    for (const detail::token_filter& filter :
-         std::initializer_list<detail::token_filter>{{5, 1}, {7000, 1}, {0, 0.7}, {30'000, 0.8}}) {
+    constexpr detail::token_filter filters[] = {{5, 1}, {7000, 1}, {0, 0.7}, {30'000, 0.8}};
+    for (const detail::token_filter& filter : filters) {
         CAPTURE(filter.top_k);
         CAPTURE(filter.top_p);
         check_against_cpu(given, 11, tempered, filter);

@@ -18,6 +18,8 @@
 #include <unmask/sampler/score_noisy.hpp>
 #include <unmask/sampler/selector_combine.hpp>
 #include <unmask/sampler/selector_kl_stable.hpp>
+#include <unmask/sampler/stop_at_any.hpp>
+#include <unmask/sampler/stop_at_tokens.hpp>
 
 #include "twin_models.hpp"
 
@@ -295,6 +297,8 @@ TEST_CASE("logits that are streamed") {
 TEST_CASE("stop rules") {
     check_against_cpu(sampler{steps{40}, block_length{8}, never_stop{}});
     check_against_cpu(sampler{steps{40}, block_length{8}, threshold{0.2}, stop_at_end{}});
+    check_against_cpu(sampler{steps{40}, block_length{8}, stop_at_tokens{{3, 11, 4}}});
+    check_against_cpu(sampler{steps{40}, block_length{8}, stop_at_any{stop_at_end{}, stop_at_tokens{{7}}}});
     // A sequence that is done before the first step.
     canvas page(letters);
     page.add(std::vector<token_t>{4, 5}, 6);
@@ -306,6 +310,24 @@ TEST_CASE("stop rules") {
     CHECK(same_texts(page, expected));
     CHECK(same_counts(counts, of_cpu));
     CHECK(counts.calls == 0);
+}
+
+TEST_CASE("without an end token, what comes after the end stays as it is") {
+    constexpr vocabulary no_end{.size = 21, .mask = 20, .end = {}};
+    std::mt19937 random(31);
+    canvas page = some_texts(no_end, random);
+    page.add({}, 5);
+    page.commit(page.sequences() - 1, 0, 6); // done before the first step
+    canvas expected = page;
+    std::vector<told> stories[2];
+    const sampler sampler{steps{40}, block_length{4}, stop_at_tokens{{2, 6, 9}}};
+    const auto counts = sampler(cuda_executor{}, device_model<float>{no_end, {3}}, page, 9, listener{stories[0]});
+    const auto of_cpu = sampler(cpu_executor{1}, host_model<float>{no_end, {3}}, expected, 9, listener{stories[1]});
+    CHECK(same_texts(page, expected));
+    CHECK(same_counts(counts, of_cpu));
+    CHECK(stories[0] == stories[1]);
+    CHECK(page.masked(page.sequences() - 1) == 4);
+    CHECK(page.masked() > 4);
 }
 
 TEST_CASE("an observer that has seen enough") {
@@ -351,6 +373,9 @@ TEST_CASE("what is wrong is said, and the canvas is as before") {
           "sampler: categorical.top_k is 3, expected 0: no such filter");
     CHECK(message(cuda_executor{}, sampler{}, device_model<float>{{.size = 22, .mask = 20, .end = 0}, {1}})
               .find("canvas.vocabulary()") != std::string::npos);
+    const sampler many_ends{stop_at_tokens{std::vector<token_t>(17, 5)}};
+    CHECK(message(cuda_executor{}, many_ends, device_model<float>{letters, {1}}) ==
+          "sampler: the number of tokens that end a text is more than 16, expected at most 16 on cuda_executor");
     const auto score_message = "sampler: the score is NaN, expected a number or an infinity";
     CHECK(message(cuda_executor{}, sampler{steps{16}, not_a_score{}}, device_model<float>{letters, {1}}) ==
           score_message);
