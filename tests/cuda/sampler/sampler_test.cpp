@@ -14,6 +14,7 @@
 #include <doctest/doctest.h>
 
 #include <unmask/sampler/device_sampler.cuh>
+#include <unmask/sampler/presets.hpp>
 #include <unmask/sampler/score_end_last.hpp>
 #include <unmask/sampler/score_noisy.hpp>
 #include <unmask/sampler/selector_combine.hpp>
@@ -207,20 +208,13 @@ TEST_CASE("scores") {
     check_against_cpu(sampler{steps{16}, negative_entropy{score_from::shaped}, categorical{.temperature = 0.8}});
     check_against_cpu(sampler{steps{16}, random_order{}});
     check_against_cpu(sampler{steps{16}, noisy{confidence{}, 0.5}});
-    check_against_cpu(sampler{steps{16}, noisy{negative_entropy{}, 2}});
     check_against_cpu(sampler{steps{16}, end_last{margin{}, 0, 3}});
     check_against_cpu(sampler{steps{16}, of_rare_numbers{}});
 }
 
 TEST_CASE("selectors") {
-    check_against_cpu(sampler{steps{16}, threshold{0.5}});
-    check_against_cpu(sampler{steps{16}, threshold{0.999}}); // often none: the surest one
     check_against_cpu(sampler{steps{16}, threshold{0.3, score_from::shaped, true}, categorical{.temperature = 0.7}});
-    check_against_cpu(sampler{steps{16}, factor{1.5}, block_length{32}});
-    check_against_cpu(sampler{steps{16}, entropy_bound{2.5}, negative_entropy{}});
     check_against_cpu(sampler{steps{16}, entropy_bound{0.0}});
-    check_against_cpu(sampler{steps{16}, hierarchical{0.2, 0.5}});
-    check_against_cpu(sampler{steps{16}, or_quota{threshold{0.6}}});
     check_against_cpu(sampler{steps{16}, or_quota{factor{1.2}}, random_order{}});
     check_against_cpu(sampler{steps{16}, either{top_k{}, threshold{0.5}}});
     check_against_cpu(sampler{steps{16}, both{factor{2}, either{top_k{}, hierarchical{0.3, 0.4}}}});
@@ -234,8 +228,7 @@ TEST_CASE("selectors") {
 }
 
 TEST_CASE("selectors that look at how distributions move") {
-    const sampler klass{steps{16}, kl_stable{.confidence = 0.2, .divergence = 2, .divergence_steps = 1}};
-    check_against_cpu(klass);
+    const auto klass = presets::klass({.steps = 16, .confidence = 0.2, .divergence = 2, .divergence_steps = 1});
     check_against_cpu<bfloat16>(sampler{steps{16}, kl_stable{.confidence = 0.1, .divergence = 4}, block_length{20}});
     check_against_cpu(sampler{steps{16}, either{threshold{0.9}, kl_stable{0.1, 3, 3}}});
 
@@ -249,9 +242,22 @@ TEST_CASE("selectors that look at how distributions move") {
 }
 
 TEST_CASE("selectors that come before the model") {
-    check_against_cpu(sampler{steps{25}, ancestral{}});
     check_against_cpu(sampler{cosine_steps{400}, ancestral{}, block_length{50}, categorical{}});
-    check_against_cpu(sampler{first_hitting{}, categorical{}});
+}
+
+TEST_CASE("presets") {
+    check_against_cpu(presets::llada({.steps = 20, .block_length = 8, .temperature = 0.7}));
+    check_against_cpu(presets::dream({.steps = 20, .temperature = 0.6, .top_p = 0.9, .top_k = 12, .alg_temp = 2}));
+    check_against_cpu(presets::dream_origin({.steps = 20, .temperature = 1.2, .top_p = 0.9}));
+    check_against_cpu(presets::fast_dllm({.threshold = 0.5}));
+    check_against_cpu(presets::fast_dllm({.threshold = 0.999, .temperature = 0.8})); // often none: the surest one
+    check_against_cpu(presets::fast_dllm_factor({.factor = 1.5}));
+    check_against_cpu(presets::dinfer_hierarchy({.threshold = 0.5, .low_threshold = 0.2}));
+    check_against_cpu(presets::llada2({.steps = 4, .block_length = 8, .threshold = 0.6, .temperature = 1, .top_k = 9}));
+    check_against_cpu(presets::klass({.steps = 16, .confidence = 0.2, .divergence = 2, .divergence_steps = 1}));
+    check_against_cpu(presets::eb({.gamma = 2.5}));
+    check_against_cpu(presets::mdlm({.steps = 25}));
+    check_against_cpu(presets::mdlm_first_hitting());
 }
 
 TEST_CASE("logits that are shifted") {
