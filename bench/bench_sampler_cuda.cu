@@ -13,6 +13,7 @@
 
 #include <unmask/cuda/row_statistics.cuh>
 #include <unmask/sampler/device_run.cuh>
+#include <unmask/sampler/draw.hpp>
 #include <unmask/sampler/sampler.hpp>
 
 #include "cuda/describe_gpu.cuh"
@@ -67,21 +68,30 @@ void time_on_gpu(benchmark::State& state, const auto& prepare, const auto& call)
     }
 }
 
-void read_rows(benchmark::State& state, double temperature) {
+void read_rows(benchmark::State& state, const categorical& draw) {
     constexpr index_t rows = 1024;
     constexpr index_t size = 126464;
     static const auto logits = bench::normal_numbers<bfloat16>(rows * size, 1);
     const double bandwidth = bench::measure_peaks().bytes;
     const device_array<double> uniforms(std::vector<double>(rows, 0.3));
     const device_array<detail::gpu::row_outcome> outcomes(rows);
+    const device_array<detail::gpu::chunk_record> records(rows * ((size + 1023) / 1024));
+    const device_array<detail::row_state> states(rows);
+    const device_array<detail::token_floor> floors(rows);
     const detail::gpu::row_call<bfloat16> call{{logits.data(), size, size, -1},
                                                rows,
                                                nullptr,
-                                               detail::row_rule::at_temperature(temperature),
+                                               detail::row_rule::at_temperature(draw.temperature),
                                                uniforms.data(),
                                                outcomes.data(),
-                                               nullptr};
-    const auto read = [&] { detail::gpu::read_rows(cuda_executor{}, call); };
+                                               nullptr,
+                                               records.data(),
+                                               states.data()};
+    const detail::token_filter filter = draw.filter();
+    const auto read = [&] {
+        filter.keeps_all(size) ? detail::gpu::read_rows(cuda_executor{}, call)
+                               : detail::gpu::read_filtered_rows(cuda_executor{}, call, filter, floors.data());
+    };
     read();
     time_on_gpu(
         state, [] {}, read);
@@ -173,10 +183,15 @@ int main(int argc, char** argv) {
     }
     try {
         bench::describe_gpu();
-        add(std::string("rows/bf16/greedy") + rows_sizes, [](benchmark::State& state) { read_rows(state, 0); });
-        add(std::string("rows/bf16/categorical") + rows_sizes, [](benchmark::State& state) { read_rows(state, 1); });
-        add(std::string("rows/bf16/categorical_0.7") + rows_sizes,
-            [](benchmark::State& state) { read_rows(state, 0.7); });
+        const auto rows = [](const char* draw_name, const categorical& draw) {
+            add(std::string("rows/bf16/") + draw_name + rows_sizes,
+                [draw](benchmark::State& state) { read_rows(state, draw); });
+        };
+        rows("greedy", {.temperature = 0});
+        rows("categorical", {});
+        rows("categorical_0.7", {.temperature = 0.7});
+        rows("top_k_50", {.temperature = 0.7, .top_k = 50});
+        rows("top_p_0.9", {.temperature = 0.7, .top_p = 0.9});
         add(std::string("step/free_model") + step_sizes, step);
         add(std::string("replay/free_model") + step_sizes, replay);
         benchmark::RunSpecifiedBenchmarks();

@@ -144,6 +144,8 @@ TARGETS = [
     rows("greedy", 0.80),
     rows("categorical", 0.80),
     rows("categorical_0.7", None),
+    rows("top_k_50", None),
+    rows("top_p_0.9", None),
     step("a step with a free model: time, of reading the logits once", "step", "of_reading", "×", 1.3),
     step("a step that is replayed: the host's time", "replay", "host_seconds", "µs", 20.0),
 ]
