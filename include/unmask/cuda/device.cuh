@@ -198,6 +198,18 @@ UNMASK_DEVICE float largest(float a, float b) {
     return fmaxf(a, b);
 }
 
+/// Writes a value to mapped memory, where the host will see it after all that this thread or earlier kernels wrote there.
+template <class T>
+UNMASK_DEVICE void publish(T* to, T value) {
+    __threadfence_system();
+    *static_cast<volatile T*>(to) = value;
+}
+/// What the host wrote last to mapped memory.
+template <class T>
+UNMASK_DEVICE T published(const T* from) {
+    return *static_cast<const volatile T*>(from);
+}
+
 /// The value itself, of which the compiler knows nothing: what is computed from it is computed here, again each time, and
 /// not kept in registers from before a loop.
 template <class Integer>

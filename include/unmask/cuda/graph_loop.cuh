@@ -71,10 +71,10 @@ inline bool has_conditional_graphs() {
     return version >= 12040;
 }
 
-// Enqueues enqueue(executor) once, and again for as long as *running is not 0 after it. False, and nothing is enqueued, if
-// CUDA or its driver has no such graphs. Waits for the end.
-template <class Enqueue>
-bool loop_on_device(const cuda_executor& exec, const int* running, const Enqueue& enqueue) {
+// Enqueues enqueue(executor) once, and again for as long as *running is not 0 after it; then calls wait(), which must wait
+// for the end. False, and nothing is enqueued, if CUDA or its driver has no such graphs.
+template <class Enqueue, class Wait>
+bool loop_on_device(const cuda_executor& exec, const int* running, const Enqueue& enqueue, const Wait& wait) {
     if (!has_conditional_graphs()) {
         return false;
     }
@@ -99,14 +99,15 @@ bool loop_on_device(const cuda_executor& exec, const int* running, const Enqueue
     expect_success(cudaStreamEndCapture(loop.stream, &recorded), "cudaStreamEndCapture");
     expect_success(cudaGraphInstantiate(&loop.executable, loop.graph, 0), "cudaGraphInstantiate");
     expect_success(cudaGraphLaunch(loop.executable, exec.stream), "cudaGraphLaunch");
-    synchronize(exec.stream);
+    wait();
     return true;
 }
 
 #else
 
-template <class Enqueue>
-bool loop_on_device(const cuda_executor& /*exec*/, const int* /*running*/, const Enqueue& /*enqueue*/) {
+template <class Enqueue, class Wait>
+bool loop_on_device(const cuda_executor& /*exec*/, const int* /*running*/, const Enqueue& /*enqueue*/,
+                    const Wait& /*wait*/) {
     return false;
 }
 

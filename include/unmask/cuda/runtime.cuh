@@ -101,6 +101,26 @@ inline void synchronize(cuda_stream stream) {
     expect_success(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
 }
 
+/// Whether all is done that was enqueued. Does not wait.
+inline bool is_done(cuda_stream stream) {
+    const cudaError_t code = cudaStreamQuery(stream);
+    if (code == cudaErrorNotReady) {
+        return false;
+    }
+    expect_success(code, "cudaStreamQuery");
+    return true;
+}
+
+/// Memory of the host that the device reads and writes at the same addresses.
+inline void* allocate_mapped(std::size_t bytes) {
+    void* memory = nullptr;
+    expect_success(cudaHostAlloc(&memory, bytes, cudaHostAllocMapped), "cudaHostAlloc");
+    return memory;
+}
+inline void free_mapped(void* memory) noexcept {
+    (void)cudaFreeHost(memory);
+}
+
 /// Memory in the order of the stream.
 inline void* allocate_async(std::size_t bytes, cuda_stream stream) {
     void* memory = nullptr;

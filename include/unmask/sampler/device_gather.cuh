@@ -157,7 +157,12 @@ void list_kernel(device_state state) {
     faulty = device::combined<step_threads>(faulty ? 1 : 0, sum{}) > 0;
     if (mine == 0 && device::thread() == 0) {
         device_counts& counts = *state.counts;
-        counts.rows = faulty ? 0 : all;
+        bool stopped = false;
+        if (state.trace.calls != nullptr) {
+            device::publish(state.trace.calls, faulty ? counts.calls - 1 : counts.calls);
+            stopped = device::published(state.trace.stop) != 0;
+        }
+        counts.rows = faulty || stopped ? 0 : all;
         counts.calls += counts.rows > 0 ? 1 : 0;
         counts.all_rows += counts.rows;
         counts.evaluations += counts.rows > 0 ? sequences : 0;

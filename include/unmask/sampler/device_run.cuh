@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -12,6 +14,7 @@
 #include <unmask/config.hpp>
 #include <unmask/cuda/device_layout.cuh>
 #include <unmask/cuda/executor.cuh>
+#include <unmask/cuda/mapped_memory.cuh>
 #include <unmask/cuda/row_end.cuh>
 #include <unmask/cuda/row_statistics.cuh>
 #include <unmask/cuda/row_stream.cuh>
@@ -49,11 +52,13 @@ public:
     using logit = device_logit_of<Model>;
     using selector_type = typename Policies::selector_type;
 
-    // `done` says which sequences are not looked at; if it is empty, all are.
+    // `done` says which sequences are not looked at; if it is empty, all are. If the run is `watched`, its trace can be read
+    // as it goes on.
     device_run(const cuda_executor& exec, Model& model, const canvas& page, std::uint64_t seed,
-               const Policies& policies, const std::vector<bool>& done = {})
+               const Policies& policies, const std::vector<bool>& done = {}, bool watched = false)
         : model_(model), page_(page), policies_(policies), ends_(ends_of(page.vocabulary(), policies.stop)),
-          plan_(page, policies.blocks, policies.schedule, done), memory_(exec, arranged(device_layout())) {
+          plan_(page, policies.blocks, policies.schedule, done), watched_(watched),
+          shared_(watched ? trace_arranged(device_layout()) : 0), memory_(exec, arranged(device_layout())) {
         (void)arranged(device_layout(memory_.data()));
         state_.sequence_count = static_cast<int>(page.sequences());
         state_.most_rows = plan_.most_rows;
@@ -122,11 +127,19 @@ public:
     // [most_rows, vocabulary.size], in device memory.
     [[nodiscard]] logit* logits() const { return logits_; }
 
-    // What the device holds, once the stream has got there.
+    // Of a run that is watched.
+    [[nodiscard]] const device_trace& trace() const { return state_.trace; }
+    // Asks a run that is watched to end after the step that it is in.
+    void stop() const { std::atomic_ref(*state_.trace.stop).store(1, std::memory_order_relaxed); }
+
+    // What the device holds, once the stream has got there. The first two only if the run is not watched.
     struct results {
         std::vector<device_commitment> commitments;
+        std::vector<device_fill> fills;
         std::vector<device_sequence> sequences;
         device_counts counts;
+
+        [[nodiscard]] device_trace trace() { return {commitments.data(), fills.data(), nullptr, nullptr}; }
     };
     [[nodiscard]] device_counts fetch_counts(const cuda_executor& exec) const {
         device_counts counts;
@@ -135,13 +148,18 @@ public:
         return counts;
     }
     [[nodiscard]] results fetch(const cuda_executor& exec) const {
-        const auto positions = page_.tokens().size();
-        results all{
-            std::vector<device_commitment>(positions), std::vector<device_sequence>(plan_.sequences.size()), {}};
+        const std::size_t sequences = plan_.sequences.size();
+        results all{std::vector<device_commitment>(watched_ ? 0 : page_.tokens().size()),
+                    std::vector<device_fill>(watched_ ? 0 : sequences),
+                    std::vector<device_sequence>(sequences),
+                    {}};
         const auto fetch_to = [&](auto& to, const auto* from) {
-            copy_to_host(to.data(), from, to.size() * sizeof(to[0]), exec.stream);
+            if (!to.empty()) {
+                copy_to_host(to.data(), from, to.size() * sizeof(to[0]), exec.stream);
+            }
         };
-        fetch_to(all.commitments, state_.commitments);
+        fetch_to(all.commitments, state_.trace.commitments);
+        fetch_to(all.fills, state_.trace.fills);
         fetch_to(all.sequences, state_.sequences);
         all.counts = fetch_counts(exec);
         return all;
@@ -189,7 +207,12 @@ private:
         place(state_.states, positions);
         place(offsets_, page_.sequences() + 1);
         place(state_.listed, positions);
-        place(state_.commitments, positions);
+        if (watched_) {
+            (void)trace_arranged(device_layout(shared_.data()));
+        } else {
+            place(state_.trace.commitments, positions);
+            place(state_.trace.fills, page_.sequences());
+        }
         place(state_.sequences, page_.sequences());
         place(state_.counts, 1);
         place(shares_, std::ssize(plan_.shares));
@@ -214,6 +237,15 @@ private:
         return place.bytes();
     }
 
+    // The same for what the host sees as well.
+    std::size_t trace_arranged(device_layout place) {
+        place(state_.trace.commitments, std::ssize(page_.tokens()));
+        place(state_.trace.fills, page_.sequences());
+        place(state_.trace.calls, 1);
+        place(state_.trace.stop, 1);
+        return place.bytes();
+    }
+
     void upload(const cuda_executor& exec) {
         std::vector<position_state> states;
         for (index_t i = 0; i < page_.sequences(); ++i) {
@@ -222,7 +254,14 @@ private:
             host_offsets_.push_back(page_.offset(i));
         }
         host_offsets_.push_back(std::ssize(page_.tokens()));
-        const std::vector<device_commitment> none(states.size());
+        const std::vector<device_commitment> none(watched_ ? 0 : states.size());
+        const std::vector<device_fill> no_fills(watched_ ? 0 : plan_.sequences.size());
+        if (watched_) {
+            std::uninitialized_value_construct_n(state_.trace.commitments, states.size());
+            std::uninitialized_value_construct_n(state_.trace.fills, plan_.sequences.size());
+            *state_.trace.calls = 0;
+            *state_.trace.stop = 0;
+        }
         const std::vector<remembered_row> nothing(diverges ? states.size() : 0, {0, 0, -1});
         const device_counts counts;
         const auto give = [&](auto* to, const auto* from, std::size_t count) {
@@ -232,7 +271,8 @@ private:
         };
         give(state_.tokens, page_.tokens().data(), states.size());
         give(state_.states, states.data(), states.size());
-        give(state_.commitments, none.data(), none.size());
+        give(state_.trace.commitments, none.data(), none.size());
+        give(state_.trace.fills, no_fills.data(), no_fills.size());
         give(remembered_, nothing.data(), nothing.size());
         give(offsets_, host_offsets_.data(), host_offsets_.size());
         give(state_.sequences, plan_.sequences.data(), plan_.sequences.size());
@@ -294,7 +334,9 @@ private:
     float* last_ = nullptr;
     double* recent_ = nullptr;
     logit* logits_ = nullptr;
-    device_scratch memory_; // of all these
+    bool watched_;
+    mapped_memory shared_;  // of the trace, if the run is watched
+    device_scratch memory_; // of all else
 };
 
 } // namespace detail::gpu

@@ -8,17 +8,20 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <vector>
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/executor.cuh>
 #include <unmask/cuda/graph_loop.cuh>
+#include <unmask/cuda/runtime.cuh>
 #include <unmask/error.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/canvas_changes.hpp>
 #include <unmask/sampler/device_denoiser.cuh>
+#include <unmask/sampler/device_replay.cuh>
 #include <unmask/sampler/device_run.cuh>
 #include <unmask/sampler/device_stop.cuh>
 #include <unmask/sampler/observer.hpp>
@@ -49,89 +52,46 @@ constexpr void check_device_policies() {
                   "unmask::sampler: on cuda_executor a selector of your own needs a device_selector");
 }
 
-// Brings what a run on the GPU did to a canvas of the host, call by call.
-template <class Observer>
-class device_replay {
-public:
-    static constexpr bool observed = !std::same_as<std::remove_const_t<Observer>, no_observer>;
-
-    device_replay(canvas& page, statistics& counts, Observer& observer)
-        : page_(page), changes_(page, counts), counts_(counts), observer_(observer) {}
-
-    template <class Results>
-    void operator()(const Results& results) {
-        struct event {
-            index_t call;
-            row where;
-        };
-        std::vector<event> events;
-        for (index_t i = 0; i < page_.sequences(); ++i) {
-            for (index_t position = 0; position < page_.length(i); ++position) {
-                const auto& made = results.commitments[static_cast<std::size_t>(page_.offset(i) + position)];
-                if (made.call >= 0) {
-                    events.push_back({made.call, {i, position}});
-                }
-            }
-        }
-        std::stable_sort(events.begin(), events.end(), [](const event& a, const event& b) { return a.call < b.call; });
-        auto next = events.begin();
-        for (index_t call = 0; call < results.counts.calls; ++call) {
-            for (; next != events.end() && next->call == call; ++next) {
-                const auto at = static_cast<std::size_t>(page_.offset(next->where.sequence) + next->where.position);
-                candidate one;
-                one.where = next->where;
-                one.token = results.commitments[at].token;
-                one.score.value = results.commitments[at].score;
-                one.raw_log_probability = results.commitments[at].log_probability;
-                one.change = change::commit;
-                changes_.apply(one);
-            }
-            for (std::size_t i = 0; i < results.sequences.size(); ++i) {
-                if (results.sequences[i].fill_call == call) {
-                    changes_.end_text(static_cast<index_t>(i), results.sequences[i].filled_from);
-                }
-            }
-            if constexpr (observed) {
-                if (!observe(call)) {
-                    counts_.stopped_early = true;
-                    return;
-                }
-            }
-        }
-    }
-
-private:
-    bool observe(index_t call) {
-        const sampler_step step{call, page_, changes_.reported(), page_.masked()};
-        const bool go_on = tell(observer_, step);
-        changes_.forget();
-        return go_on;
-    }
-
-    canvas& page_;
-    canvas_changes<false, observed> changes_;
-    statistics& counts_;
-    Observer& observer_;
-};
-
 // Where the device can't tell the end of a run by itself, so many steps are enqueued before the host looks.
 inline constexpr int steps_between_looks = 8;
 
-// Returns that number, or 0. The first step is made outside of the graph: CUDA loads its kernels then.
-template <class Run>
-index_t run_to_the_end(const cuda_executor& exec, const Run& run) {
+// Returns that number, or 0. wait() is called to wait for all that is enqueued. The first step is made outside of the graph:
+// CUDA loads its kernels then.
+template <class Run, class Wait>
+index_t run_to_the_end(const cuda_executor& exec, const Run& run, const Wait& wait) {
     const auto step = [&run](const cuda_executor& on) { run.enqueue_step(on); };
     step(exec);
-    if (gpu::loop_on_device(exec, run.running(), step)) {
+    if (gpu::loop_on_device(exec, run.running(), step, wait)) {
         return 0;
     }
     for (int left = steps_between_looks - 1;; left = steps_between_looks) {
         for (; left > 0; --left) {
             step(exec);
         }
+        wait();
         if (run.fetch_counts(exec).rows == 0) {
             return steps_between_looks;
         }
+    }
+}
+
+// Waits for what is enqueued, and tells the observer meanwhile what has been done.
+template <class Run, class Replay>
+void watch(const cuda_executor& exec, const Run& run, Replay& replay) {
+    try {
+        for (bool done = false; !done;) {
+            done = is_done(exec.stream);
+            if (!replay(run.trace(), gpu::read_while_written(*run.trace().calls))) {
+                run.stop();
+            }
+            if (!done) {
+                std::this_thread::yield();
+            }
+        }
+    } catch (...) {
+        run.stop();
+        synchronize(exec.stream); // before the memory goes that it writes to
+        throw;
     }
 }
 
@@ -163,18 +123,29 @@ statistics sample_on(const Executor& exec, Model& model, canvas& page, std::uint
             }
         }
         if (page.masked() > 0) {
-            const gpu::device_run<Model, Policies> run(exec, model, page, seed, policies, done);
-            counts.steps_between_looks = run_to_the_end(exec, run);
-            const auto results = run.fetch(exec);
+            using replay_type = gpu::device_replay<Observer>;
+            const gpu::device_run<Model, Policies> run(exec, model, page, seed, policies, done, replay_type::observed);
+            replay_type replay(page, counts, observer);
+            counts.steps_between_looks = run_to_the_end(exec, run, [&] {
+                if constexpr (replay_type::observed) {
+                    watch(exec, run, replay);
+                } else {
+                    synchronize(exec.stream);
+                }
+            });
+            auto results = run.fetch(exec);
             for (const gpu::device_sequence& one : results.sequences) {
-                if (one.fault >= 0) {
+                if (one.fault >= 0 && !replay.has_ended()) {
                     run.throw_fault(exec, one.first + one.fault, one.fault_is_score);
                 }
             }
+            if constexpr (!replay_type::observed) {
+                replay(results.trace(), results.counts.calls);
+            }
+            counts.stopped_early = replay.has_ended();
             counts.calls = results.counts.calls;
             counts.rows = results.counts.all_rows;
             counts.nfe.denoise = results.counts.evaluations;
-            device_replay<Observer>(page, counts, observer)(results);
         }
     } catch (...) {
         page = std::move(before);

@@ -125,7 +125,8 @@ private:
                 const index_t at = one_.offset + position.where.position;
                 state_.tokens[at] = position.token;
                 state_.states[at] = position_state::committed;
-                state_.commitments[at] = {call, position.token, position.score.value, position.raw_log_probability};
+                state_.trace.commitments[at] = {call, position.token, position.score.value,
+                                                position.raw_log_probability};
             }
         });
     }
@@ -163,8 +164,9 @@ private:
                 state_.states[at] = position_state::committed;
             }
         }
-        one_.filled_from = begin;
-        one_.fill_call = state_.counts->calls - 1;
+        if (device::thread() == 0) {
+            state_.trace.fills[device::block()] = {state_.counts->calls - 1, begin};
+        }
     }
 
     const select_parameters<Selector>& p_;

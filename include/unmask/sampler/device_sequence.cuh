@@ -45,8 +45,6 @@ struct device_sequence {
     int candidates = 0;
     int fault = -1; // the first candidate whose row has no distribution or whose score is NaN
     bool fault_is_score = false;
-    int filled_from = -1; // what comes from here on, a stop rule has filled
-    index_t fill_call = -1;
 
     [[nodiscard]] UNMASK_DEVICE int first_share() const { return block <= longer ? more_shares : shares; }
     // Moves on to the next step. The last one repeats for a selector that has left something masked.
@@ -64,6 +62,20 @@ struct device_commitment {
     double log_probability = 0;
 };
 
+/// What a stop rule did to a sequence.
+struct device_fill {
+    index_t call = -1; // of the model, after which it was done; −1: it has not been
+    int begin = 0;     // what comes from here on, it has filled
+};
+
+/// The story of a run. A position is committed once, and a sequence ended once: each has its place.
+struct device_trace {
+    device_commitment* commitments; // [positions]
+    device_fill* fills;             // [sequences]
+    index_t* calls;                 // how many are told in full; null if nobody watches the run as it goes on
+    int* stop;                      // the observer's wish; 0: to see more
+};
+
 /// Of the whole run.
 struct device_counts {
     int rows = 0; // of this step; 0: the run has ended
@@ -77,7 +89,7 @@ struct device_state {
     token_t* tokens;
     position_state* states;
     unsigned char* listed; // [positions]: 1 for the candidates of a step
-    device_commitment* commitments;
+    device_trace trace;
     device_sequence* sequences;
     int sequence_count;
     row* rows; // [rows], as the model is asked

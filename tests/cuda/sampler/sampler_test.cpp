@@ -343,9 +343,11 @@ TEST_CASE("an observer that has seen enough") {
     std::vector<told> stories[2];
     canvas pages[2] = {texts, texts};
     const auto of_cpu = sampler(cpu_executor{1}, host_model<float>{letters, {3}}, pages[0], 9, listener{stories[0], 3});
-    const auto counts =
-        sampler(cuda_executor{}, device_model<float>{letters, {3}}, pages[1], 9, listener{stories[1], 3});
+    const device_model<float> model{letters, {3}};
+    const auto counts = sampler(cuda_executor{}, model, pages[1], 9, listener{stories[1], 3});
     CHECK(stories[0] == stories[1]);
+    CHECK(counts.calls < 9); // the device stops soon after
+    CHECK(model.calls <= 16);
     CHECK(same_texts(pages[0], pages[1]));
     CHECK(counts.stopped_early);
     CHECK(counts.committed == of_cpu.committed);
@@ -370,6 +372,15 @@ TEST_CASE("what is wrong is said, and the canvas is as before") {
         }
         return std::string();
     };
+    std::vector<told> stories[2]; // up to the step that goes wrong
+    const sampler late{block_length{12}, never_stop{}};
+    CHECK_THROWS_AS(late(cuda_executor{}, device_model<float>{letters, {1, 19}}, page, 1, listener{stories[0]}),
+                    non_finite_logits);
+    CHECK_THROWS_AS(late(cpu_executor{1}, host_model<float>{letters, {1, 19}}, page, 1, listener{stories[1]}),
+                    non_finite_logits);
+    CHECK(stories[0] == stories[1]);
+    CHECK(stories[0].size() > 2);
+
     const std::string bad = message(cuda_executor{}, sampler{steps{16}}, device_model<float>{letters, {1, 19}});
     CHECK(bad == "sampler: the logits of sequence 3, position 19 are NaN at token 0");
     CHECK(bad == message(cpu_executor{1}, sampler{steps{16}}, host_model<float>{letters, {1, 19}}));

@@ -132,6 +132,15 @@ UNMASK_DEVICE float largest(float a, float b) {
     return std::fmax(a, b);
 }
 
+template <class T>
+UNMASK_DEVICE void publish(T* to, T value) {
+    *to = value;
+}
+template <class T>
+UNMASK_DEVICE T published(const T* from) {
+    return *from;
+}
+
 template <class Integer>
 UNMASK_DEVICE Integer opaque(Integer value) {
     static_assert(sizeof(Integer) == 4);

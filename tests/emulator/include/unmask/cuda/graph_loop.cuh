@@ -9,8 +9,9 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::gpu {
 
-template <class Enqueue>
-bool loop_on_device(const cuda_executor& /*exec*/, const int* /*running*/, const Enqueue& /*enqueue*/) {
+template <class Enqueue, class Wait>
+bool loop_on_device(const cuda_executor& /*exec*/, const int* /*running*/, const Enqueue& /*enqueue*/,
+                    const Wait& /*wait*/) {
     return false;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -76,6 +77,16 @@ inline void copy_to_host(void* to, const void* from, std::size_t bytes, cuda_str
     emulator::copy_to_host(to, from, bytes);
 }
 inline void synchronize(cuda_stream) {}
+inline bool is_done(cuda_stream) {
+    return true;
+}
+
+inline void* allocate_mapped(std::size_t bytes) {
+    return ::operator new(bytes);
+}
+inline void free_mapped(void* memory) noexcept {
+    ::operator delete(memory);
+}
 
 inline void* allocate_async(std::size_t bytes, cuda_stream) {
     void* const memory = emulator::allocate(bytes);
