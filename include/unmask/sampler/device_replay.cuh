@@ -43,15 +43,15 @@ public:
     // Catches up with a run of which so many calls are there in full. False as soon as the observer has seen enough: then
     // nothing more is brought.
     bool operator()(const device_trace& trace, index_t calls) {
-        if constexpr (!observed) {
+        if constexpr (observed) {
+            while (goes_on_ && brought_ < calls) {
+                bring(trace, brought_ + 1);
+                const sampler_step step{brought_ - 1, page_, changes_.reported(), page_.masked()};
+                goes_on_ = tell(observer_, step);
+                changes_.forget();
+            }
+        } else {
             bring(trace, calls);
-            return true;
-        }
-        for (; goes_on_ && told_ < calls; ++told_) {
-            bring(trace, told_ + 1);
-            const sampler_step step{told_, page_, changes_.reported(), page_.masked()};
-            goes_on_ = tell(observer_, step);
-            changes_.forget();
         }
         return goes_on_;
     }
@@ -60,13 +60,13 @@ public:
     [[nodiscard]] bool has_ended() const { return !goes_on_; }
 
 private:
-    // What the calls before this one have changed, and is not yet here.
-    void bring(const device_trace& trace, index_t call) {
+    // What the first so many calls have changed, and is not yet here.
+    void bring(const device_trace& trace, index_t calls) {
         auto left = masked_.begin();
         for (const row& where : masked_) {
             device_commitment& made = trace.commitments[page_.offset(where.sequence) + where.position];
             const index_t at = read_while_written(made.call);
-            if (at < 0 || at >= call) {
+            if (at < 0 || at >= calls) {
                 *left++ = where;
                 continue;
             }
@@ -82,11 +82,11 @@ private:
         for (index_t i = 0; i < page_.sequences(); ++i) {
             device_fill& fill = trace.fills[i];
             const index_t at = read_while_written(fill.call);
-            if (at >= brought_ && at < call) {
+            if (at >= brought_ && at < calls) {
                 changes_.end_text(i, fill.begin);
             }
         }
-        brought_ = call;
+        brought_ = calls;
     }
 
     canvas& page_;
@@ -94,7 +94,6 @@ private:
     Observer& observer_;
     std::vector<row> masked_; // that have not changed yet
     index_t brought_ = 0;     // calls
-    index_t told_ = 0;
     bool goes_on_ = true;
 };
 
