@@ -58,7 +58,7 @@ public:
                const Policies& policies, const std::vector<bool>& done = {}, bool watched = false)
         : model_(model), page_(page), policies_(policies), ends_(ends_of(page.vocabulary(), policies.stop)),
           plan_(page, policies.blocks, policies.schedule, done), watched_(watched),
-          shared_(watched ? trace_arranged(device_layout()) : 0), memory_(exec, arranged(device_layout())) {
+          trace_memory_(watched ? trace_arranged(device_layout()) : 0), memory_(exec, arranged(device_layout())) {
         (void)arranged(device_layout(memory_.data()));
         state_.sequence_count = static_cast<int>(page.sequences());
         state_.most_rows = plan_.most_rows;
@@ -208,7 +208,7 @@ private:
         place(offsets_, page_.sequences() + 1);
         place(state_.listed, positions);
         if (watched_) {
-            (void)trace_arranged(device_layout(shared_.data()));
+            (void)trace_arranged(device_layout(trace_memory_.data()));
         } else {
             place(state_.trace.commitments, positions);
             place(state_.trace.fills, page_.sequences());
@@ -335,8 +335,8 @@ private:
     double* recent_ = nullptr;
     logit* logits_ = nullptr;
     bool watched_;
-    mapped_memory shared_;  // of the trace, if the run is watched
-    device_scratch memory_; // of all else
+    mapped_memory trace_memory_; // of the trace, if the run is watched
+    device_scratch memory_;      // of all else
 };
 
 } // namespace detail::gpu

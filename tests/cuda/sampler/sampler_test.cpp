@@ -20,6 +20,7 @@
 #include <unmask/sampler/selector_combine.hpp>
 #include <unmask/sampler/selector_kl_stable.hpp>
 #include <unmask/sampler/stop_at_any.hpp>
+#include <unmask/sampler/stop_at_repetition.hpp>
 #include <unmask/sampler/stop_at_tokens.hpp>
 
 #include "twin_models.hpp"
@@ -136,6 +137,9 @@ struct of_rare_numbers {
         return {unknown ? static_cast<double>(detail::element(position.words, 1) % 100) + position.held : -1};
     }
 };
+
+static_assert(detail::gpu::waits_for_tokens<stop_at_any<stop_at_end, stop_at_tokens>>);
+static_assert(!detail::gpu::waits_for_tokens<stop_at_any<stop_at_end, stop_at_repetition>>);
 
 } // namespace
 
