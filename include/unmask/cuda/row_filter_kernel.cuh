@@ -268,16 +268,18 @@ private:
         });
         const token_sums all = device::combined<filter_threads>(mine, add{});
         const token_sum from_high = range.from_high;
+        bool reached = false;
         UNMASK_UNROLL
         for (int i = 2; i >= 0; --i) {
             const token_sum sum = all.from[i] + from_high;
-            if (sum.weight >= target) {
+            if (!reached && sum.weight >= target) {
+                reached = true;
                 range.low = at.key[i];
                 range.from_low = sum;
-                return;
+            } else if (!reached) {
+                range.high = at.key[i];
+                range.from_high = sum;
             }
-            range.high = at.key[i];
-            range.from_high = sum;
         }
     }
 
