@@ -88,28 +88,26 @@ inline vfloat higher_of(vfloat a, vfloat b) {
 
 // A bit for each lane.
 inline std::uint32_t lanes_where(vint condition) {
+#if defined(__AVX512F__)
+    const auto bits = std::bit_cast<__m512i>(condition);
+    return _mm512_test_epi32_mask(bits, bits);
+#elif defined(__AVX2__)
+    return static_cast<std::uint32_t>(_mm256_movemask_ps(std::bit_cast<__m256>(condition)));
+#else
     std::uint32_t bits = 0;
     for (int lane = 0; lane < lanes; ++lane) {
         bits |= (static_cast<std::uint32_t>(condition[lane]) & 1U) << lane;
     }
     return bits;
+#endif
 }
+
+// The same where two floats are equal, in one instruction.
 inline std::uint32_t lanes_that_equal(vfloat a, vfloat b) {
 #if defined(__AVX512F__)
     return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
-#elif defined(__AVX2__)
-    return static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ)));
 #else
     return lanes_where(a == b);
-#endif
-}
-inline std::uint32_t lanes_at_least(vfloat a, vfloat b) {
-#if defined(__AVX512F__)
-    return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ);
-#elif defined(__AVX2__)
-    return static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ)));
-#else
-    return lanes_where(a >= b);
 #endif
 }
 

@@ -60,7 +60,7 @@ void read_rows(const cuda_executor& exec, row_call<Logit> call) {
     with_reading(call.rule.reading, [&](auto reading) { launch_rows<decltype(reading)::value>(exec, call); });
 }
 
-// The same with a filter, for outcomes alone: all rows are read, the last tokens that are kept are found, for which `floors`
+// The same with a filter, for outcomes alone, and with records and states given: all rows are read, the last tokens that are kept are found, for which `floors`
 // [most] is there, and the rows are read again with −∞ in place of the others.
 template <class Logit>
 void read_filtered_rows(const cuda_executor& exec, const row_call<Logit>& call, const token_filter& filter,

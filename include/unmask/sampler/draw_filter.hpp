@@ -80,7 +80,7 @@ private:
         const vfloat lowered = broadcast(-highest_);
         for (std::size_t i = 0; i < chunk.tokens(); i += lanes) {
             const float* here = chunk.at(0, 0) + i;
-            std::uint32_t found = lanes_at_least(load(here), broadcast(bound));
+            std::uint32_t found = lanes_where(load(here) >= bound);
             if (found == 0) {
                 continue;
             }
