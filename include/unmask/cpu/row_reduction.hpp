@@ -25,11 +25,12 @@ namespace detail {
 struct row_reduction : row_state {
     // Reads `logits`, of tokens from `first` on, with −∞ in place of that of token `suppressed`. If `highs` is given, it
     // gets the highest logits of disjoint sets of tokens, `lanes` for each chunk.
-    template <row_reading Reading, class Logit>
+    template <row_reading Reading, class Logit, class Highs = std::nullptr_t>
     void read(std::span<const Logit> logits, std::size_t first, std::size_t suppressed, const weight_rule& rule,
-              float* highs = nullptr) {
+              Highs highs = nullptr) {
         constexpr bool tempered = Reading == row_reading::tempered_draw;
-        if (logits.size() <= chunk_parts && part.best < 0 && highs == nullptr) {
+        constexpr bool notes = !std::is_same_v<Highs, std::nullptr_t>;
+        if (!notes && logits.size() <= chunk_parts && part.best < 0) {
             return read_line<tempered>(logits, first, suppressed, rule);
         }
         const std::size_t full = logits.size() / chunk_size;
@@ -38,8 +39,8 @@ struct row_reduction : row_state {
             const auto here = logits.subspan(begin, std::min(chunk_size, logits.size() - begin));
             return chunk_lines(here, suppressed - first - begin, room); // wraps round to a number that is too large
         };
-        const auto note = [&](std::size_t i, const chunk_top& top) {
-            if (highs != nullptr) {
+        const auto note = [&]([[maybe_unused]] std::size_t i, [[maybe_unused]] const chunk_top& top) {
+            if constexpr (notes) {
                 store(highs + i * lanes, top.of_lanes);
             }
         };

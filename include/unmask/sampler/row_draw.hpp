@@ -35,9 +35,9 @@ namespace detail {
 struct row_draw : row_rule {
     static row_draw at_temperature(double temperature) { return {row_rule::at_temperature(temperature)}; }
 
-    template <class Logit>
+    template <class Logit, class Highs = std::nullptr_t>
     void read(row_reduction& row, std::span<const Logit> logits, std::size_t first, std::size_t suppressed,
-              float* highs = nullptr) const {
+              Highs highs = nullptr) const {
         with_reading(reading,
                      [&](auto wanted) { row.read<decltype(wanted)::value>(logits, first, suppressed, rule, highs); });
     }
