@@ -7,7 +7,7 @@
 #include <benchmark/benchmark.h>
 #include <cuda_runtime.h>
 
-#include <unmask/cuda/runtime.cuh>
+#include <unmask/cuda/runtime/calls.cuh>
 
 #include "cuda/cases.hpp"
 #include "cuda/describe_gpu.cuh"

@@ -11,9 +11,9 @@
 #include <benchmark/benchmark.h>
 #include <cuda_runtime.h>
 
-#include <unmask/cuda/row_statistics.cuh>
-#include <unmask/sampler/device_run.cuh>
-#include <unmask/sampler/draw.hpp>
+#include <unmask/cuda/rows/read_rows.cuh>
+#include <unmask/sampler/detail/device/run.cuh>
+#include <unmask/sampler/draw/draw.hpp>
 #include <unmask/sampler/sampler.hpp>
 
 #include "cuda/describe_gpu.cuh"
@@ -74,11 +74,11 @@ void read_rows(benchmark::State& state, const categorical& draw) {
     static const auto logits = bench::normal_numbers<bfloat16>(rows * size, 1);
     const double bandwidth = bench::measure_peaks().bytes;
     const device_array<double> uniforms(std::vector<double>(rows, 0.3));
-    const device_array<detail::gpu::row_outcome> outcomes(rows);
-    const device_array<detail::gpu::chunk_record> records(rows * ((size + 1023) / 1024));
+    const device_array<detail::cuda::row_outcome> outcomes(rows);
+    const device_array<detail::cuda::chunk_record> records(rows * ((size + 1023) / 1024));
     const device_array<detail::row_state> states(rows);
     const device_array<detail::token_floor> floors(rows);
-    const detail::gpu::row_call<bfloat16> call{{logits.data(), size, size, -1},
+    const detail::cuda::row_call<bfloat16> call{{logits.data(), size, size, -1},
                                                rows,
                                                nullptr,
                                                detail::row_rule::at_temperature(draw.temperature),
@@ -89,8 +89,8 @@ void read_rows(benchmark::State& state, const categorical& draw) {
                                                states.data()};
     const detail::token_filter filter = draw.filter();
     const auto read = [&] {
-        filter.keeps_all(size) ? detail::gpu::read_rows(cuda_executor{}, call)
-                               : detail::gpu::read_filtered_rows(cuda_executor{}, call, filter, floors.data());
+        filter.keeps_all(size) ? detail::cuda::read_rows(detail::cuda::work_stream{}, call)
+                               : detail::cuda::read_filtered_rows(detail::cuda::work_stream{}, call, filter, floors.data());
     };
     read();
     time_on_gpu(
@@ -107,7 +107,7 @@ struct free_run {
     using policies = detail::policy_set<steps, block_length, confidence, top_k, categorical, stop_at_end,
                                         detail::no_policy<policy_kind::logits>,
                                         detail::no_policy<policy_kind::guidance>, absorbing, no_cache>;
-    using run_type = detail::gpu::device_run<const free_model, policies>;
+    using run_type = detail::cuda::device_run<const free_model, policies>;
 
     vocabulary tokens{.size = 32000, .mask = 32000, .end = {}};
     free_model model{tokens};

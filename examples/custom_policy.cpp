@@ -8,11 +8,11 @@
 #include <span>
 #include <string>
 
-#include <unmask/sampler/likelihood.hpp>
-#include <unmask/sampler/path_likelihood.hpp>
+#include <unmask/sampler/likelihood/likelihood.hpp>
+#include <unmask/sampler/likelihood/path_likelihood.hpp>
 #include <unmask/sampler/presets.hpp>
-#include <unmask/sampler/trace.hpp>
-#include <unmask/sampler/trace_replay.hpp>
+#include <unmask/sampler/trace/replay.hpp>
+#include <unmask/sampler/trace/trace.hpp>
 
 using unmask::index_t;
 using unmask::token_t;

@@ -12,10 +12,10 @@
 #include <benchmark/benchmark.h>
 
 #include <unmask/attention/attention.hpp>
-#include <unmask/cuda/attention_forward.cuh>
-#include <unmask/cuda/attention_received.cuh>
-#include <unmask/cuda/executor.cuh>
-#include <unmask/cuda/runtime.cuh>
+#include <unmask/attention/attention.cuh>
+#include <unmask/attention/attention.cuh>
+#include <unmask/cuda/runtime/calls.cuh>
+#include <unmask/executor/cuda_executor.cuh>
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/tensor/float_types.hpp>
 

@@ -9,7 +9,7 @@
 #include <cuda_runtime.h>
 
 #include <unmask/config.hpp>
-#include <unmask/cuda/runtime.cuh>
+#include <unmask/cuda/runtime/calls.cuh>
 
 namespace bench {
 

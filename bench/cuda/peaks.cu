@@ -7,8 +7,8 @@
 
 #include <cuda_runtime.h>
 
-#include <unmask/cuda/device.cuh>
-#include <unmask/cuda/runtime.cuh>
+#include <unmask/cuda/runtime/calls.cuh>
+#include <unmask/cuda/runtime/device.cuh>
 #include <unmask/tensor/float_types.hpp>
 
 #include "device_array.cuh"

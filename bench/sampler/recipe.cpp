@@ -9,7 +9,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include <unmask/cpu/executor.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 
 #include "cases.hpp"
 #include "logits.hpp"

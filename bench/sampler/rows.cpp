@@ -5,9 +5,9 @@
 
 #include <benchmark/benchmark.h>
 
-#include <unmask/cpu/executor.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 #include <unmask/random/philox.hpp>
-#include <unmask/sampler/draw.hpp>
+#include <unmask/sampler/draw/draw.hpp>
 
 #include "../support/read_bandwidth.hpp"
 #include "cases.hpp"

@@ -7,8 +7,8 @@
 #include <numeric>
 #include <vector>
 
-#include <unmask/cpu/executor.hpp>
 #include <unmask/cpu/simd.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 
 #include "shape.hpp"
 

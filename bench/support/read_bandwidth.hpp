@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <span>
 
-#include <unmask/cpu/executor.hpp>
 #include <unmask/cpu/simd.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 
 #include "shape.hpp"
 

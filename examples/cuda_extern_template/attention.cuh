@@ -5,7 +5,7 @@
 /// for one head dimension, element type, mask and sink.
 
 #include <unmask/attention/attention.hpp>
-#include <unmask/cuda/attention_forward.cuh>
+#include <unmask/attention/attention.cuh>
 #include <unmask/mask/bidirectional.hpp>
 #include <unmask/mask/extra_sink.hpp>
 

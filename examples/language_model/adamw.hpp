@@ -6,7 +6,7 @@
 #include <numbers>
 #include <vector>
 
-#include <unmask/cpu/executor.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 
 #include "weights.hpp"
 

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include <unmask/sampler/cache_drift.hpp>
-#include <unmask/sampler/likelihood.hpp>
+#include <unmask/sampler/cache/cache_drift.hpp>
+#include <unmask/sampler/likelihood/likelihood.hpp>
 #include <unmask/sampler/presets.hpp>
 
 #include "corpus.hpp"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <unmask/cpu/executor.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/statistics.hpp>
 

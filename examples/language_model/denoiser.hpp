@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include <unmask/cpu/executor.hpp>
 #include <unmask/error.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 #include <unmask/mask/ranges.hpp>
-#include <unmask/sampler/cache.hpp>
+#include <unmask/sampler/cache/cache.hpp>
 #include <unmask/sampler/denoiser.hpp>
 
 #include "parallel.hpp"

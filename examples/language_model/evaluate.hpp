@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include <unmask/cpu/executor.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 #include <unmask/random/philox.hpp>
 
 #include "loss.hpp"

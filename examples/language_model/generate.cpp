@@ -15,9 +15,9 @@
 
 #include <unistd.h>
 
-#include <unmask/sampler/trace.hpp>
-#include <unmask/sampler/trace_html.hpp>
-#include <unmask/sampler/trace_json.hpp>
+#include <unmask/sampler/trace/html.hpp>
+#include <unmask/sampler/trace/json.hpp>
+#include <unmask/sampler/trace/trace.hpp>
 
 #include "command_line.hpp"
 #include "compare.hpp"

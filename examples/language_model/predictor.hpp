@@ -6,7 +6,7 @@
 
 #include <unmask/attention/key_value_store.hpp>
 #include <unmask/attention/kv_cache.hpp>
-#include <unmask/cpu/executor.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 #include <unmask/mask/block.hpp>
 #include <unmask/mask/extra_sink.hpp>
 #include <unmask/mask/ranges.hpp>

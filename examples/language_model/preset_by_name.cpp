@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <string>
 
-#include <unmask/sampler/guidance.hpp>
+#include <unmask/sampler/guidance/guidance.hpp>
 #include <unmask/sampler/presets.hpp>
 
 #include "block_denoiser.hpp"

@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 
-#include <unmask/cpu/executor.hpp>
-#include <unmask/sampler/cache.hpp>
+#include <unmask/executor/cpu_executor.hpp>
+#include <unmask/sampler/cache/cache.hpp>
 #include <unmask/sampler/canvas.hpp>
-#include <unmask/sampler/draw.hpp>
+#include <unmask/sampler/draw/draw.hpp>
 #include <unmask/sampler/observer.hpp>
 #include <unmask/sampler/statistics.hpp>
 

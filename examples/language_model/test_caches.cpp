@@ -12,9 +12,9 @@
 #include <vector>
 
 #include <unmask/mask/shadow_block.hpp>
-#include <unmask/sampler/cache.hpp>
+#include <unmask/sampler/cache/cache.hpp>
 #include <unmask/sampler/sampler.hpp>
-#include <unmask/sampler/trace.hpp>
+#include <unmask/sampler/trace/trace.hpp>
 
 #include "block_denoiser.hpp"
 #include "denoiser.hpp"

@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-#include <unmask/cpu/executor.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 
 #include "batch.hpp"
 #include "loss.hpp"

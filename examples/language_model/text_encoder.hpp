@@ -8,7 +8,7 @@
 
 #include <unmask/attention/attention.hpp>
 #include <unmask/attention/key_value_store.hpp>
-#include <unmask/cpu/executor.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 #include <unmask/mask/extra_sink.hpp>
 #include <unmask/mask/shadow_block.hpp>
 

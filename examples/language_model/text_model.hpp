@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include <unmask/cpu/executor.hpp>
 #include <unmask/error.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 #include <unmask/sampler/denoiser.hpp>
 
 #include "predictor.hpp"

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <unmask/cpu/executor.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 
 #include "adamw.hpp"
 #include "batch.hpp"

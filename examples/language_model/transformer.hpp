@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 #include <unmask/attention/attention.hpp>
-#include <unmask/cpu/executor.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 
 #include "layers.hpp"
 #include "token_places.hpp"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include <unmask/cpu/executor.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 #include <unmask/random/philox.hpp>
 
 #include "blas.hpp"

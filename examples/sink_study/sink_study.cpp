@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include <unmask/analysis/sink_report_html.hpp>
-#include <unmask/analysis/sink_report_svg.hpp>
+#include <unmask/analysis/report/html.hpp>
+#include <unmask/analysis/report/svg.hpp>
 
 #include "command_line.hpp"
 #include "grid.hpp"

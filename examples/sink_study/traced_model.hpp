@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <unmask/analysis/sink_tracker.hpp>
-#include <unmask/cpu/executor.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 #include <unmask/mask/ranges.hpp>
 
 #include "transformer.hpp"

@@ -5,8 +5,11 @@
 
 #include <unmask/unmask.hpp>
 
-#include <unmask/cuda/attention_forward.cuh>
-#include <unmask/cuda/attention_received.cuh>
-#include <unmask/cuda/executor.cuh>
-#include <unmask/cuda/row_statistics.cuh>
-#include <unmask/sampler/device_sampler.cuh>
+#include <unmask/attention/attention.cuh>
+#include <unmask/error.cuh>
+#include <unmask/executor/cuda_executor.cuh>
+#include <unmask/sampler/device_denoiser.cuh>
+#include <unmask/sampler/device_logits_stream.cuh>
+#include <unmask/sampler/row_statistics.cuh>
+#include <unmask/sampler/sampler.cuh>
+#include <unmask/tensor/device_memory.cuh>

@@ -11,10 +11,10 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include <unmask/analysis/report/detail/data.hpp>
+#include <unmask/analysis/report/html.hpp>
+#include <unmask/analysis/report/svg.hpp>
 #include <unmask/analysis/sink_definition.hpp>
-#include <unmask/analysis/sink_report_data.hpp>
-#include <unmask/analysis/sink_report_html.hpp>
-#include <unmask/analysis/sink_report_svg.hpp>
 
 #include "sink_report_runs.hpp"
 

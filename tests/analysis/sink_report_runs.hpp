@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include <unmask/analysis/report/html.hpp>
+#include <unmask/analysis/report/report.hpp>
 #include <unmask/analysis/sink_record.hpp>
-#include <unmask/analysis/sink_report.hpp>
-#include <unmask/analysis/sink_report_html.hpp>
 
 namespace sink_report_test {
 

@@ -10,13 +10,13 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include <unmask/analysis/report/csv.hpp>
+#include <unmask/analysis/report/html.hpp>
+#include <unmask/analysis/report/json.hpp>
+#include <unmask/analysis/report/metrics.hpp>
+#include <unmask/analysis/report/svg.hpp>
 #include <unmask/analysis/sink_definition.hpp>
 #include <unmask/analysis/sink_movement.hpp>
-#include <unmask/analysis/sink_report_csv.hpp>
-#include <unmask/analysis/sink_report_html.hpp>
-#include <unmask/analysis/sink_report_json.hpp>
-#include <unmask/analysis/sink_report_metrics.hpp>
-#include <unmask/analysis/sink_report_svg.hpp>
 #include <unmask/analysis/sink_strength.hpp>
 #include <unmask/error.hpp>
 

@@ -5,7 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include <unmask/cpu/pack.hpp>
+#include <unmask/cpu/attention/pack.hpp>
 
 using namespace unmask;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: attention_backward does not run on cuda_executor yet
 #include <unmask/attention/attention.hpp>
-#include <unmask/cuda/executor.cuh>
+#include <unmask/executor/cuda_executor.cuh>
 #include <unmask/mask/causal.hpp>
 
 void call(const unmask::attention_tensors<float>& tensors, const unmask::attention_gradients<float>& gradients) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: on cuda_executor the model must be a device_denoiser
-#include <unmask/sampler/device_sampler.cuh>
+#include <unmask/sampler/sampler.cuh>
 
 struct model {
     static constexpr bool on_device = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: cuda_executor takes a model that lives on the GPU, a device_denoiser
-#include <unmask/cuda/executor.cuh>
+#include <unmask/executor/cuda_executor.cuh>
 #include <unmask/sampler/sampler.hpp>
 
 struct model {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include <unmask/sampler/device_sampler.cuh>
+#include <unmask/sampler/sampler.cuh>
 
 struct model {
     static constexpr bool on_device = true;

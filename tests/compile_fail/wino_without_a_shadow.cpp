@@ -2,7 +2,7 @@
 // expected-error: unmask::sampler: this corruption verifies tokens, and the model is not a shadow_denoiser
 #include <span>
 
-#include <unmask/sampler/corruption_wino.hpp>
+#include <unmask/sampler/corruption/wino.hpp>
 #include <unmask/sampler/sampler.hpp>
 
 struct model {

@@ -13,7 +13,7 @@
 namespace {
 
 const std::string source = R"(
-#include <unmask/cuda/forward_kernel.cuh>
+#include <unmask/cuda/attention/forward_kernel.cuh>
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/tensor/float_types.hpp>
 
@@ -26,7 +26,7 @@ struct even_keys {
     constexpr auto query_ranges(index_t, index_t, index_t queries) const { return ranges<1>({0, queries}); }
 };
 )";
-const std::string kernel = "detail::gpu::forward_kernel<detail::gpu::wide_plan<64>, bfloat16, even_keys, no_sink>";
+const std::string kernel = "detail::cuda::forward_kernel<detail::cuda::wide_plan<64>, bfloat16, even_keys, no_sink>";
 
 // NVRTC has no standard library. libcu++ stands in for what the headers ask of it.
 constexpr std::array standard_headers{"array", "concepts", "cstddef", "cstdint", "limits", "type_traits", "utility"};

@@ -7,8 +7,8 @@
 
 #include <doctest/doctest.h>
 
-#include <unmask/cuda/executor.cuh>
-#include <unmask/cuda/runtime.cuh>
+#include <unmask/cuda/runtime/calls.cuh>
+#include <unmask/executor/cuda_executor.cuh>
 
 namespace {
 
@@ -48,7 +48,7 @@ struct counting_resource : unmask::device_memory_resource {
 } // namespace
 
 TEST_CASE("a kernel gets its parameters, and more shared memory than is allowed unasked") {
-    const unmask::detail::device_scratch numbers(unmask::cuda_executor{}, 32 * sizeof(int));
+    const unmask::detail::cuda::device_scratch numbers(unmask::detail::cuda::work_stream{}, 32 * sizeof(int));
     unmask::detail::launch(fill, 1, 32, 64 * 1024, nullptr, filling{static_cast<int*>(numbers.data()), 7});
     const std::vector<int> result = copied(numbers.data(), 32);
     CHECK(result.front() == 7);
@@ -71,10 +71,10 @@ TEST_CASE("scratch memory comes from the executor's resource and goes back to it
     counting_resource memory;
     const unmask::cuda_executor exec{nullptr, &memory};
     {
-        const unmask::detail::device_scratch scratch(exec, 1000);
+        const unmask::detail::cuda::device_scratch scratch(unmask::detail::cuda::work_on(exec), 1000);
         CHECK(scratch.data() != nullptr);
         CHECK(memory.live == 1000);
-        const unmask::detail::device_scratch none(exec, 0);
+        const unmask::detail::cuda::device_scratch none(unmask::detail::cuda::work_on(exec), 0);
         CHECK(none.data() == nullptr);
     }
     CHECK(memory.live == 0);

@@ -3,7 +3,7 @@
 # Under include/unmask: a folder includes only itself and folders below it, cpu/ and cuda/ never meet; .hpp files
 # include no CUDA and nothing else that is not standard; no header is longer than 450 lines.
 cmake_minimum_required(VERSION 3.21)
-set(bottom_to_top tensor random mask sink cpu cuda attention sampler analysis)
+set(bottom_to_top tensor numeric random mask sink cpu cuda executor io attention sampler analysis parallel)
 
 set(root ${CMAKE_ARGV3}/include/unmask)
 file(GLOB_RECURSE headers RELATIVE ${root} ${root}/*/*.hpp ${root}/*/*.cuh)

@@ -7,7 +7,7 @@
 #include <unmask/mask/block.hpp>
 #include <unmask/mask/block_diffusion.hpp>
 #include <unmask/mask/causal.hpp>
-#include <unmask/mask/check.hpp>
+#include <unmask/mask/detail/check.hpp>
 #include <unmask/mask/document.hpp>
 #include <unmask/mask/extra_sink.hpp>
 #include <unmask/mask/logic.hpp>

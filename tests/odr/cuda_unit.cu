@@ -2,8 +2,8 @@
 
 // Compiled several times, for different architectures and with another name for UNIT.
 
-#include <unmask/cuda/executor.cuh>
-#include <unmask/cuda/split_states.cuh>
+#include <unmask/cuda/attention/split_states.cuh>
+#include <unmask/executor/cuda_executor.cuh>
 
 #include "cuda_unit.hpp"
 
@@ -13,4 +13,4 @@
 using function = void (*)();
 
 extern const cuda_unit UNIT{TEXT(UNMASK_ABI_NAMESPACE), reinterpret_cast<function>(unmask::detail::allocate_async),
-                            reinterpret_cast<function>(unmask::detail::gpu::merge_kernel<float>)};
+                            reinterpret_cast<function>(unmask::detail::cuda::merge_kernel<float>)};

@@ -5,7 +5,7 @@
 #include <random>
 
 #include <unmask/sampler/presets.hpp>
-#include <unmask/sampler/trace.hpp>
+#include <unmask/sampler/trace/trace.hpp>
 
 #include "models.hpp"
 

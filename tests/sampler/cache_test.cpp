@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <algorithm>
 
-#include <unmask/sampler/cache_drift.hpp>
+#include <unmask/sampler/cache/cache_drift.hpp>
 #include <unmask/sampler/presets.hpp>
 
 #include "models.hpp"

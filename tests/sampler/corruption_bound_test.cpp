@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <algorithm>
 
-#include <unmask/sampler/corruption_edit.hpp>
+#include <unmask/sampler/corruption/edit.hpp>
 #include <unmask/sampler/sampler.hpp>
 
 #include "models.hpp"

@@ -3,7 +3,7 @@
 #include <numeric>
 
 #include <unmask/sampler/presets.hpp>
-#include <unmask/sampler/trace.hpp>
+#include <unmask/sampler/trace/trace.hpp>
 
 #include "models.hpp"
 #include "pseudo_code.hpp"

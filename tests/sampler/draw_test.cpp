@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <unmask/random/philox.hpp>
-#include <unmask/sampler/draw.hpp>
+#include <unmask/sampler/draw/draw.hpp>
 
 #include "models.hpp"
 #include "scalar_row.hpp"

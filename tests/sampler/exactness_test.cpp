@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
-#include <unmask/cpu/chunk_draw.hpp>
+#include <unmask/cpu/rows/chunk_draw.hpp>
 #include <unmask/random/philox.hpp>
-#include <unmask/sampler/draw.hpp>
-#include <unmask/sampler/random_words.hpp>
-#include <unmask/sampler/schedule.hpp>
+#include <unmask/sampler/detail/step/random_words.hpp>
+#include <unmask/sampler/draw/draw.hpp>
+#include <unmask/sampler/schedule/schedule.hpp>
 
 #include "models.hpp"
 
@@ -60,7 +60,7 @@ public:
             offer one{begin, highest, 0, adder.of(lines, highest).shaped.weight};
             if (!offers_.empty()) {
                 const double distance = static_cast<double>(highest) - static_cast<double>(row.part.highest);
-                const double factor = detail::exp_nonpositive(detail::rounded(-std::abs(distance) * how_.rule.scale));
+                const double factor = exact::exp_nonpositive(exact::rounded(-std::abs(distance) * how_.rule.scale));
                 one.earlier = how_.sums_of(row.part).with_best().weight;
                 if (distance > 0) {
                     one.earlier *= factor;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include <unmask/sampler/guidance.hpp>
+#include <unmask/sampler/guidance/guidance.hpp>
 #include <unmask/sampler/presets.hpp>
 
 #include "models.hpp"

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include <unmask/cpu/executor.hpp>
-#include <unmask/sampler/likelihood.hpp>
+#include <unmask/executor/cpu_executor.hpp>
+#include <unmask/sampler/likelihood/likelihood.hpp>
 
 #include "models.hpp"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <string>
 
-#include <unmask/sampler/likelihood.hpp>
+#include <unmask/sampler/likelihood/likelihood.hpp>
 #include <unmask/sampler/logits_stream.hpp>
 #include <unmask/sampler/presets.hpp>
-#include <unmask/sampler/trace.hpp>
+#include <unmask/sampler/trace/trace.hpp>
 
 #include "models.hpp"
 

@@ -5,12 +5,12 @@
 #include <random>
 #include <string>
 
-#include <unmask/sampler/allowed_tokens.hpp>
-#include <unmask/sampler/credit.hpp>
-#include <unmask/sampler/guidance.hpp>
-#include <unmask/sampler/logits_policy.hpp>
+#include <unmask/sampler/guidance/guidance.hpp>
+#include <unmask/sampler/logits/allowed_tokens.hpp>
+#include <unmask/sampler/logits/credit.hpp>
+#include <unmask/sampler/logits/logits_policy.hpp>
+#include <unmask/sampler/logits/suppress_tokens.hpp>
 #include <unmask/sampler/sampler.hpp>
-#include <unmask/sampler/suppress_tokens.hpp>
 
 #include "models.hpp"
 

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include <unmask/sampler/path_likelihood.hpp>
+#include <unmask/sampler/likelihood/path_likelihood.hpp>
 #include <unmask/sampler/sampler.hpp>
-#include <unmask/sampler/trace.hpp>
-#include <unmask/sampler/trace_replay.hpp>
+#include <unmask/sampler/trace/replay.hpp>
+#include <unmask/sampler/trace/trace.hpp>
 
 #include "models.hpp"
 

@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include <unmask/cpu/executor.hpp>
-#include <unmask/sampler/trace.hpp>
+#include <unmask/executor/cpu_executor.hpp>
+#include <unmask/sampler/trace/trace.hpp>
 
 #include "models.hpp"
 

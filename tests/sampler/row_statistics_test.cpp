@@ -113,29 +113,29 @@ TEST_CASE("exponentials and logarithms in double: 3e-16") {
         most = std::max(most, static_cast<double>(std::abs(a / b - 1)));
     };
     for (double x = -707.9; x < 0; x += 0.0117) {
-        note(worst[0], detail::exp_nonpositive(x), std::exp(static_cast<long double>(x)));
+        note(worst[0], exact::exp_nonpositive(x), std::exp(static_cast<long double>(x)));
     }
     for (double x = 1e-300; x < 1e300; x *= 1.007) {
-        note(worst[1], detail::log_of_1_plus(x), std::log1p(static_cast<long double>(x)));
+        note(worst[1], exact::log_of_1_plus(x), std::log1p(static_cast<long double>(x)));
         if (const long double y = -x; y > -700) {
-            note(worst[2], detail::log_of_1_minus_exp(-x),
+            note(worst[2], exact::log_of_1_minus_exp(-x),
                  y > -0.7L ? std::log(-std::expm1(y)) : std::log1p(-std::exp(y)));
         }
     }
     for (double x = -0.5; x < 3; x += 1e-4) {
         if (std::abs(x) > 1e-6) {
-            note(worst[1], detail::log_of_1_plus(x), std::log1p(static_cast<long double>(x)));
+            note(worst[1], exact::log_of_1_plus(x), std::log1p(static_cast<long double>(x)));
         }
     }
     for (const double each : worst) {
         CHECK(each < 3e-16);
     }
-    CHECK(detail::exp_nonpositive(0) == 1);
-    CHECK(detail::exp_nonpositive(-708) == 0);
-    CHECK(detail::exp_nonpositive(-INFINITY) == 0);
-    CHECK(detail::log_of_1_plus(0) == 0);
-    CHECK(detail::log_of_1_minus_exp(0) == -INFINITY);
-    CHECK(detail::log_of_1_minus_exp(-INFINITY) == 0);
+    CHECK(exact::exp_nonpositive(0) == 1);
+    CHECK(exact::exp_nonpositive(-708) == 0);
+    CHECK(exact::exp_nonpositive(-INFINITY) == 0);
+    CHECK(exact::log_of_1_plus(0) == 0);
+    CHECK(exact::log_of_1_minus_exp(0) == -INFINITY);
+    CHECK(exact::log_of_1_minus_exp(-INFINITY) == 0);
 }
 
 TEST_CASE("row statistics against long double, for all sizes up to 70 and around what is read at once") {

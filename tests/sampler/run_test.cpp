@@ -3,7 +3,7 @@
 #include <string>
 
 #include <unmask/sampler/presets.hpp>
-#include <unmask/sampler/trace.hpp>
+#include <unmask/sampler/trace/trace.hpp>
 
 #include "models.hpp"
 

@@ -10,13 +10,13 @@
 #include <span>
 #include <vector>
 
+#include <unmask/numeric/exact_math.hpp>
 #include <unmask/sampler/row_statistics.hpp>
-#include <unmask/tensor/exact_math.hpp>
 
 namespace scalar_row {
 
 using namespace unmask;
-using detail::rounded;
+using exact::rounded;
 
 struct sums {
     double weight = 0;
@@ -73,7 +73,7 @@ inline sums join(const sums& high, double weight, double moment, double distance
 }
 
 inline row_statistics statistics(token_t best, double second, const sums& from, double scale) {
-    const double log_sum = detail::log_of_1_plus(from.weight);
+    const double log_sum = exact::log_of_1_plus(from.weight);
     const double mean = rounded(rounded(from.moment * scale) / rounded(1 + from.weight));
     return {best, second, log_sum, std::max(0.0, log_sum - mean)};
 }
@@ -140,8 +140,8 @@ inline outcome reduce(std::span<const float> row, double temperature, double uni
             continue;
         }
         const double distance = -std::abs(static_cast<double>(highest) - static_cast<double>(all.highest));
-        const double raw_factor = detail::exp_nonpositive(distance);
-        const double factor = detail::exp_nonpositive(rounded(distance * rule.scale));
+        const double raw_factor = exact::exp_nonpositive(distance);
+        const double factor = exact::exp_nonpositive(rounded(distance * rule.scale));
         const double before = leads ? rounded(factor * with_best(all.shaped)) : with_best(all.shaped);
         const double offered = leads ? with_best(shaped) : rounded(factor * shaped.weight);
         const double reached = rounded(uniform * rounded(before + offered));

@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include <unmask/sampler/schedule.hpp>
+#include <unmask/sampler/schedule/schedule.hpp>
 
 using namespace unmask;
 

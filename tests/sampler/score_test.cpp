@@ -7,8 +7,8 @@
 
 #include <unmask/random/philox.hpp>
 #include <unmask/sampler/sampler.hpp>
-#include <unmask/sampler/score_end_last.hpp>
-#include <unmask/sampler/score_noisy.hpp>
+#include <unmask/sampler/score/end_last.hpp>
+#include <unmask/sampler/score/noisy.hpp>
 
 #include "models.hpp"
 

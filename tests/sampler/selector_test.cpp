@@ -6,12 +6,12 @@
 #include <string>
 
 #include <unmask/sampler/sampler.hpp>
-#include <unmask/sampler/selector_combine.hpp>
-#include <unmask/sampler/selector_entropy_bound.hpp>
-#include <unmask/sampler/selector_factor.hpp>
-#include <unmask/sampler/selector_first_hitting.hpp>
-#include <unmask/sampler/selector_hierarchical.hpp>
-#include <unmask/sampler/selector_kl_stable.hpp>
+#include <unmask/sampler/selector/combine.hpp>
+#include <unmask/sampler/selector/entropy_bound.hpp>
+#include <unmask/sampler/selector/factor.hpp>
+#include <unmask/sampler/selector/first_hitting.hpp>
+#include <unmask/sampler/selector/hierarchical.hpp>
+#include <unmask/sampler/selector/kl_stable.hpp>
 
 #include "models.hpp"
 

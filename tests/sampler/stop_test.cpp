@@ -6,9 +6,9 @@
 #include <string>
 
 #include <unmask/sampler/sampler.hpp>
-#include <unmask/sampler/stop_at_any.hpp>
-#include <unmask/sampler/stop_at_repetition.hpp>
-#include <unmask/sampler/stop_at_tokens.hpp>
+#include <unmask/sampler/stop/any.hpp>
+#include <unmask/sampler/stop/repetition.hpp>
+#include <unmask/sampler/stop/tokens.hpp>
 
 #include "models.hpp"
 

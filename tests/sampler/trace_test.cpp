@@ -6,12 +6,12 @@
 #include <sstream>
 #include <string>
 
-#include <unmask/sampler/corruption_remdm.hpp>
+#include <unmask/sampler/corruption/remdm.hpp>
 #include <unmask/sampler/sampler.hpp>
-#include <unmask/sampler/trace.hpp>
-#include <unmask/sampler/trace_compare.hpp>
-#include <unmask/sampler/trace_json.hpp>
-#include <unmask/sampler/trace_replay.hpp>
+#include <unmask/sampler/trace/compare.hpp>
+#include <unmask/sampler/trace/json.hpp>
+#include <unmask/sampler/trace/replay.hpp>
+#include <unmask/sampler/trace/trace.hpp>
 
 #include "models.hpp"
 

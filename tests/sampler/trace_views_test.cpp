@@ -5,12 +5,12 @@
 #include <sstream>
 #include <string>
 
-#include <unmask/sampler/trace.hpp>
-#include <unmask/sampler/trace_html.hpp>
-#include <unmask/sampler/trace_replay.hpp>
-#include <unmask/sampler/trace_shade.hpp>
-#include <unmask/sampler/trace_terminal.hpp>
-#include <unmask/sampler/trace_text.hpp>
+#include <unmask/sampler/trace/html.hpp>
+#include <unmask/sampler/trace/replay.hpp>
+#include <unmask/sampler/trace/shade.hpp>
+#include <unmask/sampler/trace/terminal.hpp>
+#include <unmask/sampler/trace/text.hpp>
+#include <unmask/sampler/trace/trace.hpp>
 
 #include "models.hpp"
 

@@ -8,13 +8,13 @@
 #include <utility>
 #include <vector>
 
-#include <unmask/analysis/masked_at_call.hpp>
-#include <unmask/analysis/measured_keys.hpp>
+#include <unmask/analysis/detail/masked_at_call.hpp>
+#include <unmask/analysis/detail/measured_keys.hpp>
+#include <unmask/analysis/detail/open_call.hpp>
 #include <unmask/analysis/mixing.hpp>
-#include <unmask/analysis/open_call.hpp>
 #include <unmask/analysis/sink_record.hpp>
 #include <unmask/attention/attention.hpp>
-#include <unmask/attention/checks.hpp>
+#include <unmask/attention/detail/checks.hpp>
 #include <unmask/attention/tensors.hpp>
 #include <unmask/config.hpp>
 #include <unmask/mask/mask_policy.hpp>
@@ -94,7 +94,7 @@ public:
     void attention(const Executor& exec, index_t layer, std::span<const index_t> sequences,
                    const attention_tensors<T>& tensors, const Mask& mask, const Sink& sink = {},
                    const attention_options& options = {}) {
-        detail::check_executor<Executor>();
+        detail::check_attention_executor<Executor>();
         static_assert(!detail::runs_on_cuda<Executor>,
                       "unmask::sink_tracker: what attention_received computed on a GPU is reported by received()");
         if (!wants(layer)) {

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <unmask/attention/checks.hpp>
-#include <unmask/attention/executors.hpp>
+#include <unmask/attention/attention_backend.hpp>
+#include <unmask/attention/detail/checks.hpp>
 #include <unmask/attention/tensors.hpp>
 #include <unmask/config.hpp>
-#include <unmask/cpu/attention_backward.hpp>
-#include <unmask/cpu/attention_forward.hpp>
-#include <unmask/cpu/attention_received.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/sink/sink_policy.hpp>
@@ -63,9 +61,11 @@ attention_call<T> resolve(const attention_tensors<T>& tensors, const attention_o
 template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
 void attention_forward(const Executor& exec, const attention_tensors<T>& tensors, const Mask& mask,
                        const Sink& sink = {}, const attention_options& options = {}) {
-    detail::check_executor<Executor>();
-    detail::check_forward(tensors, mask, sink, options);
-    forward_on(exec, detail::resolve(tensors, options), mask, sink);
+    detail::check_attention_executor<Executor>();
+    if constexpr (attention_executor<Executor>) {
+        detail::check_forward(tensors, mask, sink, options);
+        attention_backend<Executor>::forward(exec, detail::resolve(tensors, options), mask, sink);
+    }
 }
 
 /// The gradients of attention_forward.
@@ -83,13 +83,16 @@ template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = n
 void attention_backward(const Executor& exec, const attention_tensors<T>& tensors,
                         const attention_gradients<T>& gradients, const Mask& mask, const Sink& sink = {},
                         const attention_options& options = {}) {
-    detail::check_executor<Executor>();
-    static_assert(!detail::runs_on_cuda<Executor>, "unmask: attention_backward does not run on cuda_executor yet");
-    detail::check_backward(tensors, gradients, mask, sink, options);
-    const detail::gradient_views<T> views{gradients.output,     gradients.query,       gradients.key,
-                                          gradients.value,      gradients.sink_logits, gradients.sink_keys,
-                                          gradients.sink_values};
-    backward_on(exec, detail::resolve(tensors, options), views, mask, sink);
+    detail::check_attention_executor<Executor>();
+    if constexpr (attention_backward_executor<Executor>) {
+        detail::check_backward(tensors, gradients, mask, sink, options);
+        const attention_call_gradients<T> views{gradients.output,     gradients.query,       gradients.key,
+                                                gradients.value,      gradients.sink_logits, gradients.sink_keys,
+                                                gradients.sink_values};
+        attention_backend<Executor>::backward(exec, detail::resolve(tensors, options), views, mask, sink);
+    } else {
+        static_assert(!attention_executor<Executor>, "unmask: attention_backward does not run on cuda_executor yet");
+    }
 }
 
 /// What every key receives: the column sums of the probability matrix, cⱼ = Σᵢ exp(sᵢⱼ − LSEᵢ), never stored as one.
@@ -103,9 +106,11 @@ void attention_backward(const Executor& exec, const attention_tensors<T>& tensor
 template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
 void attention_received(const Executor& exec, const attention_tensors<T>& tensors, tensor_view<float, 3> received,
                         const Mask& mask, const Sink& sink = {}, const attention_options& options = {}) {
-    detail::check_executor<Executor>();
-    detail::check_received(tensors, received, mask, sink, options);
-    received_on(exec, detail::resolve(tensors, options), received, mask);
+    detail::check_attention_executor<Executor>();
+    if constexpr (attention_executor<Executor>) {
+        detail::check_received(tensors, received, mask, sink, options);
+        attention_backend<Executor>::received(exec, detail::resolve(tensors, options), received, mask);
+    }
 }
 
 UNMASK_NAMESPACE_END

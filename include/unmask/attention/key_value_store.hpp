@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include <unmask/attention/checks.hpp>
+#include <unmask/attention/detail/checks.hpp>
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
 #include <unmask/tensor/float_types.hpp>

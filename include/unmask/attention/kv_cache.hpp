@@ -4,11 +4,11 @@
 #include <limits>
 #include <string>
 
-#include <unmask/attention/checks.hpp>
+#include <unmask/attention/detail/checks.hpp>
 #include <unmask/attention/key_value_store.hpp>
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
-#include <unmask/mask/check.hpp>
+#include <unmask/mask/detail/check.hpp>
 #include <unmask/mask/looks_back.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/mask/ranges.hpp>

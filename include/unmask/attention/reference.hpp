@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-#include <unmask/attention/checks.hpp>
+#include <unmask/attention/detail/checks.hpp>
 #include <unmask/attention/tensors.hpp>
 #include <unmask/config.hpp>
 #include <unmask/mask/mask_policy.hpp>

@@ -9,7 +9,7 @@
 #endif
 
 #include <unmask/config.hpp>
-#include <unmask/tensor/base_2.hpp>
+#include <unmask/numeric/detail/base_2.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <unmask/config.hpp>
+#include <unmask/numeric/detail/integers.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -16,13 +17,6 @@ struct range {
 };
 
 namespace detail {
-// std::min and std::max are not callable in device code without a compiler flag that we do not force on users.
-UNMASK_HOST_DEVICE constexpr index_t smaller(index_t a, index_t b) {
-    return b < a ? b : a;
-}
-UNMASK_HOST_DEVICE constexpr index_t larger(index_t a, index_t b) {
-    return a < b ? b : a;
-}
 UNMASK_HOST_DEVICE constexpr range intersect(range a, range b) {
     return {larger(a.begin, b.begin), smaller(a.end, b.end)};
 }

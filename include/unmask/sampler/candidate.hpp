@@ -6,9 +6,9 @@
 #include <cstdint>
 
 #include <unmask/config.hpp>
+#include <unmask/numeric/detail/base_2.hpp>
+#include <unmask/numeric/row_statistics.hpp>
 #include <unmask/sampler/denoiser.hpp>
-#include <unmask/tensor/base_2.hpp>
-#include <unmask/tensor/row_result.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 

@@ -6,8 +6,8 @@
 #include <type_traits>
 
 #include <unmask/config.hpp>
-#include <unmask/cuda/executor.cuh>
-#include <unmask/cuda/row_stream.cuh>
+#include <unmask/sampler/device_logits_stream.cuh>
+#include <unmask/executor/cuda_executor.cuh>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/denoiser.hpp>
 #include <unmask/sampler/vocabulary.hpp>

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include <unmask/config.hpp>
-#include <unmask/cpu/row_chunk.hpp>
-#include <unmask/cpu/row_reduction.hpp>
+#include <unmask/cpu/rows/row_chunk.hpp>
+#include <unmask/cpu/rows/row_reduction.hpp>
 #include <unmask/error.hpp>
-#include <unmask/sampler/draw.hpp>
+#include <unmask/sampler/draw/draw.hpp>
 #include <unmask/sampler/row_draw.hpp>
 #include <unmask/sampler/vocabulary.hpp>
 #include <unmask/tensor/float_types.hpp>

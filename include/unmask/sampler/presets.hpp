@@ -2,25 +2,25 @@
 #pragma once
 
 #include <unmask/config.hpp>
-#include <unmask/sampler/cache.hpp>
-#include <unmask/sampler/corruption_edit.hpp>
-#include <unmask/sampler/corruption_remdm.hpp>
-#include <unmask/sampler/corruption_uniform.hpp>
-#include <unmask/sampler/corruption_wino.hpp>
-#include <unmask/sampler/credit.hpp>
-#include <unmask/sampler/draw.hpp>
-#include <unmask/sampler/draw_annealed.hpp>
+#include <unmask/sampler/cache/cache.hpp>
+#include <unmask/sampler/corruption/edit.hpp>
+#include <unmask/sampler/corruption/remdm.hpp>
+#include <unmask/sampler/corruption/uniform.hpp>
+#include <unmask/sampler/corruption/wino.hpp>
+#include <unmask/sampler/draw/annealed.hpp>
+#include <unmask/sampler/draw/draw.hpp>
+#include <unmask/sampler/logits/credit.hpp>
 #include <unmask/sampler/sampler.hpp>
-#include <unmask/sampler/schedule.hpp>
-#include <unmask/sampler/score.hpp>
-#include <unmask/sampler/score_noisy.hpp>
-#include <unmask/sampler/selector.hpp>
-#include <unmask/sampler/selector_combine.hpp>
-#include <unmask/sampler/selector_entropy_bound.hpp>
-#include <unmask/sampler/selector_factor.hpp>
-#include <unmask/sampler/selector_first_hitting.hpp>
-#include <unmask/sampler/selector_hierarchical.hpp>
-#include <unmask/sampler/selector_kl_stable.hpp>
+#include <unmask/sampler/schedule/schedule.hpp>
+#include <unmask/sampler/score/noisy.hpp>
+#include <unmask/sampler/score/score.hpp>
+#include <unmask/sampler/selector/combine.hpp>
+#include <unmask/sampler/selector/entropy_bound.hpp>
+#include <unmask/sampler/selector/factor.hpp>
+#include <unmask/sampler/selector/first_hitting.hpp>
+#include <unmask/sampler/selector/hierarchical.hpp>
+#include <unmask/sampler/selector/kl_stable.hpp>
+#include <unmask/sampler/selector/selector.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include <unmask/config.hpp>
-#include <unmask/cpu/chunk_draw.hpp>
-#include <unmask/cpu/row_chunk.hpp>
-#include <unmask/cpu/row_reduction.hpp>
-#include <unmask/tensor/exact_math.hpp>
-#include <unmask/tensor/row_result.hpp>
-#include <unmask/tensor/row_sums.hpp>
+#include <unmask/cpu/rows/chunk_draw.hpp>
+#include <unmask/cpu/rows/row_chunk.hpp>
+#include <unmask/cpu/rows/row_reduction.hpp>
+#include <unmask/numeric/detail/row_sums.hpp>
+#include <unmask/numeric/exact_math.hpp>
+#include <unmask/numeric/row_statistics.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 

@@ -4,11 +4,12 @@
 #include <span>
 
 #include <unmask/config.hpp>
-#include <unmask/cpu/row_reduction.hpp>
-#include <unmask/tensor/exact_math.hpp>
+#include <unmask/cpu/rows/row_reduction.hpp>
+#include <unmask/numeric/detail/row_sums.hpp>
+#include <unmask/numeric/detail/weights.hpp>
+#include <unmask/numeric/exact_math.hpp>
+#include <unmask/numeric/row_statistics.hpp>
 #include <unmask/tensor/float_types.hpp>
-#include <unmask/tensor/row_result.hpp>
-#include <unmask/tensor/row_sums.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 

@@ -5,25 +5,25 @@
 #include <tuple>
 #include <type_traits>
 
-#include <unmask/attention/executors.hpp>
 #include <unmask/config.hpp>
-#include <unmask/cpu/executor.hpp>
-#include <unmask/sampler/cache.hpp>
+#include <unmask/executor/cpu_executor.hpp>
+#include <unmask/executor/executor.hpp>
+#include <unmask/sampler/cache/cache.hpp>
 #include <unmask/sampler/canvas.hpp>
-#include <unmask/sampler/corruption.hpp>
+#include <unmask/sampler/corruption/corruption.hpp>
 #include <unmask/sampler/denoiser.hpp>
-#include <unmask/sampler/draw.hpp>
-#include <unmask/sampler/guidance.hpp>
-#include <unmask/sampler/logits_policy.hpp>
+#include <unmask/sampler/detail/policy_set.hpp>
+#include <unmask/sampler/draw/draw.hpp>
+#include <unmask/sampler/guidance/guidance.hpp>
+#include <unmask/sampler/logits/logits_policy.hpp>
 #include <unmask/sampler/observer.hpp>
 #include <unmask/sampler/policies.hpp>
-#include <unmask/sampler/policy_set.hpp>
-#include <unmask/sampler/sampling_run.hpp>
-#include <unmask/sampler/schedule.hpp>
-#include <unmask/sampler/score.hpp>
-#include <unmask/sampler/selector.hpp>
+#include <unmask/sampler/sampler_backend.hpp>
+#include <unmask/sampler/schedule/schedule.hpp>
+#include <unmask/sampler/score/score.hpp>
+#include <unmask/sampler/selector/selector.hpp>
 #include <unmask/sampler/statistics.hpp>
-#include <unmask/sampler/stop.hpp>
+#include <unmask/sampler/stop/stop.hpp>
 #include <unmask/sampler/vocabulary.hpp>
 
 UNMASK_NAMESPACE_BEGIN
@@ -120,7 +120,7 @@ public:
     /// Work besides the model: one pass over the requested logits; top-k and top-p take another over what may be kept.
     /// Memory: the requested logits; for a selector with divergence_steps, a row of logits for every position.
     ///
-    /// On cuda_executor (include device_sampler.cuh) the model is a device_denoiser, and the canvas is copied to the GPU and,
+    /// On cuda_executor (include sampler/sampler.cuh) the model is a device_denoiser, and the canvas is copied to the GPU and,
     /// filled, back: the call returns when that is done. The steps in between are a CUDA graph that ends by itself (without
     /// CUDA 12.4, the host looks every 8 steps whether all is filled). Tokens are the same as on the CPU if the logits are.
     /// The observer is told of the steps after the run; if it ends it, later steps are not brought to the canvas. Time is
@@ -130,7 +130,7 @@ public:
                           Observer&& observer = {}) const {
         using model_type = std::remove_reference_t<Model>;
         using observer_type = std::remove_reference_t<Observer>;
-        detail::check_executor<Executor>();
+        detail::check_sampler_executor<Executor>();
         constexpr bool on_gpu = detail::runs_on_cuda<Executor>;
         constexpr bool model_on_gpu = detail::is_on_device<std::remove_const_t<model_type>>();
         static_assert(on_gpu || !model_on_gpu,
@@ -146,16 +146,16 @@ public:
             "or a bool");
         if constexpr (on_gpu && model_on_gpu && sampler_observer<observer_type>) {
             detail::check_same_vocabulary("sampler", model.vocabulary(), page.vocabulary());
-            return sample_on(exec, model, page, seed, policies_, observer);
+            return sampler_backend<Executor>::run(exec, model, page, seed, policies_, observer);
         } else if constexpr (host_executor<Executor> && denoiser<model_type> && sampler_observer<observer_type>) {
             check_model<model_type>();
             detail::check_same_vocabulary("sampler", model.vocabulary(), page.vocabulary());
             if constexpr (block_denoiser<model_type>) {
                 policy_set policies = policies_;
                 policies.blocks = detail::blocks_of(policies_.blocks, index_t{model.block_length()});
-                return run<Executor, model_type, observer_type>(exec, model, page, seed, policies, observer);
+                return sampler_backend<Executor>::run(exec, model, page, seed, policies, observer);
             } else {
-                return run<Executor, model_type, observer_type>(exec, model, page, seed, policies_, observer);
+                return sampler_backend<Executor>::run(exec, model, page, seed, policies_, observer);
             }
         } else {
             return {};
@@ -231,13 +231,6 @@ private:
                       "unmask::sampler: the model has an exact cache; no approximate one can be asked for");
         static_assert(!detail::is_approximate<typename policy_set::cache_type> || !detail::verifies<corruption_type>(),
                       "unmask::sampler: an approximate cache does not go with a corruption that verifies");
-    }
-
-    template <class Executor, class Model, class Observer>
-    static statistics run(const Executor& exec, Model& model, canvas& page, std::uint64_t seed,
-                          const policy_set& policies, Observer& observer) {
-        return detail::sampling_run<Executor, Model, policy_set, Observer>(exec, model, page, seed, policies,
-                                                                           observer)();
     }
 
     std::tuple<Policies...> given_;

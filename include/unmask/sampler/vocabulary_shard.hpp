@@ -6,8 +6,8 @@
 #include <span>
 
 #include <unmask/config.hpp>
-#include <unmask/cpu/row_reduction.hpp>
-#include <unmask/sampler/draw.hpp>
+#include <unmask/cpu/rows/row_reduction.hpp>
+#include <unmask/sampler/draw/draw.hpp>
 #include <unmask/sampler/logits_stream.hpp>
 #include <unmask/sampler/row_draw.hpp>
 

@@ -5,50 +5,52 @@
 #include <unmask/tensor/tensor_view.hpp>
 
 UNMASK_NAMESPACE_BEGIN
-namespace detail {
 
-// One attention call as the executors' kernels get it from the front door: checked, defaults filled in.
+/// An attention call as an attention_backend gets it: checked, and with defaults filled in. Shapes are those of
+/// attention_tensors.
 template <class T>
 struct attention_call {
-    tensor_view<const T, 4> query;
-    tensor_view<const T, 4> key;
-    tensor_view<const T, 4> value;
-    tensor_view<T, 4> output;
-    tensor_view<float, 3> log_sum_exp;
+    tensor_view<const T, 4> query;      ///< [batch, query_length, heads, head_dim]
+    tensor_view<const T, 4> key;        ///< [batch, key_length, kv_heads, head_dim]
+    tensor_view<const T, 4> value;      ///< like key
+    tensor_view<T, 4> output;           ///< like query
+    tensor_view<float, 3> log_sum_exp;  ///< [batch, heads, query_length]; empty: not wanted
 
-    index_t batch;
-    index_t query_length;
-    index_t key_length;
-    index_t heads;
-    index_t kv_heads;
-    index_t head_dim;
+    index_t batch;        ///< number of sequences
+    index_t query_length; ///< positions of a sequence of queries, padding included
+    index_t key_length;   ///< positions of a sequence of keys, padding included
+    index_t heads;        ///< of queries; a multiple of kv_heads
+    index_t kv_heads;     ///< of keys and values
+    index_t head_dim;     ///< numbers a head
 
-    float scale;
-    float soft_cap;
-    index_t query_offset;
-    const index_t* query_lengths; // null: all are query_length
-    const index_t* key_lengths;   // null: all are key_length
+    float scale;                  ///< of query · key
+    float soft_cap;               ///< scores are cap · tanh(score / cap); 0: not capped
+    index_t query_offset;         ///< absolute position of the first query
+    const index_t* query_lengths; ///< [batch], in the host's memory; null: all are query_length
+    const index_t* key_lengths;   ///< [batch], in the host's memory; null: all are key_length
 
+    /// The number of queries of a sequence, without padding.
     [[nodiscard]] index_t queries(index_t sequence) const {
         return query_lengths != nullptr ? query_lengths[sequence] : query_length;
     }
+    /// The number of keys of a sequence, without padding.
     [[nodiscard]] index_t keys(index_t sequence) const {
         return key_lengths != nullptr ? key_lengths[sequence] : key_length;
     }
+    /// The number of heads that share one of keys and values.
     [[nodiscard]] index_t group() const { return heads / kv_heads; }
 };
 
-// The gradients of such a call. Empty views are not wanted.
+/// The gradients of such a call. `output` is given; the others are written, and empty where they are not wanted.
 template <class T>
-struct gradient_views {
-    tensor_view<const T, 4> output; // given
-    tensor_view<T, 4> query;
-    tensor_view<T, 4> key;
-    tensor_view<T, 4> value;
-    tensor_view<float, 1> sink_logits;
-    tensor_view<float, 2> sink_keys;
-    tensor_view<float, 2> sink_values;
+struct attention_call_gradients {
+    tensor_view<const T, 4> output;     ///< of the loss by the output
+    tensor_view<T, 4> query;            ///< like the query
+    tensor_view<T, 4> key;              ///< like the key
+    tensor_view<T, 4> value;            ///< like the value
+    tensor_view<float, 1> sink_logits;  ///< [heads]
+    tensor_view<float, 2> sink_keys;    ///< [kv_heads, head_dim]
+    tensor_view<float, 2> sink_values;  ///< [kv_heads, head_dim]
 };
 
-} // namespace detail
 UNMASK_NAMESPACE_END

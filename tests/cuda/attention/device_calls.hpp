@@ -2,7 +2,7 @@
 #pragma once
 
 #include <unmask/attention/tensors.hpp>
-#include <unmask/cuda/executor.cuh>
+#include <unmask/executor/cuda_executor.cuh>
 #include <unmask/tensor/tensor_view.hpp>
 
 namespace test {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include <unmask/attention/attention.hpp>
-#include <unmask/cuda/attention_forward.cuh>
-#include <unmask/cuda/attention_received.cuh>
+#include <unmask/attention/attention.cuh>
+#include <unmask/attention/attention.cuh>
 #include <unmask/sink/key_sink.hpp>
 #include <unmask/sink/key_value_sink.hpp>
 #include <unmask/sink/logit_sink.hpp>

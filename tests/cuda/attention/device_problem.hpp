@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include <unmask/cuda/executor.cuh>
+#include <unmask/executor/cuda_executor.cuh>
 
 #include "../../attention/problem.hpp"
 #include "device_calls.hpp"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include <unmask/cuda/forward_kernel.cuh>
+#include <unmask/cuda/attention/forward_kernel.cuh>
 #include <unmask/mask/block.hpp>
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/tensor/float_types.hpp>
 
-namespace gpu = unmask::detail::gpu;
+namespace cuda = unmask::detail::cuda;
 
-template __global__ void gpu::forward_kernel<gpu::narrow_plan<128>, unmask::bfloat16>(
-    gpu::forward_parameters<unmask::bfloat16, unmask::block, unmask::no_sink>);
+template __global__ void cuda::forward_kernel<cuda::narrow_plan<128>, unmask::bfloat16>(
+    cuda::forward_parameters<unmask::bfloat16, unmask::block, unmask::no_sink>);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include <unmask/cuda/received_kernel.cuh>
+#include <unmask/cuda/attention/received_kernel.cuh>
 #include <unmask/mask/block.hpp>
 #include <unmask/tensor/float_types.hpp>
 
-namespace gpu = unmask::detail::gpu;
+namespace cuda = unmask::detail::cuda;
 
-template __global__ void gpu::received_kernel<128>(gpu::received_parameters<unmask::bfloat16, unmask::block>);
+template __global__ void cuda::received_kernel<128>(cuda::received_parameters<unmask::bfloat16, unmask::block>);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <unmask/cuda/executor.cuh>
-#include <unmask/cuda/row_kernel.cuh>
-#include <unmask/tensor/row_result.hpp>
+#include <unmask/cuda/rows/row_kernel.cuh>
+#include <unmask/executor/cuda_executor.cuh>
+#include <unmask/numeric/row_statistics.hpp>
+#include <unmask/numeric/token_filter.hpp>
 #include <unmask/tensor/tensor_view.hpp>
-#include <unmask/tensor/token_filter.hpp>
 
 namespace test {
 
@@ -17,10 +17,10 @@ template <class Logit>
 struct device_rows {
     static void read(const cuda_executor& exec, const tensor_view<const Logit, 2>& logits, int suppressed,
                      const int* count, const detail::row_rule& rule, const double* uniforms,
-                     detail::gpu::row_outcome* outcomes);
+                     detail::cuda::row_outcome* outcomes);
     static void read_filtered(const cuda_executor& exec, const tensor_view<const Logit, 2>& logits, int suppressed,
                               const int* count, const detail::row_rule& rule, const detail::token_filter& filter,
-                              const double* uniforms, detail::gpu::row_outcome* outcomes);
+                              const double* uniforms, detail::cuda::row_outcome* outcomes);
     static void statistics(const cuda_executor& exec, const tensor_view<const Logit, 2>& logits,
                            row_statistics* results);
 };

@@ -14,7 +14,7 @@
 #include <doctest/doctest.h>
 
 #include <unmask/error.hpp>
-#include <unmask/sampler/draw_filter.hpp>
+#include <unmask/sampler/detail/host/draw_filter.hpp>
 #include <unmask/sampler/row_draw.hpp>
 #include <unmask/sampler/row_statistics.hpp>
 
@@ -137,7 +137,7 @@ void check_against_cpu(const rows<Logit>& given, int suppressed, const detail::r
                        const detail::token_filter& filter = {}) {
     const device_array<Logit> logits(given.logits);
     const device_array<double> uniforms(given.uniforms);
-    const device_array<detail::gpu::row_outcome> outcomes(std::vector<detail::gpu::row_outcome>(given.count));
+    const device_array<detail::cuda::row_outcome> outcomes(std::vector<detail::cuda::row_outcome>(given.count));
     tensor_view<const Logit, 2> view{logits.data(),
                                      {static_cast<index_t>(given.count), static_cast<index_t>(given.size)},
                                      {static_cast<index_t>(given.stride), 1}};
@@ -280,11 +280,11 @@ TEST_CASE("only as many rows as the device says") {
     const device_array<float> logits(given.logits);
     const device_array<double> uniforms(given.uniforms);
     const device_array<int> count(std::vector<int>{4});
-    std::vector<detail::gpu::row_outcome> before(6);
+    std::vector<detail::cuda::row_outcome> before(6);
     for (auto& each : before) {
         each.result.raw.best = -77;
     }
-    const device_array<detail::gpu::row_outcome> outcomes(before);
+    const device_array<detail::cuda::row_outcome> outcomes(before);
     device_rows<float>::read(cuda_executor{}, view(static_cast<const float*>(logits.data()), 6, 1500), -1, count.data(),
                              at_random, uniforms.data(), outcomes.data());
     const auto got = outcomes.to_host();

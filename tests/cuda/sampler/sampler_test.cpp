@@ -13,15 +13,15 @@
 
 #include <doctest/doctest.h>
 
-#include <unmask/sampler/device_sampler.cuh>
 #include <unmask/sampler/presets.hpp>
-#include <unmask/sampler/score_end_last.hpp>
-#include <unmask/sampler/score_noisy.hpp>
-#include <unmask/sampler/selector_combine.hpp>
-#include <unmask/sampler/selector_kl_stable.hpp>
-#include <unmask/sampler/stop_at_any.hpp>
-#include <unmask/sampler/stop_at_repetition.hpp>
-#include <unmask/sampler/stop_at_tokens.hpp>
+#include <unmask/sampler/sampler.cuh>
+#include <unmask/sampler/score/end_last.hpp>
+#include <unmask/sampler/score/noisy.hpp>
+#include <unmask/sampler/selector/combine.hpp>
+#include <unmask/sampler/selector/kl_stable.hpp>
+#include <unmask/sampler/stop/any.hpp>
+#include <unmask/sampler/stop/repetition.hpp>
+#include <unmask/sampler/stop/tokens.hpp>
 
 #include "twin_models.hpp"
 
@@ -138,8 +138,8 @@ struct of_rare_numbers {
     }
 };
 
-static_assert(detail::gpu::waits_for_tokens<stop_at_any<stop_at_end, stop_at_tokens>>);
-static_assert(!detail::gpu::waits_for_tokens<stop_at_any<stop_at_end, stop_at_repetition>>);
+static_assert(detail::cuda::waits_for_tokens<stop_at_any<stop_at_end, stop_at_tokens>>);
+static_assert(!detail::cuda::waits_for_tokens<stop_at_any<stop_at_end, stop_at_repetition>>);
 
 } // namespace
 
@@ -160,7 +160,7 @@ TEST_CASE("the defaults, watched or not") {
 
 TEST_CASE("a sequence longer than a block has threads") {
     canvas page(letters);
-    page.add(std::vector<token_t>{3}, 2 * detail::gpu::step_threads + 5);
+    page.add(std::vector<token_t>{3}, 2 * detail::cuda::step_threads + 5);
     canvas expected = page;
     const sampler sampler{steps{3}};
     sampler(cuda_executor{}, device_model<float>{letters, {7}}, page, 77);
@@ -172,7 +172,7 @@ TEST_CASE("more candidates than a block can sort") {
     constexpr vocabulary few{.size = 3, .mask = 3, .end = {}};
     canvas page(few);
     page.add({}, 30);
-    page.add({}, detail::gpu::largest_rank_tile + 300);
+    page.add({}, detail::cuda::largest_rank_tile + 300);
     canvas expected = page;
     const sampler sampler{steps{2}, either{top_k{}, factor{1e-9}}}; // the second only the surest, of many equal ones
     noise says{8};

@@ -5,12 +5,12 @@
 #include <span>
 
 #include <unmask/config.hpp>
-#include <unmask/cuda/device.cuh>
-#include <unmask/cuda/runtime.cuh>
+#include <unmask/cuda/runtime/calls.cuh>
+#include <unmask/cuda/runtime/device.cuh>
+#include <unmask/numeric/detail/base_2.hpp>
 #include <unmask/random/philox.hpp>
 #include <unmask/sampler/denoiser.hpp>
 #include <unmask/sampler/device_denoiser.cuh>
-#include <unmask/tensor/base_2.hpp>
 #include <unmask/tensor/float_types.hpp>
 #include <unmask/tensor/tensor_view.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "device_functions.hpp"
 
-#include <unmask/cuda/device.cuh>
+#include <unmask/cuda/runtime/device.cuh>
 
 namespace test {
 

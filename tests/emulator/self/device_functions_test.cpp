@@ -8,8 +8,8 @@
 
 #include <doctest/doctest.h>
 
-#include <unmask/cuda/device.cuh>
-#include <unmask/cuda/runtime.cuh>
+#include <unmask/cuda/runtime/calls.cuh>
+#include <unmask/cuda/runtime/device.cuh>
 
 namespace device = unmask::detail::device;
 using unmask::bfloat16;

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include <unmask/cuda/device.cuh>
+#include <unmask/cuda/runtime/device.cuh>
 
 namespace test {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <doctest/doctest.h>
 
-#include <unmask/cuda/runtime.cuh>
+#include <unmask/cuda/runtime/calls.cuh>
 
 namespace {
 

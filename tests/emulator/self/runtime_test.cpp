@@ -7,8 +7,8 @@
 
 #include <doctest/doctest.h>
 
-#include <unmask/cuda/executor.cuh>
-#include <unmask/cuda/runtime.cuh>
+#include <unmask/cuda/runtime/calls.cuh>
+#include <unmask/executor/cuda_executor.cuh>
 #include <unmask/tensor/float_types.hpp>
 
 #include "device_functions.hpp"
@@ -39,11 +39,11 @@ TEST_CASE("device memory: aligned, NaN until written, copied back, counted, chec
 TEST_CASE("scratch memory of a call, from the emulated runtime and from a resource") {
     const int before = emulator::live_allocations();
     {
-        const detail::device_scratch scratch(cuda_executor{}, 1000);
+        const detail::cuda::device_scratch scratch(detail::cuda::work_stream{}, 1000);
         CHECK(emulator::live_allocations() == before + 1);
     }
     CHECK(emulator::live_allocations() == before);
-    CHECK_THROWS_AS(detail::device_scratch(cuda_executor{}, std::size_t{1} << 40), cuda_error);
+    CHECK_THROWS_AS(detail::cuda::device_scratch(detail::cuda::work_stream{}, std::size_t{1} << 40), cuda_error);
 }
 
 TEST_CASE("a fault is the same whenever the seed is, and comes out of any thread of the host") {

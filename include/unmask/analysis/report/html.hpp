@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <ostream>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <unmask/analysis/report/detail/data.hpp>
+#include <unmask/analysis/report/detail/drawing.hpp>
+#include <unmask/analysis/report/detail/page.hpp>
+#include <unmask/analysis/report/detail/script.hpp>
+#include <unmask/analysis/report/metrics.hpp>
+#include <unmask/analysis/report/report.hpp>
+#include <unmask/analysis/sink_definition.hpp>
+#include <unmask/config.hpp>
+#include <unmask/sampler/trace/html.hpp>
+#include <unmask/sampler/trace/json.hpp>
+#include <unmask/sampler/trace/text.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// How write_sink_html shows its runs.
+struct sink_html_options {
+    std::string title = "Where attention goes, step by step"; ///< UTF-8
+};
+
+/// Writes runs side by side as one HTML file that needs nothing else and no network. For a layer and head, or the mean
+/// of a layer's heads, it shows what every key received in every step as a heat map, extra sinks in a column of their
+/// own and masked positions in another colour; the strongest key of each step, full where `definition` calls it a sink;
+/// the norms of values against attention received; the text at a step, shaded; how alike the tokens become, if the
+/// records say; and a table of metrics. Pointing at or tapping a cell tells its token and its numbers. The address may
+/// name a layer, a head and a step: report.html#2.0.12, report.html#2.mean.12.
+///
+/// `text` gives the text of a token, of all runs, and is asked once for each token that occurs. Values are kept in a
+/// byte, to 5 %; the metrics come from the records themselves. Throws invalid_argument, with nothing written, if there
+/// are no runs, or if a run has no records or records of different shapes. Whether `out` could write is for the caller
+/// to ask. The file's size is 40 kB and some 4/3 byte for every step, key, layer, and head or kv_head; runs of 64
+/// steps, 256 positions and 15 heads have 0.7 MB each. Memory: a copy of the records and of the file.
+template <token_text Text, sink_definition Definition = above_share>
+void write_sink_html(std::ostream& out, std::span<const sink_run> runs, Text&& text, const Definition& definition = {},
+                     const sink_html_options& options = {}) {
+    const std::vector<detail::report_run> sorted = detail::report_runs_of("write_sink_html", runs);
+    const std::string texts = detail::page_texts(sorted, text);
+    const std::string told = detail::told_of(definition);
+    const std::string pages =
+        detail::json_array(sorted, [&](const detail::report_run& run) { return detail::page_json(run, definition); });
+    out << detail::sink_page_before_title << detail::html_escaped(options.title) << detail::sink_page_style
+        << "{\"title\":" << detail::json_string(options.title) << ",\"definition\":" << detail::json_string(told)
+        << ",\"codes\":{\"share\":" << detail::shortest(detail::share_codes)
+        << ",\"norm\":" << detail::shortest(detail::norm_codes) << "},\n\"columns\":" << detail::page_columns()
+        << ",\n\"texts\":" << texts << ",\n\"runs\":" << pages << "}" << detail::sink_page_drawing
+        << detail::sink_page_script;
+}
+
+UNMASK_NAMESPACE_END

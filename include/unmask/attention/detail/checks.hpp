@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <unmask/attention/tensors.hpp>
+#include <unmask/config.hpp>
+#include <unmask/error.hpp>
+#include <unmask/mask/detail/check.hpp>
+#include <unmask/sink/sink_policy.hpp>
+
+// What the front door checks before any work. Every message names the argument, what it was and what was expected.
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail {
+
+template <std::size_t Rank>
+std::string to_string(const std::array<index_t, Rank>& extents) {
+    std::string text = "[";
+    for (std::size_t i = 0; i < Rank; ++i) {
+        text += (i == 0 ? "" : ", ") + std::to_string(extents[i]);
+    }
+    return text + "]";
+}
+
+// The checks of one call; remembers whose they are.
+struct checker {
+    const char* function;
+
+    void expects(bool condition, const char* argument, const auto& was, std::string_view expected) const {
+        if (!condition) {
+            throw invalid_argument(function, argument, text(was), std::string(expected));
+        }
+    }
+
+    // Given, of these extents, with elements of the last dimension beside each other.
+    template <class T, std::size_t Rank>
+    void tensor(const tensor_view<T, Rank>& view, const char* argument,
+                const std::array<index_t, Rank>& extents) const {
+        if (view.extents != extents) {
+            throw invalid_argument(function, std::string(argument) + ".extents", to_string(view.extents),
+                                   to_string(extents));
+        }
+        if (view.size() == 0) {
+            return;
+        }
+        expects(view.data != nullptr, argument, "null", "a pointer to its elements");
+        if (view.strides[Rank - 1] != 1 && extents[Rank - 1] > 1) {
+            throw invalid_argument(function, std::string(argument) + ".strides", to_string(view.strides),
+                                   "an innermost stride of 1");
+        }
+        for (std::size_t i = 0; i + 1 < Rank; ++i) {
+            if (view.strides[i] < 0) {
+                throw invalid_argument(function, std::string(argument) + ".strides", to_string(view.strides),
+                                       "no negative stride");
+            }
+        }
+    }
+
+    // As above, and no two of its elements share memory.
+    template <class T, std::size_t Rank>
+    void written_tensor(const tensor_view<T, Rank>& view, const char* argument,
+                        const std::array<index_t, Rank>& extents) const {
+        tensor(view, argument, extents);
+        for (std::size_t i = 0; i < Rank; ++i) {
+            for (std::size_t j = 0; j < Rank; ++j) {
+                const bool inner = view.strides[j] < view.strides[i] || (view.strides[j] == view.strides[i] && j > i);
+                if (i != j && view.size() > 0 && inner && extents[i] > 1 &&
+                    view.strides[i] < view.strides[j] * extents[j]) {
+                    throw invalid_argument(function, std::string(argument) + ".strides", to_string(view.strides),
+                                           "strides under which no two elements share memory");
+                }
+            }
+        }
+    }
+
+private:
+    static std::string text(const char* value) { return value; }
+    static std::string text(const std::string& value) { return value; }
+    static std::string text(index_t value) { return std::to_string(value); }
+    static std::string text(float value) { return std::to_string(value); }
+};
+
+// The bytes from a view's first element to its last.
+struct memory_span {
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+
+    template <class T, std::size_t Rank>
+    explicit memory_span(const tensor_view<T, Rank>& view) {
+        if (view.data == nullptr || view.size() == 0) {
+            return;
+        }
+        index_t last = 0;
+        for (std::size_t i = 0; i < Rank; ++i) {
+            last += (view.extents[i] - 1) * view.strides[i];
+        }
+        begin = reinterpret_cast<std::uintptr_t>(view.data);
+        end = reinterpret_cast<std::uintptr_t>(view.data + last + 1);
+    }
+};
+
+// Whether two views share memory. Views of one buffer that lie beside each other in every row of the same pitch, as the
+// parts of a fused projection do, are told apart; any other two whose bytes interleave count as overlapping.
+template <class A, std::size_t RankA, class B, std::size_t RankB>
+bool overlap(const tensor_view<A, RankA>& a, const tensor_view<B, RankB>& b) {
+    const memory_span first(a);
+    const memory_span second(b);
+    if (first.begin >= second.end || second.begin >= first.end) {
+        return false;
+    }
+    if constexpr (RankA == 4 && RankB == 4 && sizeof(A) == sizeof(B)) {
+        const index_t pitch = a.strides[1];
+        const auto width = [](const auto& view) { return (view.extents[2] - 1) * view.strides[2] + view.extents[3]; };
+        const bool aligned = pitch > 0 && pitch == b.strides[1] && (a.extents[0] == 1 || a.strides[0] % pitch == 0) &&
+                             (b.extents[0] == 1 || b.strides[0] % pitch == 0) && width(a) <= pitch && width(b) <= pitch;
+        if (aligned) {
+            const auto bytes = static_cast<std::intptr_t>(second.begin) - static_cast<std::intptr_t>(first.begin);
+            const auto distance = static_cast<index_t>(bytes) / static_cast<index_t>(sizeof(A));
+            const index_t apart = (distance % pitch + pitch) % pitch;
+            return apart < width(a) || apart + width(b) > pitch;
+        }
+    }
+    return true;
+}
+
+// Shapes, options and policies: what all three calls share.
+template <class T, class Mask, sink_policy Sink>
+void check_inputs(const checker& check, const attention_tensors<T>& tensors, const Mask& mask, const Sink& sink,
+                  const attention_options& options) {
+    const index_t batch = tensors.query.extents[0];
+    const index_t query_length = tensors.query.extents[1];
+    const index_t heads = tensors.query.extents[2];
+    const index_t head_dim = tensors.query.extents[3];
+    const index_t key_length = tensors.key.extents[1];
+    const index_t kv_heads = tensors.key.extents[2];
+    check.expects(batch >= 0, "query.extents[0] (batch)", batch, "at least 0");
+    check.expects(query_length >= 0, "query.extents[1] (query_length)", query_length, "at least 0");
+    check.expects(key_length >= 0, "key.extents[1] (key_length)", key_length, "at least 0");
+    check.expects(heads >= 1, "query.extents[2] (heads)", heads, "at least 1");
+    check.expects(head_dim >= 1, "query.extents[3] (head_dim)", head_dim, "at least 1");
+    check.expects(kv_heads >= 1, "key.extents[2] (kv_heads)", kv_heads, "at least 1");
+    check.expects(heads % kv_heads == 0, "query.extents[2] (heads)", heads,
+                  "a multiple of kv_heads (" + std::to_string(kv_heads) + ")");
+    check.tensor(tensors.query, "query", {batch, query_length, heads, head_dim});
+    check.tensor(tensors.key, "key", {batch, key_length, kv_heads, head_dim});
+
+    check.expects(!options.scale || std::isfinite(*options.scale), "options.scale", options.scale.value_or(0.0F),
+                  "a finite number");
+    check.expects(options.soft_cap >= 0.0F && std::isfinite(options.soft_cap), "options.soft_cap", options.soft_cap,
+                  "0 (none) or a positive number");
+    check.expects(options.query_offset >= 0, "options.query_offset", options.query_offset, "at least 0");
+    const auto check_lengths = [&](std::span<const index_t> lengths, const char* argument, index_t most) {
+        if (lengths.empty()) {
+            return;
+        }
+        check.expects(static_cast<index_t>(lengths.size()) == batch, argument,
+                      std::to_string(lengths.size()) + " entries", "one a sequence (" + std::to_string(batch) + ")");
+        for (const index_t length : lengths) {
+            check.expects(0 <= length && length <= most, argument, length, "between 0 and " + std::to_string(most));
+        }
+    };
+    check_lengths(options.query_lengths, "options.query_lengths", query_length);
+    check_lengths(options.key_lengths, "options.key_lengths", key_length);
+
+    check_mask(check.function, mask);
+    if constexpr (requires { sink.logits; }) {
+        check.tensor(sink.logits, "sink.logits", {heads});
+    }
+    if constexpr (requires { sink.keys; }) {
+        check.tensor(sink.keys, "sink.keys", {kv_heads, head_dim});
+    }
+    if constexpr (requires { sink.values; }) {
+        check.tensor(sink.values, "sink.values", {kv_heads, head_dim});
+    }
+}
+
+template <class T, class Mask, class Sink>
+void check_forward(const attention_tensors<T>& tensors, const Mask& mask, const Sink& sink,
+                   const attention_options& options) {
+    const checker check{"attention_forward"};
+    check_inputs(check, tensors, mask, sink, options);
+    const auto [batch, query_length, heads, head_dim] = tensors.query.extents;
+    check.tensor(tensors.value, "value", tensors.key.extents);
+    check.written_tensor(tensors.output, "output", tensors.query.extents);
+    if (!tensors.log_sum_exp.empty()) {
+        check.written_tensor(tensors.log_sum_exp, "log_sum_exp", {batch, heads, query_length});
+    }
+    const auto apart = [&](const auto& written, const char* argument, const auto& other, const char* name) {
+        check.expects(!overlap(written, other), argument, std::string("overlapping ") + name, "memory of its own");
+    };
+    apart(tensors.output, "output", tensors.query, "query");
+    apart(tensors.output, "output", tensors.key, "key");
+    apart(tensors.output, "output", tensors.value, "value");
+    apart(tensors.log_sum_exp, "log_sum_exp", tensors.output, "output");
+    apart(tensors.log_sum_exp, "log_sum_exp", tensors.query, "query");
+    apart(tensors.log_sum_exp, "log_sum_exp", tensors.key, "key");
+    apart(tensors.log_sum_exp, "log_sum_exp", tensors.value, "value");
+}
+
+template <class T, class Mask, class Sink>
+void check_backward(const attention_tensors<T>& tensors, const attention_gradients<T>& gradients, const Mask& mask,
+                    const Sink& sink, const attention_options& options) {
+    const checker check{"attention_backward"};
+    check_inputs(check, tensors, mask, sink, options);
+    const auto [batch, query_length, heads, head_dim] = tensors.query.extents;
+    const index_t kv_heads = tensors.key.extents[2];
+    check.tensor(tensors.value, "value", tensors.key.extents);
+    check.tensor(tensors.output, "output", tensors.query.extents);
+    check.tensor(tensors.log_sum_exp, "log_sum_exp", {batch, heads, query_length});
+    check.tensor(gradients.output, "gradients.output", tensors.query.extents);
+
+    const auto check_written = [&](const auto& written, const char* argument, const auto& extents) {
+        if (written.empty()) {
+            return;
+        }
+        check.written_tensor(written, argument, extents);
+        const auto apart = [&](const auto& other, const char* name) {
+            const bool same = static_cast<const void*>(&other) == static_cast<const void*>(&written);
+            check.expects(same || !overlap(written, other), argument, std::string("overlapping ") + name,
+                          "memory of its own");
+        };
+        apart(tensors.query, "query");
+        apart(tensors.key, "key");
+        apart(tensors.value, "value");
+        apart(tensors.output, "output");
+        apart(tensors.log_sum_exp, "log_sum_exp");
+        apart(gradients.output, "gradients.output");
+        apart(gradients.query, "gradients.query");
+        apart(gradients.key, "gradients.key");
+        apart(gradients.value, "gradients.value");
+        apart(gradients.sink_logits, "gradients.sink_logits");
+        apart(gradients.sink_keys, "gradients.sink_keys");
+        apart(gradients.sink_values, "gradients.sink_values");
+    };
+    check_written(gradients.query, "gradients.query", tensors.query.extents);
+    check_written(gradients.key, "gradients.key", tensors.key.extents);
+    check_written(gradients.value, "gradients.value", tensors.key.extents);
+    const auto wanted = [&](bool empty, bool exists, const char* argument) {
+        check.expects(empty || exists, argument, "given", "empty: this sink has no such parameter");
+    };
+    wanted(gradients.sink_logits.empty(), Sink::present && !Sink::has_key, "gradients.sink_logits");
+    wanted(gradients.sink_keys.empty(), Sink::has_key, "gradients.sink_keys");
+    wanted(gradients.sink_values.empty(), Sink::has_value, "gradients.sink_values");
+    check_written(gradients.sink_logits, "gradients.sink_logits", std::array<index_t, 1>{heads});
+    check_written(gradients.sink_keys, "gradients.sink_keys", std::array<index_t, 2>{kv_heads, head_dim});
+    check_written(gradients.sink_values, "gradients.sink_values", std::array<index_t, 2>{kv_heads, head_dim});
+}
+
+template <class T, class Mask, class Sink>
+void check_received(const attention_tensors<T>& tensors, const tensor_view<sum_type<T>, 3>& received, const Mask& mask,
+                    const Sink& sink, const attention_options& options) {
+    const checker check{"attention_received"};
+    check_inputs(check, tensors, mask, sink, options);
+    const auto [batch, query_length, heads, head_dim] = tensors.query.extents;
+    check.tensor(tensors.log_sum_exp, "log_sum_exp", {batch, heads, query_length});
+    check.written_tensor(received, "received", {batch, heads, tensors.key.extents[1]});
+    const auto apart = [&](const auto& other, const char* name) {
+        check.expects(!overlap(received, other), "received", std::string("overlapping ") + name, "memory of its own");
+    };
+    apart(tensors.query, "query");
+    apart(tensors.key, "key");
+    apart(tensors.log_sum_exp, "log_sum_exp");
+}
+
+inline float resolved_scale(const attention_options& options, index_t head_dim) {
+    return options.scale.value_or(1.0F / std::sqrt(static_cast<float>(head_dim)));
+}
+
+} // namespace detail
+UNMASK_NAMESPACE_END

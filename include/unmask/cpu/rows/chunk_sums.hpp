@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+
+#include <unmask/config.hpp>
+#include <unmask/cpu/rows/exact_simd.hpp>
+#include <unmask/cpu/rows/row_chunk.hpp>
+#include <unmask/cpu/simd.hpp>
+#include <unmask/numeric/detail/weights.hpp>
+#include <unmask/numeric/exact_math.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail {
+
+// Whether sums show that there was NaN.
+inline bool are_bad(const weight_sums& sums) {
+    return sums_show_nan && is_bad_logit(static_cast<float>(sums.moment));
+}
+
+// A sum for each part.
+template <std::size_t Registers>
+struct part_sums {
+    vfloat weight[Registers];
+    vfloat moment[Registers];
+
+    // Folds by halves the parts in the first `count` registers. What is not there would be 0, and change nothing.
+    [[gnu::always_inline]] weight_sums fold(std::size_t count) {
+        for (std::size_t half = Registers / 2; half > 0; half /= 2) {
+            for (std::size_t i = 0; i < half && i + half < count; ++i) {
+                weight[i] = rounded(weight[i] + weight[i + half]);
+                moment[i] = rounded(moment[i] + moment[i + half]);
+            }
+        }
+        return {sum_folded(weight[0]), sum_folded(moment[0])};
+    }
+};
+
+// Adds weights at temperature 1 and, if Tempered, at another one as well.
+template <bool Tempered>
+class chunk_adder {
+public:
+    explicit chunk_adder(const weight_rule& shaped) : raw_(1), shaped_(shaped) {}
+
+    // The sums over a full chunk. Finds the highest logits of the next one's lanes meanwhile, so that memory is read in
+    // order and all the time, and asks for the one after that.
+    [[gnu::always_inline]] chunk_sums of_full(const chunk_lines& logits, float highest, const chunk_lines& next,
+                                              vfloat& next_tops) const {
+        const auto at = [&](std::size_t line, std::size_t k) { return logits.at(line, k); };
+        next_tops = broadcast(minus_infinity);
+        const auto meanwhile = [&](std::size_t line, std::size_t k) {
+            next_tops = higher_of(next_tops, load(next.at(line, k)));
+            __builtin_prefetch(next.at(line, k) + chunk_size);
+        };
+        all_parts raw;
+        all_parts shaped;
+        for (std::size_t k = 0; k < chunk_lines::full_registers; k += together) {
+            add<together>(k, chunk_lines::full_count, at, highest, raw, shaped, meanwhile);
+        }
+        return fold(raw, shaped, chunk_lines::full_registers);
+    }
+
+    // The sums over any chunk.
+    [[nodiscard]] chunk_sums of(const chunk_lines& logits, float highest) const {
+        return of_some(logits, highest, [&](std::size_t line, std::size_t k) { return logits.at(line, k); });
+    }
+
+    // The same without one token.
+    [[nodiscard]] chunk_sums of_others(const chunk_lines& logits, float highest, const chunk_best& best) const {
+        return of_some(logits, highest, [&](std::size_t line, std::size_t k) { return best.at(logits, line, k); });
+    }
+
+private:
+    using all_parts = part_sums<chunk_lines::full_registers>;
+    // Registers whose sums are kept at once.
+    static constexpr std::size_t together = (lanes == 16 ? 8 : 4) / (Tempered ? 2 : 1);
+
+    template <class At>
+    chunk_sums of_some(const chunk_lines& logits, float highest, const At& at) const {
+        const auto nothing = [](std::size_t, std::size_t) {};
+        all_parts raw;
+        all_parts shaped;
+        std::size_t k = 0;
+        for (; k + 2 <= logits.registers(); k += 2) {
+            add<2>(k, logits.count(), at, highest, raw, shaped, nothing);
+        }
+        if (k < logits.registers()) {
+            add<1>(k, logits.count(), at, highest, raw, shaped, nothing);
+        }
+        return fold(raw, shaped, logits.registers());
+    }
+
+    // The weights in `Count` registers of every line.
+    template <std::size_t Count, class At, class Meanwhile>
+    [[gnu::always_inline]] void add(std::size_t first, std::size_t lines, const At& at, float highest, all_parts& raw,
+                                    all_parts& shaped, const Meanwhile& meanwhile) const {
+        vfloat weight[Count]{};
+        vfloat moment[Count]{};
+        vfloat shaped_weight[Count]{};
+        vfloat shaped_moment[Count]{};
+        const vfloat lowered = broadcast(-highest);
+        for (std::size_t line = 0; line < lines; ++line) {
+            const float* from = at(line, first);
+            for (std::size_t k = 0; k < Count; ++k) {
+                meanwhile(line, first + k);
+                const vfloat distance = load(from + k * lanes) + lowered;
+                weights_of(distance, raw_).add_to(weight[k], moment[k]);
+                if constexpr (Tempered) {
+                    weights_of(distance, shaped_).add_to(shaped_weight[k], shaped_moment[k]);
+                }
+            }
+        }
+        for (std::size_t k = 0; k < Count; ++k) {
+            raw.weight[first + k] = weight[k];
+            raw.moment[first + k] = moment[k];
+            if constexpr (Tempered) {
+                shaped.weight[first + k] = shaped_weight[k];
+                shaped.moment[first + k] = shaped_moment[k];
+            }
+        }
+    }
+
+    [[gnu::always_inline]] static chunk_sums fold(all_parts& raw, all_parts& shaped, std::size_t registers) {
+        chunk_sums sums{raw.fold(registers), {}};
+        if constexpr (Tempered) {
+            sums.shaped = shaped.fold(registers);
+        }
+        return sums;
+    }
+
+    weight_rule raw_;
+    weight_rule shaped_;
+};
+
+} // namespace detail
+UNMASK_NAMESPACE_END

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <unmask/config.hpp>
+#include <unmask/cpu/rows/exact_simd.hpp>
+#include <unmask/cpu/simd.hpp>
+#include <unmask/numeric/detail/base_2.hpp>
+#include <unmask/numeric/detail/row_sums.hpp>
+#include <unmask/numeric/exact_math.hpp>
+#include <unmask/tensor/float_types.hpp>
+
+// A row is read a chunk at a time: once from memory for its highest logit, and then from the first cache for the weights.
+// In which order, row_sums.hpp says.
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail {
+
+// Up to 1024 logits, in lines of one token of each part; a single line may be shorter. −∞ fills up what there is not.
+class chunk_lines {
+public:
+    static constexpr std::size_t full_count = chunk_size / chunk_parts;
+    static constexpr std::size_t full_registers = chunk_parts / lanes;
+
+    // Room for a chunk that is not full.
+    struct buffer {
+        alignas(64) float logits[chunk_size];
+    };
+
+    // `suppressed`, if it is one of the tokens, counts as −∞.
+    template <class Logit>
+    chunk_lines(std::span<const Logit> logits, std::size_t suppressed, buffer& room)
+        : count_((logits.size() + chunk_parts - 1) / chunk_parts),
+          registers_(count_ == 1 ? (logits.size() + lanes - 1) / lanes : full_registers) {
+        const std::size_t filled = count_ == 1 ? registers_ * lanes : count_ * chunk_parts;
+        if constexpr (std::same_as<Logit, float>) {
+            if (filled == logits.size() && suppressed >= filled) {
+                first_ = logits.data();
+                return;
+            }
+        }
+        std::fill(std::copy(logits.begin(), logits.end(), room.logits), room.logits + filled, minus_infinity);
+        if (suppressed < filled) {
+            room.logits[suppressed] = minus_infinity;
+        }
+        first_ = room.logits;
+    }
+
+    [[nodiscard]] std::size_t count() const { return count_; }
+    [[nodiscard]] std::size_t registers() const { return registers_; } // of each line
+    [[nodiscard]] std::size_t tokens() const { return count_ * registers_ * lanes; }
+    [[nodiscard]] const float* at(std::size_t line, std::size_t k) const {
+        return first_ + line * chunk_parts + k * lanes;
+    }
+    [[nodiscard]] bool any_bad() const {
+        vint bad{};
+        for (std::size_t line = 0; line < count_; ++line) {
+            for (std::size_t k = 0; k < registers_; ++k) {
+                const vint bits = std::bit_cast<vint>(load(at(line, k)));
+                bad |= ((bits & 0x7fffffff) > 0x7f800000) | (bits == 0x7f800000);
+            }
+        }
+        std::int32_t any = 0;
+        for (int lane = 0; lane < lanes; ++lane) {
+            any |= bad[lane];
+        }
+        return any != 0;
+    }
+
+private:
+    const float* first_ = nullptr;
+    std::size_t count_;
+    std::size_t registers_;
+};
+
+// The highest logit of a chunk.
+struct chunk_top {
+    vfloat of_lanes; // of the tokens in each lane
+    float highest;
+    bool bad; // a logit is NaN or +∞; if it is NaN, the sums may be first to show it
+
+    // From what is known of lanes.
+    [[gnu::always_inline]] chunk_top(vfloat lane_tops, const chunk_lines& logits)
+        : of_lanes(lane_tops), highest(highest_folded(lane_tops)), bad(false) {
+        if (is_minus_infinity(highest) || !sums_show_nan || is_bad_logit(highest)) {
+            bad = logits.any_bad();
+        }
+    }
+    [[gnu::always_inline]] explicit chunk_top(const chunk_lines& logits) : chunk_top(tops_of_lanes(logits), logits) {}
+
+    // There is nothing to add.
+    [[nodiscard]] bool nothing() const { return bad || is_minus_infinity(highest); }
+
+private:
+    static vfloat tops_of_lanes(const chunk_lines& logits) {
+        vfloat tops = broadcast(minus_infinity);
+        for (std::size_t line = 0; line < logits.count(); ++line) {
+            for (std::size_t k = 0; k < logits.registers(); ++k) {
+                tops = higher_of(tops, load(logits.at(line, k)));
+            }
+        }
+        return tops;
+    }
+};
+
+// The first token that has a chunk's highest logit, and its line with −∞ in its place.
+struct chunk_best {
+    std::size_t line = 0;
+    std::size_t in_line = 0;
+    alignas(64) float without[chunk_parts];
+
+    // Fails if there is none, because there is NaN.
+    [[nodiscard]] bool find(const chunk_lines& logits, float highest) {
+        for (line = 0; line < logits.count(); ++line) {
+            vfloat values[chunk_lines::full_registers];
+            for (std::size_t k = 0; k < logits.registers(); ++k) {
+                values[k] = load(logits.at(line, k));
+                store(without + k * lanes, values[k]);
+            }
+            in_line = first_that_equals(values, logits.registers(), broadcast(highest));
+            if (in_line < chunk_parts) {
+                without[in_line] = minus_infinity;
+                return true;
+            }
+        }
+        return false;
+    }
+
+    [[nodiscard]] std::size_t token() const { return line * chunk_parts + in_line; }
+    [[nodiscard]] const float* at(const chunk_lines& logits, std::size_t i, std::size_t k) const {
+        return i == line ? without + k * lanes : logits.at(i, k);
+    }
+    // The highest logit of the other tokens.
+    [[nodiscard]] float second(const chunk_lines& logits) const {
+        vfloat tops = broadcast(minus_infinity);
+        for (std::size_t i = 0; i < logits.count(); ++i) {
+            for (std::size_t k = 0; k < logits.registers(); ++k) {
+                tops = higher_of(tops, load(at(logits, i, k)));
+            }
+        }
+        return highest_folded(tops);
+    }
+};
+
+} // namespace detail
+UNMASK_NAMESPACE_END

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/attention/block_order.cuh>
+#include <unmask/cuda/attention/kernel_call.cuh>
+#include <unmask/cuda/attention/key_windows.cuh>
+#include <unmask/cuda/attention/tile_list.cuh>
+#include <unmask/cuda/runtime/device.cuh>
+#include <unmask/mask/mask_policy.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail::cuda {
+
+// What a block works on: some rows of one kv head of one sequence, and one part of the keys that they see.
+struct block_unit {
+    int sequence;
+    int kv_head;
+    int rows; // of the kv head, those past the sequence's length not counted
+    int keys;
+    int part;
+    int first_row;
+};
+
+// What all threads of a forward block know alike. It is in shared memory and not in registers, which are scarce.
+template <int Rows, int Keys, mask_policy Mask>
+struct block_state {
+    using windows = key_windows<Rows, Mask>;
+    using tile_list = cuda::tile_list<Keys>;
+    static constexpr int bytes = windows::bytes + Rows * static_cast<int>(sizeof(float)) +
+                                 static_cast<int>(sizeof(typename tile_list::state) + sizeof(block_unit));
+
+    std::byte* data;
+
+    UNMASK_DEVICE windows seen() const { return {reinterpret_cast<int*>(data)}; }
+    UNMASK_DEVICE float* sink_scores() const { return reinterpret_cast<float*>(data + windows::bytes); } // [Rows]
+    UNMASK_DEVICE tile_list tiles() const {
+        return {reinterpret_cast<typename tile_list::state*>(sink_scores() + Rows)};
+    }
+    UNMASK_DEVICE block_unit& unit() const { return *reinterpret_cast<block_unit*>(tiles().memory + 1); }
+
+    // Finds out what block number `block` has to do; false if nothing. `order` is shared memory for 65 integers, which is
+    // free again afterwards. By all threads.
+    template <int Threads, class T>
+    UNMASK_DEVICE bool begin(const kernel_call<T>& call, const block_grid& grid, const Mask& mask, int block,
+                             int* order) const {
+        const block_work work = work_of(grid, block);
+        block_unit mine{};
+        mine.sequence = work.unit / call.kv_heads;
+        mine.kv_head = work.unit % call.kv_heads;
+        mine.rows = call.queries(mine.sequence) * call.group;
+        mine.keys = call.keys(mine.sequence);
+        mine.part = work.part;
+        int tile = work.tile;
+        if (grid.uneven) {
+            tile =
+                longest_tile(grid, tile, order, [&](int each) { return visited_keys(call, mask, mine, each * Rows); });
+        }
+        if (tile >= grid.tiles) {
+            return false; // the grid is padded
+        }
+        mine.first_row = tile * Rows;
+        const int thread = device::thread();
+        if (thread < Rows) {
+            const int row = smaller(mine.first_row + thread, larger(mine.rows - 1, 0));
+            seen().set(mask, thread, mine.first_row + thread < mine.rows, call.position_of(row), mine.keys);
+        }
+        if (thread == 0) {
+            unit() = mine;
+        }
+        tiles().template set<Threads>(key_axis<Mask>{mask, positions(call, mine, mine.first_row), mine.keys}, mine.part,
+                                      grid.parts);
+        device::barrier();
+        return true;
+    }
+
+private:
+    // The positions of the rows from `first` on.
+    template <class T>
+    UNMASK_DEVICE static range positions(const kernel_call<T>& call, const block_unit& unit, int first) {
+        const int last = smaller(first + Rows, unit.rows);
+        return first < last ? range{call.position_of(first), call.position_of(last - 1) + 1} : range{};
+    }
+
+    // How many keys these rows visit.
+    template <class T>
+    UNMASK_DEVICE static int visited_keys(const kernel_call<T>& call, const Mask& mask, const block_unit& unit,
+                                          int first) {
+        const range rows = positions(call, unit, first);
+        index_t visited = 0;
+        if (!rows.empty()) {
+            const auto seen = mask.key_ranges(rows.begin, rows.end, unit.keys);
+            unrolled<decltype(seen)::capacity>([&](int i) { visited += seen.at(i).end - seen.at(i).begin; });
+        }
+        return static_cast<int>(visited);
+    }
+};
+
+} // namespace detail::cuda
+UNMASK_NAMESPACE_END

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/runtime/device.cuh>
+#include <unmask/numeric/detail/base_2.hpp>
+#include <unmask/numeric/detail/integers.hpp>
+
+// One attention call as kernels get it, by value: plain members, because device code can't call those of std::array, and
+// the lengths of a ragged batch, because copying them to the device would be one more thing to wait for.
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail::cuda {
+
+// [sequences, positions, heads, head_dim], innermost stride 1.
+template <class Element>
+struct tensor {
+    Element* data;
+    index_t sequence_stride;
+    index_t position_stride;
+    index_t head_stride;
+
+    UNMASK_DEVICE Element* row(int sequence, int position, int head) const {
+        return data + sequence * sequence_stride + position * position_stride + head * head_stride;
+    }
+};
+
+// [sequences, heads, positions], any strides.
+struct row_values {
+    float* data; // null: not wanted
+    index_t sequence_stride;
+    index_t head_stride;
+    index_t position_stride;
+
+    UNMASK_DEVICE float& at(int sequence, int head, int position) const {
+        return data[sequence * sequence_stride + head * head_stride + position * position_stride];
+    }
+};
+
+inline constexpr int most_ragged_sequences = 128; // of one launch: what fits beside the rest in a kernel's parameters
+
+template <class T>
+struct kernel_call {
+    tensor<const T> query;
+    tensor<const T> key;
+    tensor<const T> value;
+    tensor<T> output;
+    row_values log_sum_exp;
+
+    int sequences;
+    int query_length;
+    int key_length;
+    int kv_heads;
+    int group; // query heads that share a kv head
+    int head_dim;
+    float score_factor;   // q · k times this is a score in base 2, if scores are not capped
+    float softmax_factor; // what is left of it for softmax: 1 where scores are capped or the factor is not positive
+    float cap;            // of scores in base 2; 0: none
+    float cap_factor;     // q · k times this is twice the argument of tanh, in base 2
+    index_t query_offset;
+
+    bool ragged;
+    int query_lengths[most_ragged_sequences];
+    int key_lengths[most_ragged_sequences];
+
+    UNMASK_DEVICE int queries(int sequence) const { return ragged ? query_lengths[sequence] : query_length; }
+    UNMASK_DEVICE int keys(int sequence) const { return ragged ? key_lengths[sequence] : key_length; }
+
+    // Queries and the heads that share keys are packed into one sequence of rows, heads innermost: neighbouring rows then
+    // have neighbouring positions, and few queries still fill a tile. Row r is query r / group of head r % group.
+    UNMASK_DEVICE int query_of(int row) const { return row / group; }
+    UNMASK_DEVICE int head_of(int kv_head, int row) const { return kv_head * group + row % group; }
+    UNMASK_DEVICE index_t position_of(int row) const { return query_offset + query_of(row); }
+
+    // A sum of products as a score in base 2.
+    UNMASK_DEVICE float score(float product) const { return cap > 0.0F ? capped(product) : product * score_factor; }
+    // cap · tanh(x) = cap · (1 − 2 / (1 + e^2x)).
+    UNMASK_DEVICE float capped(float product) const {
+        return cap - 2.0F * cap * device::reciprocal(1.0F + device::exp2(product * cap_factor));
+    }
+};
+
+// Softmax in base 2, where `largest` is a row's largest score and −∞ if it has seen nothing: what to subtract from scores,
+// and the log-sum-exp.
+UNMASK_DEVICE float shift_of(float largest) {
+    return largest == minus_infinity ? 0.0F : largest;
+}
+UNMASK_DEVICE float base_2_log_sum(float largest, float sum) {
+    return sum > 0.0F ? largest + device::log2(sum) : minus_infinity;
+}
+
+} // namespace detail::cuda
+UNMASK_NAMESPACE_END

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstdint>
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/attention/kernel_call.cuh>
+#include <unmask/cuda/attention/key_windows.cuh>
+#include <unmask/cuda/attention/shared_tile.cuh>
+#include <unmask/cuda/runtime/device.cuh>
+#include <unmask/mask/mask_policy.hpp>
+
+// A warp's part of a tile of scores, in the registers of its lanes as the tensor cores leave it.
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail::cuda {
+
+// RowTiles · 16 rows × ColumnTiles · 8 columns. values[i][j][2 h + c] is in row 16 i + 8 h + lane / 4 and column
+// 8 j + 2 (lane % 4) + c.
+template <int RowTiles, int ColumnTiles>
+struct fragment {
+    float values[RowTiles][ColumnTiles][4];
+
+    UNMASK_DEVICE void clear() {
+        UNMASK_UNROLL
+        for (int i = 0; i < RowTiles; ++i) {
+            UNMASK_UNROLL
+            for (int j = 0; j < ColumnTiles; ++j) {
+                UNMASK_UNROLL
+                for (int e = 0; e < 4; ++e) {
+                    values[i][j][e] = 0.0F;
+                }
+            }
+        }
+    }
+
+    // Calls visit(value, i, j, e) for all.
+    template <class Visit>
+    UNMASK_DEVICE void for_each(const Visit& visit) {
+        UNMASK_UNROLL
+        for (int i = 0; i < RowTiles; ++i) {
+            UNMASK_UNROLL
+            for (int j = 0; j < ColumnTiles; ++j) {
+                UNMASK_UNROLL
+                for (int e = 0; e < 4; ++e) {
+                    visit(values[i][j][e], i, j, e);
+                }
+            }
+        }
+    }
+};
+
+// The lane, and the first row of its warp: opaque, or what follows from them stays in registers from tile to tile.
+UNMASK_DEVICE std::uint32_t fragment_lane() {
+    return device::opaque(static_cast<std::uint32_t>(device::lane()));
+}
+template <int RowTiles>
+UNMASK_DEVICE int fragment_warp_row() {
+    return static_cast<int>(device::opaque(static_cast<std::uint32_t>(device::warp())) * (RowTiles * 16));
+}
+// The row of a fragment that this lane has in tile i, half h, and its first column in tile j.
+UNMASK_DEVICE int fragment_row(int i, int h) {
+    return i * 16 + h * 8 + static_cast<int>(fragment_lane() / 4);
+}
+UNMASK_DEVICE int fragment_column(int j) {
+    return j * 8 + static_cast<int>(fragment_lane() % 4 * 2);
+}
+
+// scores = queries · keysᵀ, of the rows from first_row on.
+template <class T, int RowTiles, int ColumnTiles, int QueryRows, int KeyRows, int HeadDim>
+UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& queries, int first_row,
+                                   const shared_tile<KeyRows, HeadDim>& keys, fragment<RowTiles, ColumnTiles>& scores) {
+    static_assert(ColumnTiles % 2 == 0 && KeyRows == ColumnTiles * 8);
+    const std::uint32_t lane = fragment_lane();
+    const std::uint32_t query_place = queries.place(static_cast<std::uint32_t>(first_row) + lane % 16, lane / 16);
+    const std::uint32_t key_place = keys.place(lane / 16 * 8 + lane % 8, lane / 8 % 2);
+    scores.clear();
+    // Two steps a turn, and not all unrolled: that would load so far ahead that registers spill.
+    static_assert(HeadDim % 32 == 0);
+    UNMASK_NO_UNROLL
+    for (int turn = 0; turn < HeadDim / 32; ++turn) {
+        UNMASK_UNROLL
+        for (int step = 0; step < 2; ++step) {
+            const int chunk = turn * 4 + step * 2;
+            std::uint32_t a[RowTiles][4];
+            UNMASK_UNROLL
+            for (int i = 0; i < RowTiles; ++i) {
+                device::load_matrices(a[i], queries.data + queries.moved(query_place, i * 16, chunk));
+            }
+            UNMASK_UNROLL
+            for (int j = 0; j < ColumnTiles; j += 2) {
+                std::uint32_t b[4];
+                device::load_matrices(b, keys.data + keys.moved(key_place, j * 8, chunk));
+                UNMASK_UNROLL
+                for (int i = 0; i < RowTiles; ++i) {
+                    device::multiply_add<T>(scores.values[i][j], a[i], b[0], b[1]);
+                    device::multiply_add<T>(scores.values[i][j + 1], a[i], b[2], b[3]);
+                }
+            }
+        }
+    }
+}
+
+// output += probabilities · values. A score's registers are, rounded and in pairs, those of the left factor.
+template <class T, int RowTiles, int KeyTiles, int ColumnTiles, int KeyRows, int HeadDim>
+UNMASK_DEVICE void multiply_values(const fragment<RowTiles, KeyTiles>& probabilities,
+                                   const shared_tile<KeyRows, HeadDim>& values,
+                                   fragment<RowTiles, ColumnTiles>& output) {
+    static_assert(KeyTiles % 2 == 0 && ColumnTiles % 2 == 0 && ColumnTiles * 8 == HeadDim);
+    const std::uint32_t lane = fragment_lane();
+    const std::uint32_t value_place = values.place(lane % 16, lane / 16);
+    UNMASK_UNROLL
+    for (int step = 0; step < KeyTiles / 2; ++step) {
+        std::uint32_t a[RowTiles][4];
+        UNMASK_UNROLL
+        for (int i = 0; i < RowTiles; ++i) {
+            UNMASK_UNROLL
+            for (int m = 0; m < 4; ++m) {
+                const float(&pair)[4] = probabilities.values[i][step * 2 + m / 2];
+                a[i][m] = device::pack<T>(pair[m % 2 * 2], pair[m % 2 * 2 + 1]);
+            }
+        }
+        UNMASK_UNROLL
+        for (int j = 0; j < ColumnTiles; j += 2) {
+            std::uint32_t b[4];
+            device::load_matrices_transposed(b, values.data + values.moved(value_place, step * 16, j));
+            UNMASK_UNROLL
+            for (int i = 0; i < RowTiles; ++i) {
+                device::multiply_add<T>(output.values[i][j], a[i], b[0], b[1]);
+                device::multiply_add<T>(output.values[i][j + 1], a[i], b[2], b[3]);
+            }
+        }
+    }
+}
+
+// −∞ where the mask hides the key. Row r of the block exists if r < rows, and is at position_of(r); the warp's first row is
+// first_row.
+template <int RowTiles, int ColumnTiles, int Rows, mask_policy Mask, class PositionOf>
+UNMASK_DEVICE void hide_scores(const Mask& mask, const key_windows<Rows, Mask>& windows, int first_row, int rows,
+                               const PositionOf& position_of, int first_key, int keys,
+                               fragment<RowTiles, ColumnTiles>& scores) {
+    UNMASK_UNROLL
+    for (int i = 0; i < RowTiles; ++i) {
+        UNMASK_UNROLL
+        for (int h = 0; h < 2; ++h) {
+            const int row = first_row + fragment_row(i, h);
+            if constexpr (key_windows<Rows, Mask>::count > 0) {
+                UNMASK_UNROLL
+                for (int word = 0; word < ColumnTiles / 4; ++word) {
+                    const std::uint32_t seen = windows.word(row, first_key + word * 32) >> fragment_column(0);
+                    UNMASK_UNROLL
+                    for (int j = 0; j < 4; ++j) {
+                        UNMASK_UNROLL
+                        for (int c = 0; c < 2; ++c) {
+                            float& score = scores.values[i][word * 4 + j][2 * h + c];
+                            score = (seen & (1U << (j * 8 + c))) != 0 ? score : minus_infinity;
+                        }
+                    }
+                }
+            } else {
+                const index_t position = position_of(row < rows ? row : 0);
+                UNMASK_UNROLL
+                for (int j = 0; j < ColumnTiles; ++j) {
+                    UNMASK_UNROLL
+                    for (int c = 0; c < 2; ++c) {
+                        const int key = first_key + fragment_column(j) + c;
+                        float& score = scores.values[i][j][2 * h + c];
+                        score = row < rows && key < keys && mask.visible(position, key) ? score : minus_infinity;
+                    }
+                }
+            }
+        }
+    }
+}
+
+// What has to be done to sums of products before they are scores times call.softmax_factor.
+template <class T, int RowTiles, int ColumnTiles>
+UNMASK_DEVICE void transform_scores(const kernel_call<T>& call, fragment<RowTiles, ColumnTiles>& scores) {
+    if (call.cap > 0.0F) {
+        scores.for_each([&](float& score, int, int, int) { score = call.capped(score); });
+    } else if (call.softmax_factor != call.score_factor) {
+        scores.for_each([&](float& score, int, int, int) { score *= call.score_factor; });
+    }
+}
+
+} // namespace detail::cuda
+UNMASK_NAMESPACE_END

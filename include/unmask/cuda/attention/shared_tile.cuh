@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/runtime/device.cuh>
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail::cuda {
+
+// Rows × Columns elements of 16 bits in shared memory, in chunks of 8 elements. Columns are cut into pages of 64 (32 where
+// 64 doesn't divide), and chunks within a line of 128 bytes are permuted by the line's number, so that the eight rows of
+// a matrix that load_matrices reads lie in different banks.
+template <int Rows, int Columns>
+struct shared_tile {
+    static constexpr int page = Columns % 64 == 0 ? 64 : 32;
+    static constexpr int chunks = Columns / 8;
+    static constexpr int bytes = Rows * Columns * 2;
+    static_assert(Columns % page == 0 && Rows % 8 == 0);
+
+    std::byte* data;
+
+    // Where a chunk is, in bytes from `data`.
+    UNMASK_DEVICE static std::uint32_t place(std::uint32_t row, std::uint32_t chunk) {
+        constexpr std::uint32_t page_chunks = page / 8;
+        constexpr std::uint32_t rows_a_line = 64 / page;
+        const std::uint32_t line = row / rows_a_line;
+        const std::uint32_t permuted = (row % rows_a_line * page_chunks + chunk % page_chunks) ^ (line % 8);
+        return chunk / page_chunks * (Rows * page * 2) + line * 128 + permuted * 16;
+    }
+    // The chunk that lies `rows` (a multiple of 16) below and `chunks` to the right: whole pages, or from one of the first
+    // two columns of chunks a multiple of 2. With constants that is an exclusive or and an offset, and no more addresses to
+    // keep in registers.
+    UNMASK_DEVICE static std::uint32_t moved(std::uint32_t place, int rows, int chunks) {
+        constexpr int page_chunks = page / 8;
+        return (place ^ static_cast<std::uint32_t>(chunks % page_chunks * 16)) +
+               static_cast<std::uint32_t>(chunks / page_chunks * (Rows * page * 2) + rows * page * 2);
+    }
+
+    UNMASK_DEVICE std::byte* chunk(int row, int chunk) const {
+        return data + place(static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(chunk));
+    }
+
+    // Starts copying: row r < rows is at row_of(r), and its first `columns` elements exist; the rest becomes 0. By all
+    // `Threads` threads of a block.
+    template <int Threads, class RowOf>
+    UNMASK_DEVICE void copy_rows(int rows, int columns, const RowOf& row_of) const {
+        constexpr int page_chunks = page / 8;
+        constexpr int rows_a_pass = Threads / page_chunks;
+        static_assert(rows_a_pass % 16 == 0 && Rows % rows_a_pass == 0);
+        // Opaque: what follows from it costs less than the registers to keep it in. Unsigned, to divide by a shift.
+        const auto thread = device::opaque(static_cast<std::uint32_t>(device::thread()));
+        const int first_row = static_cast<int>(thread / page_chunks);
+        const int first_chunk = static_cast<int>(thread % page_chunks);
+        const std::uint32_t first_place = place(thread / page_chunks, thread % page_chunks);
+        UNMASK_UNROLL
+        for (int down = 0; down < Rows; down += rows_a_pass) {
+            const auto* from = row_of(first_row + down) + first_chunk * 8;
+            UNMASK_UNROLL
+            for (int right = 0; right < chunks; right += page_chunks) {
+                const bool exists = first_row + down < rows && (first_chunk + right) * 8 < columns;
+                device::copy_async(data + moved(first_place, down, right), from + right * 8, exists);
+            }
+        }
+    }
+};
+
+} // namespace detail::cuda
+UNMASK_NAMESPACE_END

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+
+#include <cuda_runtime_api.h>
+
+#include <unmask/config.hpp>
+#include <unmask/error.cuh>
+#include <unmask/tensor/device_memory.cuh>
+
+// All that the host side asks of the CUDA runtime. tests/emulator/ has this header once more.
+
+UNMASK_NAMESPACE_BEGIN
+
+namespace detail {
+
+inline void expect_success(cudaError_t code, const char* call) {
+    if (code != cudaSuccess) {
+        (void)cudaGetLastError(); // a launch's error stays behind otherwise, and is blamed on the next call
+        throw cuda_error(call, code);
+    }
+}
+
+/// What the current device is.
+struct device_properties {
+    int multiprocessors = 0;
+    int cache_bytes = 0;          // of the second level
+    int shared_bytes_a_block = 0; // at most, when asked for
+
+    static device_properties current() {
+        int device = 0;
+        device_properties result;
+        expect_success(cudaGetDevice(&device), "cudaGetDevice");
+        const auto ask = [&](cudaDeviceAttr attribute) {
+            int value = 0;
+            expect_success(cudaDeviceGetAttribute(&value, attribute, device), "cudaDeviceGetAttribute");
+            return value;
+        };
+        result.multiprocessors = ask(cudaDevAttrMultiProcessorCount);
+        result.cache_bytes = ask(cudaDevAttrL2CacheSize);
+        result.shared_bytes_a_block = ask(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+        return result;
+    }
+};
+
+/// Whether the kernel's code for the current device was compiled for compute capability 8.0 or later.
+template <class Parameters>
+bool has_tensor_cores(void (*kernel)(Parameters)) {
+    cudaFuncAttributes attributes{};
+    expect_success(cudaFuncGetAttributes(&attributes, kernel), "cudaFuncGetAttributes");
+    return attributes.ptxVersion >= 80;
+}
+
+/// Enqueues a kernel. Does not wait for it.
+template <class Parameters>
+void launch(void (*kernel)(Parameters), int blocks, int threads, std::size_t shared_bytes, cuda_stream stream,
+            const Parameters& parameters) {
+    if (blocks == 0) {
+        return;
+    }
+    if (shared_bytes > 48 * 1024) {
+        expect_success(
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
+            "cudaFuncSetAttribute");
+    }
+    kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), shared_bytes, stream>>>(parameters);
+    expect_success(cudaGetLastError(), "a kernel's launch");
+}
+
+/// Enqueue copies between memory of the host and of the device. The host's may be used again, or read, when the stream has
+/// got there.
+inline void copy_to_device(void* to, const void* from, std::size_t bytes, cuda_stream stream) {
+    expect_success(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
+}
+inline void copy_to_host(void* to, const void* from, std::size_t bytes, cuda_stream stream) {
+    expect_success(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
+}
+/// Waits until all is done that was enqueued.
+inline void synchronize(cuda_stream stream) {
+    expect_success(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+}
+
+/// Whether all is done that was enqueued. Does not wait.
+inline bool is_done(cuda_stream stream) {
+    const cudaError_t code = cudaStreamQuery(stream);
+    if (code == cudaErrorNotReady) {
+        return false;
+    }
+    expect_success(code, "cudaStreamQuery");
+    return true;
+}
+
+/// Memory of the host that the device reads and writes at the same addresses.
+inline void* allocate_mapped(std::size_t bytes) {
+    void* memory = nullptr;
+    expect_success(cudaHostAlloc(&memory, bytes, cudaHostAllocMapped), "cudaHostAlloc");
+    return memory;
+}
+inline void free_mapped(void* memory) noexcept {
+    (void)cudaFreeHost(memory);
+}
+
+/// Memory in the order of the stream.
+inline void* allocate_async(std::size_t bytes, cuda_stream stream) {
+    void* memory = nullptr;
+    expect_success(cudaMallocAsync(&memory, bytes, stream), "cudaMallocAsync");
+    return memory;
+}
+inline void free_async(void* memory, cuda_stream stream) noexcept {
+    (void)cudaFreeAsync(memory, stream);
+}
+
+} // namespace detail
+UNMASK_NAMESPACE_END

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/runtime/work_stream.cuh>
+#include <unmask/error.cuh>
+#include <unmask/executor/executor.hpp>
+#include <unmask/tensor/device_memory.cuh>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// The head dimensions that kernels for tensor cores are compiled for, in rising order. Others are rounded up to the next.
+template <int... HeadDims>
+struct head_dims {};
+
+/// Runs on the current CUDA device. Calls enqueue their work on `stream` and return without waiting for it; nothing is
+/// read from or written to the tensors before the stream gets there. Every call can be captured in a CUDA graph. (CUDA
+/// loads a kernel at its first call: make that one before you capture.)
+///
+/// Tensors, and what masks and sinks point to, lie in memory that the device can read. Throws cuda_error, with the call's
+/// name, if CUDA reports one.
+struct cuda_executor {
+    /// The kernels that attention compiles: one set for each head dimension.
+    using kernels = head_dims<32, 64, 96, 128, 192, 256>;
+
+    cuda_stream stream = nullptr; ///< the stream that work is enqueued on
+    /// Source of scratch memory, in the order of the stream; null stands for cudaMallocAsync and cudaFreeAsync.
+    device_memory_resource* memory = nullptr;
+};
+
+/// A cuda_executor for programs that know their head dimensions: it compiles kernels for these alone, and so in a fraction
+/// of the time. Larger head dimensions run without tensor cores.
+template <int... HeadDims>
+struct cuda_executor_for : cuda_executor {
+    using kernels = head_dims<HeadDims...>;
+
+    explicit cuda_executor_for(cuda_stream on = nullptr, device_memory_resource* from = nullptr)
+        : cuda_executor{on, from} {}
+};
+
+namespace detail::cuda {
+
+inline work_stream work_on(const cuda_executor& exec) {
+    return {exec.stream, exec.memory};
+}
+
+} // namespace detail::cuda
+UNMASK_NAMESPACE_END

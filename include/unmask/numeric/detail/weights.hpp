@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstdint>
+
+#include <unmask/config.hpp>
+#include <unmask/numeric/detail/integers.hpp>
+#include <unmask/numeric/detail/rounded_arithmetic.hpp>
+#include <unmask/tensor/float_types.hpp>
+
+// The weights that logits have in a softmax, as floats.
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail {
+
+// Added to a number of size below 2^19 and subtracted again, it leaves the nearest multiple of 1/8.
+inline constexpr float eighths_rounder = 0x1.8p20F;
+
+// 2^r for |r| ≤ 1/16 is 1 + r · (these), relative error 3e-8.
+inline constexpr float power_of_2[] = {0x1.62e432p-1F, 0x1.ec0c22p-3F, 0x1.c690eap-5F};
+
+// The bits of 2^(i/8), less i · 2^20: with e eighths shifted up by 20, entry e mod 8 makes 2^(e/8).
+inline constexpr std::uint32_t eighth_powers[] = {0x3f800000U, 0x3f7b95c2U, 0x3f7837f0U, 0x3f75fed7U,
+                                                  0x3f7504f3U, 0x3f75672aU, 0x3f7744fdU, 0x3f7ac0c7U};
+
+// The distances from a chunk's highest logit at one temperature, as weights: 2^(step · distance).
+struct weight_rule {
+    double scale;   // 1 / temperature
+    float step;     // log2(e) / temperature
+    float farthest; // from here down the weight is 0: e^−87, so that no weight is subnormal
+
+    UNMASK_HOST_DEVICE explicit weight_rule(double inverse_temperature)
+        : scale(inverse_temperature),
+          step(static_cast<float>(larger(1e-30, smaller(inverse_temperature, 1e30)) * 1.4426950408889634)),
+          farthest(static_cast<float>(-smaller(87 / larger(inverse_temperature, 1e-30), 3e38))) {}
+};
+
+// 2^(step · distance) as 2^(eighths / 8 + r).
+struct weight_exponent {
+    float r;
+    std::uint32_t eighths; // in the lower bits
+
+    UNMASK_HOST_DEVICE static weight_exponent of(float distance, const weight_rule& rule) {
+        const float shifted = rounded(fused(distance, rule.step, eighths_rounder));
+        return {fused(distance, rule.step, eighths_rounder - shifted), bits_as<std::uint32_t>(shifted)};
+    }
+    // The power, by eighth_powers[eighths % 8].
+    [[nodiscard]] UNMASK_HOST_DEVICE float power(std::uint32_t eighth_power) const {
+        constexpr float terms[] = {power_of_2[0], power_of_2[1], power_of_2[2]};
+        const auto whole = bits_as<float>(eighth_power + (eighths << 20));
+        return fused(product_of(whole, r), polynomial(r, terms), whole);
+    }
+};
+
+// exp(distance / temperature) for distance ≤ 0; exactly 1 at 0, and 0 at −∞. Relative error 1.5e-7, and 6e-8 times the
+// exponent (1.4e-8 at temperature 1) because `step` is rounded. NaN stays NaN.
+inline float weight_of(float distance, const weight_rule& rule) {
+    const auto exponent = weight_exponent::of(distance, rule);
+    return distance < rule.farthest ? 0 : exponent.power(eighth_powers[exponent.eighths % 8]);
+}
+
+} // namespace detail
+UNMASK_NAMESPACE_END

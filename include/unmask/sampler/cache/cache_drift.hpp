@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include <unmask/config.hpp>
+#include <unmask/executor/cpu_executor.hpp>
+#include <unmask/sampler/cache/cache.hpp>
+#include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/denoiser.hpp>
+#include <unmask/sampler/detail/step/divergence.hpp>
+#include <unmask/sampler/row_statistics.hpp>
+#include <unmask/sampler/statistics.hpp>
+#include <unmask/tensor/tensor_view.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// How far an approximate cache leads away from the model itself.
+struct cache_drift {
+    index_t rows = 0;           ///< distributions that were compared: all that the run with the cache asked for
+    index_t other_best = 0;     ///< of these, with another most likely token
+    double mean_divergence = 0; ///< of KL(without the cache ‖ with it), in nats
+    double largest_divergence = 0;
+    index_t tokens = 0;       ///< positions that were filled
+    index_t other_tokens = 0; ///< of these, with another token than in a run without the cache
+    statistics with_cache{};  ///< without the cost of comparing
+    statistics without_cache{};
+
+    /// Share of the tokens that the cache changed.
+    [[nodiscard]] double token_share() const {
+        return tokens > 0 ? static_cast<double>(other_tokens) / static_cast<double>(tokens) : 0.0;
+    }
+};
+
+namespace detail {
+
+// The model without its cache.
+template <class Model>
+struct uncached_model {
+    static constexpr bool shifts_logits = detail::shifts_logits<Model>();
+    Model& model;
+
+    [[nodiscard]] unmask::vocabulary vocabulary() { return model.vocabulary(); }
+    void denoise(const canvas& page, std::span<const row> rows, tensor_view<float, 2> logits) {
+        model.denoise(page, rows, logits);
+    }
+    void denoise(const canvas& page, std::span<const row> rows, std::span<const cache_use> /*use*/,
+                 tensor_view<float, 2> logits) {
+        model.denoise(page, rows, logits);
+    }
+};
+
+// The model with its cache; every row is also asked of the model without it.
+template <class Executor, class Model>
+struct compared_model {
+    static constexpr bool shifts_logits = detail::shifts_logits<Model>();
+    const Executor& exec;
+    Model& model;
+    cache_drift& drift;
+    double sum = 0;
+    std::vector<float> full;
+    std::vector<double> divergences;
+    std::vector<char> differs;
+
+    [[nodiscard]] unmask::vocabulary vocabulary() { return model.vocabulary(); }
+    void denoise(const canvas& page, std::span<const row> rows, tensor_view<float, 2> logits) {
+        model.denoise(page, rows, logits);
+    }
+    void denoise(const canvas& page, std::span<const row> rows, std::span<const cache_use> use,
+                 tensor_view<float, 2> logits) {
+        model.denoise(page, rows, use, logits);
+        const auto size = static_cast<std::size_t>(logits.extents[1]);
+        full.resize(rows.size() * size);
+        divergences.resize(rows.size());
+        differs.resize(rows.size());
+        model.denoise(page, rows, view(full.data(), rows.size(), size));
+        exec.parallel_for(std::ssize(rows), [&](index_t i, int) {
+            const std::span<float> cached(logits.pointer(i), size);
+            const std::span<float> exact = std::span(full).subspan(static_cast<std::size_t>(i) * size, size);
+            if (const token_t mask = page.vocabulary().mask; mask < page.vocabulary().size) {
+                cached[static_cast<std::size_t>(mask)] = -std::numeric_limits<float>::infinity();
+                exact[static_cast<std::size_t>(mask)] = -std::numeric_limits<float>::infinity();
+            }
+            const row_statistics p = statistics_of(exact);
+            const row_statistics q = statistics_of(cached);
+            const bool both = p.best >= 0 && q.best >= 0; // if not, the sampler reports the row
+            divergences[static_cast<std::size_t>(i)] = both ? kl_divergence(exact, p, cached, q) : 0;
+            differs[static_cast<std::size_t>(i)] = both && p.best != q.best ? 1 : 0;
+        });
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            sum += divergences[i];
+            drift.largest_divergence = std::max(drift.largest_divergence, divergences[i]);
+            drift.other_best += differs[i];
+        }
+        drift.rows += std::ssize(rows);
+    }
+};
+
+} // namespace detail
+
+/// Runs a sampler that has prefix_cache or dual_cache on two copies of a canvas, with the cache and without, and compares
+/// the texts; in the run with the cache it also compares every distribution with what the model gives for the same canvas
+/// without it. The three-argument denoise of the model must leave what it keeps alone.
+///
+/// Throws what the sampler throws. The canvas stays as it is. Cost: three runs.
+template <host_executor Executor, class Sampler, class Model>
+cache_drift measure_cache_drift(const Executor& exec, const Sampler& sampler, Model&& model, const canvas& page,
+                                std::uint64_t seed) {
+    using model_type = std::remove_reference_t<Model>;
+    static_assert(caching_denoiser<model_type>, "unmask::measure_cache_drift: the model is not a caching_denoiser");
+    cache_drift drift;
+    canvas with = page;
+    detail::compared_model<Executor, model_type> compared{exec, model, drift, 0, {}, {}, {}};
+    sampler(exec, compared, with, seed);
+    drift.mean_divergence = drift.rows > 0 ? compared.sum / static_cast<double>(drift.rows) : 0;
+
+    canvas again = page;
+    drift.with_cache = sampler(exec, model, again, seed);
+    canvas without = page;
+    detail::uncached_model<model_type> uncached{model};
+    drift.without_cache = sampler(exec, uncached, without, seed);
+    for (index_t sequence = 0; sequence < page.sequences(); ++sequence) {
+        for (index_t i = 0; i < page.length(sequence); ++i) {
+            if (page.state(sequence, i) == position_state::masked) {
+                ++drift.tokens;
+                drift.other_tokens += with.token(sequence, i) != without.token(sequence, i) ? 1 : 0;
+            }
+        }
+    }
+    return drift;
+}
+
+UNMASK_NAMESPACE_END

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/rows/row_end.cuh>
+#include <unmask/cuda/rows/warp_chunk.cuh>
+#include <unmask/cuda/runtime/device.cuh>
+#include <unmask/numeric/detail/base_2.hpp>
+#include <unmask/numeric/detail/row_sums.hpp>
+#include <unmask/numeric/detail/weights.hpp>
+#include <unmask/numeric/exact_math.hpp>
+#include <unmask/numeric/row_statistics.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail::cuda {
+
+// What is left of a row that has been streamed.
+struct streamed_state {
+    row_state row;
+    int read;     // tokens
+    int bad_from; // the first token of the first chunk that has NaN or +∞; −1: none has
+};
+
+} // namespace detail::cuda
+
+/// Where a model's kernel on the GPU writes the logits of a step tile by tile, so that no row is ever stored: the sampler
+/// hands it to the model's denoise(exec, canvas, rows, stream), which passes it to its kernel by value. There one warp
+/// writes each row:
+///
+///     device_logits_stream::row_writer row(stream, i); // the i-th requested row
+///     row.write(tile, count);                          // the next `count` tokens, as floats in any memory
+///     row.finish();
+///
+/// All 32 lanes call each of these together. The tiles of a row come in rising order of tokens; each but the last is a
+/// multiple of `tile_unit` tokens. Every row is written to its end. What logits mean, and what the sampler makes of them,
+/// is as if they had been stored, to the bit.
+///
+/// Memory: about 160 bytes a row, and 4 KiB a row if tokens are drawn at random.
+class device_logits_stream {
+public:
+    static constexpr int tile_unit = static_cast<int>(detail::chunk_size); ///< in tokens
+
+    class row_writer;
+
+    /// For the sampler: device memory for so many rows, and what is wanted of them.
+    device_logits_stream(detail::cuda::streamed_state* rows, float* chosen, const double* uniforms, int size,
+                         int suppressed, const detail::row_rule& rule)
+        : rows_(rows), chosen_(chosen), uniforms_(uniforms), size_(size), suppressed_(suppressed), rule_(rule) {}
+
+private:
+    detail::cuda::streamed_state* rows_;
+    float* chosen_; // [rows][tile_unit], of the chosen chunk
+    const double* uniforms_;
+    int size_;
+    int suppressed_;
+    detail::row_rule rule_;
+};
+
+/// One row, as a warp writes it.
+class device_logits_stream::row_writer {
+public:
+    UNMASK_DEVICE row_writer(const device_logits_stream& stream, index_t i)
+        : stream_(stream), i_(i), drawn_(stream.rule_.reading != detail::row_reading::statistics) {
+        state_.choice.uniform = drawn_ ? stream.uniforms_[i] : 0;
+    }
+
+    /// The next tokens.
+    UNMASK_DEVICE void write(const float* tile, int count) {
+        for (int first = 0; first < count; first += tile_unit) {
+            detail::cuda::warp_chunk tokens;
+            tokens.load_from(tile + first, count - first);
+            tokens.suppress(stream_.suppressed_ - read_);
+            add(tokens);
+            read_ += count - first < tile_unit ? count - first : tile_unit;
+        }
+    }
+
+    /// After the last of them.
+    UNMASK_DEVICE void finish() const {
+        if (detail::device::lane() == 0) {
+            stream_.rows_[i_] = {state_, read_, bad_from_};
+        }
+    }
+
+private:
+    UNMASK_DEVICE void add(detail::cuda::warp_chunk& tokens) {
+        bool bad = false;
+        switch (stream_.rule_.reading) {
+        case detail::row_reading::statistics:
+            bad = add<detail::row_reading::statistics>(tokens);
+            break;
+        case detail::row_reading::draw:
+            bad = add<detail::row_reading::draw>(tokens);
+            break;
+        case detail::row_reading::tempered_draw:
+            bad = add<detail::row_reading::tempered_draw>(tokens);
+            break;
+        }
+        if (bad) {
+            bad_from_ = bad_from_ < 0 ? read_ : bad_from_;
+            state_.bad = true;
+        }
+    }
+
+    // Whether the chunk is bad.
+    template <detail::row_reading Reading>
+    UNMASK_DEVICE bool add(detail::cuda::warp_chunk& tokens) {
+        constexpr bool tempered = Reading == detail::row_reading::tempered_draw;
+        const detail::weight_rule& rule = stream_.rule_.rule;
+        const float highest = tokens.highest();
+        const auto first = static_cast<std::size_t>(read_);
+        if (highest == detail::minus_infinity) {
+            return tokens.any_bad();
+        }
+        if (detail::is_bad_logit(highest)) {
+            return true;
+        }
+        detail::cuda::warp_chunk kept = tokens;
+        if (state_.leads(highest)) {
+            const detail::chunk_sums sums = tokens.sums<tempered>(highest, weights_, rule);
+            if (detail::is_bad_logit(static_cast<float>(sums.raw.moment))) {
+                return true;
+            }
+            state_.add<Reading>(first, highest, sums,
+                                detail::part_step::between<tempered>(highest, state_.part.highest, rule.scale));
+        } else {
+            const int best = tokens.first_with(highest);
+            tokens.remove(best);
+            const float second = tokens.highest();
+            const detail::chunk_sums sums = tokens.sums<tempered>(highest, weights_, rule);
+            if (detail::is_bad_logit(static_cast<float>(sums.raw.moment))) {
+                return true;
+            }
+            state_.add_leader<Reading>(first, {highest, second, read_ + best, sums.raw, sums.shaped},
+                                       detail::part_step::between<tempered>(state_.part.highest, highest, rule.scale));
+        }
+        if (drawn_ && state_.choice.first == first) {
+            kept.store_to(stream_.chosen_ + i_ * tile_unit, tile_unit);
+        }
+        return false;
+    }
+
+    const device_logits_stream& stream_;
+    index_t i_;
+    bool drawn_;
+    detail::row_state state_;
+    int read_ = 0;
+    int bad_from_ = -1;
+    detail::cuda::warp_weights weights_;
+};
+
+namespace detail::cuda {
+
+struct stream_end_parameters {
+    const streamed_state* rows;
+    const float* chosen;
+    const int* count;
+    int size;
+    row_rule rule;
+    row_outcome* outcomes;
+};
+
+// A block for each row.
+template <row_reading Reading>
+UNMASK_KERNEL(row_threads, 4)
+void stream_end_kernel(stream_end_parameters p) {
+    if (device::block() >= *p.count) {
+        return;
+    }
+    auto& tree = *reinterpret_cast<float(*)[2 * chunk_size]>(device::shared_memory());
+    const streamed_state& streamed = p.rows[device::block()];
+    const row_state& row = streamed.row;
+    const auto logit = [&](int token) {
+        const int in_chunk = token - static_cast<int>(row.choice.first);
+        return p.chosen[static_cast<index_t>(device::block()) * static_cast<index_t>(chunk_size) + in_chunk];
+    };
+    const bool whole = streamed.read == p.size && !row.bad && row.part.best >= 0;
+    if constexpr (Reading != row_reading::statistics) {
+        if (whole) {
+            grow_tree(tree, row.choice, p.rule.rule, logit);
+        }
+    }
+    if (device::thread() == 0) {
+        p.outcomes[device::block()] =
+            whole ? outcome_of<Reading>(row, p.rule, tree, logit) : row_outcome{{row_statistics{}, drawn{}}, 0};
+    }
+}
+
+} // namespace detail::cuda
+UNMASK_NAMESPACE_END

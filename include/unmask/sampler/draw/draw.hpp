@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <unmask/config.hpp>
+#include <unmask/cpu/rows/row_reduction.hpp>
+#include <unmask/error.hpp>
+#include <unmask/numeric/token_filter.hpp>
+#include <unmask/sampler/detail/host/draw_filter.hpp>
+#include <unmask/sampler/policies.hpp>
+#include <unmask/sampler/row_draw.hpp>
+#include <unmask/sampler/row_statistics.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// A draw: the token of one row. `drawn operator()(logits, raw, uniform, scratch) const`, where raw = statistics_of(logits),
+/// in which the mask token's logit is −∞, and uniform is in (0, 1). Called by many threads at once.
+///
+/// Optional: `auto at(const schedule_step&) const`, the draw of a step of a block. The sampler then uses what it returns.
+template <class D>
+concept draw_policy = sampling_policy<D> && requires(const D& draw, std::span<const float> logits,
+                                                     const row_statistics& raw, double uniform, draw_scratch& scratch) {
+    { draw(logits, raw, uniform, scratch) } -> std::same_as<drawn>;
+};
+
+/// The most likely token; of equals, the lowest.
+struct greedy {
+    static constexpr auto kind = policy_kind::draw;
+
+    drawn operator()(std::span<const float> /*logits*/, const row_statistics& raw, double /*uniform*/,
+                     draw_scratch& /*scratch*/) const {
+        return {raw.best, raw.log_best(), raw};
+    }
+};
+
+/// A draw from the distribution after, in this order, temperature, top-k and top-p.
+///
+/// Exact: one uniform number a row, which chooses between the row's chunks of 1024 tokens, each time that one is read, and
+/// then inverts the cumulative sums of the chosen one in the order of the vocabulary. Temperature 0 takes the most likely
+/// token; the shaped distribution is then the one at temperature 1. top-k keeps the k most likely tokens (of equals, the
+/// lowest); top-p keeps the fewest of the most likely ones whose probabilities reach p. The draw is then as from a row in
+/// which all other logits are −∞.
+///
+/// Work: the row is read once; a filter reads those chunks twice again that have a token it may keep, most of them only
+/// where the distribution is flat.
+struct categorical {
+    static constexpr auto kind = policy_kind::draw;
+    double temperature = 1;
+    index_t top_k = 0; ///< 0: no such filter
+    double top_p = 1;  ///< 1: no such filter
+    filter_order order = filter_order::top_k_then_top_p;
+
+    void check() const {
+        if (!(temperature >= 0 && temperature <= std::numeric_limits<double>::max())) {
+            throw invalid_argument("sampler", "categorical.temperature", std::to_string(temperature),
+                                   "at least 0 and finite");
+        }
+        if (top_k < 0) {
+            throw invalid_argument("sampler", "categorical.top_k", std::to_string(top_k), "at least 0");
+        }
+        if (!(top_p > 0 && top_p <= 1)) {
+            throw invalid_argument("sampler", "categorical.top_p", std::to_string(top_p), "in (0, 1]");
+        }
+    }
+
+    /// Its filters, and their order.
+    [[nodiscard]] constexpr detail::token_filter filter() const { return {top_k, top_p, order}; }
+
+    /// Reads the row again, whatever `raw` is: the sampler itself gets both at once.
+    drawn operator()(std::span<const float> logits, const row_statistics& /*raw*/, double uniform,
+                     draw_scratch& scratch) const;
+};
+
+namespace detail {
+
+// All that the sampler needs of a row in which the mask token's logit is −∞: one pass for greedy and categorical, its
+// statistics and then the draw for a user's. Its raw.best is −1 if the row has no distribution; the rest is then without
+// meaning.
+template <class Draw, class Logit>
+row_result reduce_row(const Draw& draw, std::span<const Logit> logits, double uniform, draw_scratch& scratch) {
+    if constexpr (std::same_as<Draw, greedy>) {
+        return read_row(row_draw{}, logits, uniform);
+    } else if constexpr (std::same_as<Draw, categorical>) {
+        const row_draw how = row_draw::at_temperature(draw.temperature);
+        const row_filter filter{draw.filter()};
+        return filter.keeps_all(logits.size()) ? read_row(how, logits, uniform) : filter(how, logits, uniform, scratch);
+    } else if constexpr (std::same_as<Logit, float>) {
+        row_result result{statistics_of(logits), {}};
+        if (result.raw.best >= 0) {
+            result.draw = draw(logits, std::as_const(result.raw), uniform, scratch);
+        }
+        return result;
+    } else {
+        std::vector<float> wide = std::move(scratch.logits);
+        wide.assign(logits.begin(), logits.end());
+        const row_result result = reduce_row(draw, std::span<const float>(wide), uniform, scratch);
+        scratch.logits = std::move(wide);
+        return result;
+    }
+}
+
+} // namespace detail
+
+inline drawn categorical::operator()(std::span<const float> logits, const row_statistics& /*raw*/, double uniform,
+                                     draw_scratch& scratch) const {
+    return detail::reduce_row(*this, logits, uniform, scratch).draw;
+}
+
+UNMASK_NAMESPACE_END

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <limits>
+#include <string>
+
+#include <unmask/config.hpp>
+#include <unmask/error.hpp>
+#include <unmask/numeric/exact_math.hpp>
+#include <unmask/sampler/policies.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// Where a sequence is in the schedule of its block.
+struct schedule_step {
+    index_t step = 0;   ///< of this block, from 0
+    index_t steps = 1;  ///< that this block has
+    index_t total = 0;  ///< masked positions when the block began
+    index_t masked = 0; ///< masked positions now, at least 1
+};
+
+/// The shares of a block that are masked before and after a step: the schedule's masked_share of both.
+struct masked_shares {
+    double before = 1;
+    double after = 0;
+};
+
+/// A schedule: how the masked positions of a block are spread over its steps.
+///
+///   1. `count`: how many steps a sequence has at most. Its blocks share them evenly, the first ones get what is left
+///      over, and every block gets at least one.
+///   2. `masked_share(step, steps)`: the share of a block's positions that is still masked before the step: 1 at step 0,
+///      0 at `steps`, never rising. Diffusion time, in a model with a linear noise schedule.
+///
+/// Optional: `static constexpr bool per_block = true`: every block has `count` steps of its own.
+///
+/// Optional: `quota(schedule_step)` or `quota(schedule_step, masked_shares)`, how many positions the step commits; on
+/// cuda_executor it is called on the GPU. Without it, the number that rounds to the masked share, at least one a step. The last step commits what is left; a step that would commit nothing makes no call. A
+/// sequence with fewer masked positions than steps has as many calls as masked positions.
+template <class S>
+concept schedule_policy = sampling_policy<S> && requires(const S& schedule, index_t step) {
+    { schedule.count } -> std::convertible_to<index_t>;
+    { schedule.masked_share(step, step) } -> std::convertible_to<double>;
+};
+
+namespace detail {
+
+inline void check_count(const char* argument, index_t count) {
+    if (count < 1) {
+        throw invalid_argument("sampler", argument, std::to_string(count), "at least 1");
+    }
+}
+
+template <class Schedule>
+constexpr bool is_per_block() {
+    return requires {
+        requires Schedule::per_block;
+    };
+}
+
+inline double share_done(index_t step, index_t steps) {
+    return static_cast<double>(step) / static_cast<double>(steps);
+}
+
+// The shares at a step that is not the last, as are all that follow.
+template <class Schedule>
+masked_shares shares_of(const Schedule& schedule, const schedule_step& now) {
+    return {schedule.masked_share(now.step, now.steps), schedule.masked_share(now.step + 1, now.steps)};
+}
+
+UNMASK_HOST_DEVICE constexpr index_t clamped(index_t value, index_t least, index_t most) {
+    return value < least ? least : value > most ? most : value;
+}
+
+// How many positions to commit so that the masked share is met, leaving at least one for each later step.
+UNMASK_HOST_DEVICE inline index_t rounded_quota(const schedule_step& now, const masked_shares& shares) {
+    const index_t later = now.steps - now.step - 1;
+    const double target = rounded(static_cast<double>(now.total) * shares.after);
+    const index_t quota = now.masked - static_cast<index_t>(target + 0.5);
+    return clamped(quota, 1, now.masked - later < 1 ? 1 : now.masked - later);
+}
+
+// The chance with which the ancestral process commits a masked position: 1 − s/t.
+UNMASK_HOST_DEVICE inline double commit_probability(const masked_shares& shares) {
+    return shares.before > 0 ? 1 - quotient(shares.after, shares.before) : 1;
+}
+
+UNMASK_HOST_DEVICE constexpr bool is_last(const schedule_step& now) {
+    return now.step + 1 >= now.steps;
+}
+
+// How many positions a step commits: all that are left, if it is the last one.
+template <class Schedule>
+UNMASK_HOST_DEVICE index_t quota_by(const Schedule& schedule, const schedule_step& now, const masked_shares& shares) {
+    if (is_last(now)) {
+        return now.masked;
+    }
+    if constexpr (requires { schedule.quota(now, shares); }) {
+        return clamped(schedule.quota(now, shares), 0, now.masked);
+    } else if constexpr (requires { schedule.quota(now); }) {
+        return clamped(schedule.quota(now), 0, now.masked);
+    } else {
+        return rounded_quota(now, shares);
+    }
+}
+
+// The same, and the ancestral process's chance, at any step.
+template <class Schedule>
+index_t quota_of(const Schedule& schedule, const schedule_step& now) {
+    return is_last(now) ? now.masked : quota_by(schedule, now, shares_of(schedule, now));
+}
+template <class Schedule>
+double commit_probability(const Schedule& schedule, const schedule_step& now) {
+    return is_last(now) ? 1 : commit_probability(shares_of(schedule, now));
+}
+
+} // namespace detail
+
+/// The same number of positions at every step; the first N mod n get one more. LLaDA's get_num_transfer_tokens.
+struct steps {
+    static constexpr auto kind = policy_kind::schedule;
+    index_t count = 128;
+
+    void check() const { detail::check_count("steps.count", count); }
+    [[nodiscard]] double masked_share(index_t step, index_t of) const { return 1 - detail::share_done(step, of); }
+    [[nodiscard]] UNMASK_HOST_DEVICE index_t quota(const schedule_step& now) const {
+        return now.total / now.steps + (now.step < now.total % now.steps ? 1 : 0);
+    }
+};
+
+/// The same for each block: LLaDA2's and SDAR's number of steps.
+struct steps_per_block {
+    static constexpr auto kind = policy_kind::schedule;
+    static constexpr bool per_block = true;
+    index_t count = 32;
+
+    void check() const { detail::check_count("steps_per_block.count", count); }
+    [[nodiscard]] double masked_share(index_t step, index_t of) const { return 1 - detail::share_done(step, of); }
+    [[nodiscard]] UNMASK_HOST_DEVICE index_t quota(const schedule_step& now) const { return steps{count}.quota(now); }
+};
+
+/// Few positions at first, more later: cos(π/2 · step/steps) of them stay masked (MaskGIT, arXiv 2202.04200).
+struct cosine_steps {
+    static constexpr auto kind = policy_kind::schedule;
+    index_t count = 128;
+
+    void check() const { detail::check_count("cosine_steps.count", count); }
+    [[nodiscard]] double masked_share(index_t step, index_t of) const {
+        return step >= of ? 0 : std::cos(1.5707963267948966 * detail::share_done(step, of));
+    }
+};
+
+/// Dream's schedule: times from 1 down to epsilon in equal steps, and the last step goes to 0.
+struct timesteps {
+    static constexpr auto kind = policy_kind::schedule;
+    index_t count = 512;
+    double epsilon = 1e-3;
+    /// Round as Dream's code does: ⌊masked · (1 − s/t)⌋ at each step, so that some commit nothing, which here makes no
+    /// call, and the last commits many. If false, the exact partition.
+    bool floor_quota = false;
+
+    void check() const {
+        detail::check_count("timesteps.count", count);
+        if (!(epsilon >= 0 && epsilon < 1)) {
+            throw invalid_argument("sampler", "timesteps.epsilon", std::to_string(epsilon), "in [0, 1)");
+        }
+    }
+    [[nodiscard]] double masked_share(index_t step, index_t of) const {
+        return step >= of ? 0 : 1 - (1 - epsilon) * detail::share_done(step, of);
+    }
+    [[nodiscard]] UNMASK_HOST_DEVICE index_t quota(const schedule_step& now, const masked_shares& shares) const {
+        if (floor_quota) {
+            const double chance = detail::commit_probability(shares);
+            return static_cast<index_t>(exact::rounded(static_cast<double>(now.masked) * chance));
+        }
+        return detail::rounded_quota(now, shares);
+    }
+};
+
+/// Where the first block begins.
+enum class block_origin {
+    generation, ///< at the sequence's first position that is not prompt: LLaDA
+    sequence,   ///< at position 0, as block-causal masks count: SDAR, LLaDA2. The end of a prompt may share a block
+};
+
+/// Semi-autoregressive decoding: a block is filled before the next one begins.
+///
+/// Blocks of `size` positions are counted from a place in each sequence of its own, so they don't depend on the batch; the
+/// last may be shorter, and one without a masked position is passed over. By default the whole sequence is one block, or
+/// the model's own if it is a block_denoiser.
+struct block_length {
+    static constexpr auto kind = policy_kind::blocks;
+    index_t size = std::numeric_limits<index_t>::max();
+    block_origin origin = block_origin::generation;
+
+    void check() const { detail::check_count("block_length.size", size); }
+};
+
+UNMASK_NAMESPACE_END

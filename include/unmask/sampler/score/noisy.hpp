@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <limits>
+#include <string>
+#include <utility>
+
+#include <unmask/config.hpp>
+#include <unmask/error.hpp>
+#include <unmask/numeric/exact_math.hpp>
+#include <unmask/sampler/candidate.hpp>
+#include <unmask/sampler/policies.hpp>
+#include <unmask/sampler/score/score.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// A random order that prefers high scores: with `top_k`, positions are drawn without replacement from
+/// softmax(c / temperature), as Dream's alg_temp does. c is the plain number, p, p₁ − p₂ or −H, and not its logarithm.
+///
+/// By Gumbel noise, one number a position: the highest c + temperature · G are such a sample. Temperature 0 is the inner
+/// score itself. The noise is the number that `random_order` and `ancestral` use, so don't put it around those.
+template <score_policy Score>
+struct noisy {
+    static constexpr auto kind = policy_kind::score;
+    static constexpr bool inner_is_logarithmic = detail::is_logarithmic<Score>();
+    Score inner;
+    double temperature = 1;
+
+    constexpr explicit noisy(Score quiet, double heat = 1) : inner(std::move(quiet)), temperature(heat) {}
+
+    void check() const {
+        detail::check_policy(inner);
+        if (!(temperature >= 0 && temperature <= std::numeric_limits<double>::max())) {
+            throw invalid_argument("sampler", "noisy.temperature", std::to_string(temperature),
+                                   "at least 0 and finite");
+        }
+    }
+    UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
+        const score quiet = inner(position);
+        if (temperature == 0) {
+            return quiet;
+        }
+        // High noise comes from small numbers, which are the finely spaced ones: the tail isn't cut at the last bit of 1.
+        const double waited = -exact::log_of_1_minus(position.random);
+        const double gumbel = -detail::log_of_sum(waited, 0);
+        const double plain = inner_is_logarithmic ? exact::exp_nonpositive(quiet.value) : quiet.value;
+        return {plain + exact::rounded(temperature * gumbel)};
+    }
+};
+
+UNMASK_NAMESPACE_END

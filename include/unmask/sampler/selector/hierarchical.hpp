@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include <unmask/config.hpp>
+#include <unmask/error.hpp>
+#include <unmask/numeric/exact_math.hpp>
+#include <unmask/sampler/candidate.hpp>
+#include <unmask/sampler/policies.hpp>
+#include <unmask/sampler/selector/selector.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// All whose token has more than the high probability and, of every run of neighbouring masked positions, the surest if
+/// it has more than the low one: a run is split where it is best known, and the parts are later filled at once (dInfer's
+/// hierarchical decoding, arXiv 2510.08666). Runs end at the block's edges. The schedule is not looked at.
+struct hierarchical {
+    static constexpr auto kind = policy_kind::selector;
+    double low = 0.4;
+    double high = 0.9; ///< at least `low`
+    score_from source = score_from::raw;
+
+    void check() const {
+        detail::check_probability("hierarchical.high", high);
+        if (!(low >= 0 && low <= high)) {
+            throw invalid_argument("sampler", "hierarchical.low", std::to_string(low),
+                                   "in [0, high] (" + std::to_string(high) + ")");
+        }
+    }
+    void operator()(std::span<candidate> candidates, const step_share& /*share*/) const {
+        const double low_bound = exact::log_of_probability(low);
+        const double high_bound = exact::log_of_probability(high);
+        std::size_t begin = 0;
+        while (begin < candidates.size()) {
+            std::size_t best = begin;
+            std::size_t end = begin;
+            do {
+                const double value = candidates[end].log_probability(source);
+                candidates[end].chosen = value > high_bound;
+                best = value > candidates[best].log_probability(source) ? end : best;
+                ++end;
+            } while (end < candidates.size() &&
+                     candidates[end].where.position == candidates[end - 1].where.position + 1);
+            candidates[best].chosen = candidates[best].log_probability(source) > low_bound;
+            begin = end;
+        }
+    }
+};
+
+UNMASK_NAMESPACE_END

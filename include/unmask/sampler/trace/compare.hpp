@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include <unmask/config.hpp>
+#include <unmask/sampler/candidate.hpp>
+#include <unmask/sampler/trace/trace.hpp>
+
+UNMASK_NAMESPACE_BEGIN
+
+/// How two runs over the same canvas differ. Shares are of `positions`, and 0 if there are none.
+struct trace_difference {
+    struct place {
+        index_t call = 0;
+        row where;
+    };
+
+    std::optional<place> first;  ///< where they differ first in what they changed, where, when or to which token
+    index_t positions = 0;       ///< that at least one of the runs changed
+    double different_tokens = 0; ///< share of positions that end with other tokens, or that one run left alone
+    double different_calls = 0; ///< share of positions that were committed or filled last at other calls, or in one run
+    double log_probability = 0; ///< largest difference, in nats, where both ended with the same token; see compare
+    std::optional<row> least_alike; ///< where that is; nothing if the difference is 0
+};
+
+namespace detail {
+
+// What a trace leaves at a position.
+struct trace_result {
+    token_t token = -1;
+    index_t committed = -1; // the call that did it last; −1 if it is masked at the end
+    double log_probability = 0;
+};
+
+inline std::map<std::pair<index_t, index_t>, std::pair<trace_result, trace_result>> pair_up(const trace& a,
+                                                                                            const trace& b) {
+    std::map<std::pair<index_t, index_t>, std::pair<trace_result, trace_result>> all;
+    const auto add = [&](const trace& from, auto member) {
+        for (const auto& [call, what] : from.entries) {
+            trace_result& result = all[{what.where.sequence, what.where.position}].*member;
+            const bool masked = what.change == change::remask || what.change == change::renoise;
+            const bool stays = what.change == change::edit;
+            result = {what.token, masked ? -1 : stays ? result.committed : call, what.log_probability};
+        }
+    };
+    add(a, &std::pair<trace_result, trace_result>::first);
+    add(b, &std::pair<trace_result, trace_result>::second);
+    return all;
+}
+
+inline std::optional<trace_difference::place> first_difference(const trace& a, const trace& b) {
+    const auto differ = std::mismatch(a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(),
+                                      [](const trace::entry& x, const trace::entry& y) {
+                                          return x.call == y.call && x.what.where == y.what.where &&
+                                                 x.what.token == y.what.token && x.what.change == y.what.change;
+                                      });
+    std::optional<trace_difference::place> first;
+    const auto take = [&](const trace& from, auto at) { // the earlier one
+        if (at != from.entries.end()) {
+            const trace_difference::place here{at->call, at->what.where};
+            const auto key = [](const trace_difference::place& p) {
+                return std::tuple(p.call, p.where.sequence, p.where.position);
+            };
+            first = !first || key(here) < key(*first) ? here : *first;
+        }
+    };
+    take(a, differ.first);
+    take(b, differ.second);
+    return first;
+}
+
+} // namespace detail
+
+/// Compares what two runs did to the same canvas: two models, two policies, the same one with another cache or machine.
+/// Log-probabilities are compared at positions whose last change left the same token in both, and two −∞ are equal.
+/// O(n log n) for n entries.
+[[nodiscard]] inline trace_difference compare(const trace& a, const trace& b) {
+    trace_difference result;
+    result.first = detail::first_difference(a, b);
+    index_t tokens = 0;
+    index_t calls = 0;
+    for (const auto& [where, both] : detail::pair_up(a, b)) {
+        const auto& [x, y] = both;
+        ++result.positions;
+        tokens += x.token != y.token ? 1 : 0;
+        calls += x.committed != y.committed ? 1 : 0;
+        if (x.token == y.token && x.log_probability != y.log_probability) {
+            const double distance = std::abs(x.log_probability - y.log_probability);
+            if (distance > result.log_probability) {
+                result.log_probability = distance;
+                result.least_alike = {where.first, where.second};
+            }
+        }
+    }
+    const double share = result.positions > 0 ? 1.0 / static_cast<double>(result.positions) : 0.0;
+    result.different_tokens = static_cast<double>(tokens) * share;
+    result.different_calls = static_cast<double>(calls) * share;
+    return result;
+}
+
+/// A paragraph that says it in English, without a newline.
+[[nodiscard]] inline std::string to_string(const trace_difference& difference) {
+    const auto number = [](const char* format, double value) {
+        char text[32];
+        std::snprintf(text, sizeof text, format, value);
+        return std::string(text);
+    };
+    const auto place = [](row where) {
+        return "sequence " + std::to_string(where.sequence) + ", position " + std::to_string(where.position);
+    };
+    std::string text;
+    if (!difference.first) {
+        text = "The traces make the same changes at the same calls, at " + std::to_string(difference.positions) +
+               " positions.";
+    } else {
+        text = "The traces differ first at call " + std::to_string(difference.first->call) + ", " +
+               place(difference.first->where) + ". Of " + std::to_string(difference.positions) + " positions " +
+               number("%.3g", 100 * difference.different_tokens) + " % end with different tokens and " +
+               number("%.3g", 100 * difference.different_calls) + " % were committed at different calls.";
+    }
+    if (difference.least_alike) {
+        text += " Where the tokens agree their log-probabilities differ by up to " +
+                number("%.3g", difference.log_probability) + " nats, at " + place(*difference.least_alike) + ".";
+    } else {
+        text += " Where the tokens agree their log-probabilities are equal.";
+    }
+    return text;
+}
+
+UNMASK_NAMESPACE_END
