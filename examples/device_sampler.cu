@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// A model of your own on the GPU, and the sampler there with it: the canvas, the logits and every decision stay on the
-// device. Exits with 0 if the text is the one that the same model writes on the CPU.
+// A model and a selector of your own on the GPU, and the sampler there with them: the canvas, the logits and every decision
+// stay on the device. Exits with 0 if the text is the one that the same model and selector write on the CPU.
 
 #include <cmath>
 #include <cstddef>
@@ -77,6 +77,24 @@ struct device_model {
     }
 };
 
+/// Commits what is sure enough, but no two neighbours in one call: they depend on each other most, and were predicted
+/// without each other. Written once, for both processors.
+struct no_neighbours {
+    static constexpr auto kind = unmask::policy_kind::selector;
+    double probability = 0.3;
+
+    template <class Candidates>
+    UNMASK_HOST_DEVICE void choose(const Candidates& all, const unmask::step_share& /*share*/) const {
+        const double bound = unmask::exact::log_of_probability(probability);
+        index_t next = 0; // the first position that is no neighbour of a chosen one
+        all.walk([&](int i) {
+            all[i].chosen = all[i].where.position >= next && all[i].raw_log_probability >= bound;
+            next = all[i].chosen ? all[i].where.position + 2 : next;
+            return true;
+        });
+    }
+};
+
 /// Learns from a text into memory that both see.
 neighbours learn(std::string_view text, float* memory) {
     float* const alone = memory + size * size;
@@ -126,7 +144,7 @@ int main() {
     }
     unmask::canvas expected = page;
 
-    const unmask::sampler sampler{unmask::steps{20}, unmask::categorical{.temperature = 0.7}};
+    const unmask::sampler sampler{no_neighbours{}, unmask::categorical{.temperature = 0.7}};
     const auto result = sampler(unmask::cuda_executor{stream}, device_model{know}, page, 7);
     const auto of_cpu = sampler(unmask::cpu_executor{}, host_model{know}, expected, 7);
 

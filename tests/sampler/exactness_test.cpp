@@ -13,6 +13,7 @@
 #include <unmask/random/philox.hpp>
 #include <unmask/sampler/detail/step/random_words.hpp>
 #include <unmask/sampler/draw/draw.hpp>
+#include <unmask/sampler/detail/step/choose.hpp>
 #include <unmask/sampler/schedule/schedule.hpp>
 
 #include "models.hpp"
@@ -265,7 +266,7 @@ TEST_CASE("the ancestral step reveals as often as it should, and tokens as rare 
     }
     REQUIRE(entropy == doctest::Approx(7.566).epsilon(1e-3));
 
-    const double probability = detail::commit_probability(steps{1000}, {500, 1000, 1024, 512});
+    const double probability = detail::share_of(steps{1000}, schedule_step{500, 1000, 1024, 512}).probability;
     REQUIRE(probability == doctest::Approx(0.002));
     const std::uint32_t positions = sanitized ? 200'000 : 40'000'000;
     const double tolerance = sanitized ? 0.15 : 0.005;

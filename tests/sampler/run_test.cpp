@@ -251,7 +251,8 @@ struct second_best {
 };
 struct nobody {
     static constexpr auto kind = policy_kind::selector;
-    void operator()(std::span<candidate>, const step_share&) const {}
+    template <class Candidates>
+    void choose(const Candidates&, const step_share&) const {}
 };
 struct four_tokens {
     static constexpr auto kind = policy_kind::stop;

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <unmask/sampler/detail/step/choose.hpp>
 #include <unmask/sampler/schedule/schedule.hpp>
 
 using namespace unmask;
@@ -15,7 +16,7 @@ std::vector<index_t> quotas(const Schedule& schedule, index_t steps, index_t tot
     std::vector<index_t> result;
     index_t masked = total;
     for (index_t step = 0; step < steps && masked > 0; ++step) {
-        result.push_back(detail::quota_of(schedule, {step, steps, total, masked}));
+        result.push_back(detail::share_of(schedule, schedule_step{step, steps, total, masked}).quota);
         masked -= result.back();
     }
     return result;
@@ -91,10 +92,10 @@ TEST_CASE("timesteps: the exact partition is close to even, the floor is Dream's
 TEST_CASE("the ancestral probability is 1 - s/t, and 1 at the last step") {
     for (index_t step = 0; step < 10; ++step) {
         const double expected = step == 9 ? 1.0 : 1.0 / static_cast<double>(10 - step);
-        CHECK(detail::commit_probability(unmask::steps{}, {step, 10, 64, 5}) == doctest::Approx(expected));
+        CHECK(detail::share_of(unmask::steps{}, schedule_step{step, 10, 64, 5}).probability == doctest::Approx(expected));
     }
     const double t = 1 - 3 * 0.999 / 8;
     const double s = 1 - 4 * 0.999 / 8;
-    CHECK(detail::commit_probability(timesteps{}, {3, 8, 64, 5}) == doctest::Approx(1 - s / t));
-    CHECK(detail::commit_probability(timesteps{}, {7, 8, 64, 5}) == 1);
+    CHECK(detail::share_of(timesteps{}, schedule_step{3, 8, 64, 5}).probability == doctest::Approx(1 - s / t));
+    CHECK(detail::share_of(timesteps{}, schedule_step{7, 8, 64, 5}).probability == 1);
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include <unmask/sampler/sampler.hpp>
+#include <unmask/sampler/detail/host/candidates.hpp>
 #include <unmask/sampler/selector/combine.hpp>
 #include <unmask/sampler/selector/entropy_bound.hpp>
 #include <unmask/sampler/selector/factor.hpp>
@@ -52,7 +53,9 @@ row_of_candidates random_candidates(std::mt19937& random, std::size_t count) {
 template <class Selector>
 choice ask(const Selector& selector, row_of_candidates all, index_t quota = 0, double probability = 0) {
     const row_of_candidates before = all;
-    selector(std::span<candidate>(all), {.quota = quota, .probability = probability});
+    detail::with_view(selector, all, [&](const auto& view) {
+        selector.choose(view, step_share{.quota = quota, .probability = probability});
+    });
     choice result;
     bool moved = false;
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -152,10 +155,9 @@ bool is_part_of(const choice& part, const choice& whole) {
 // One that a user might write.
 struct every_third {
     static constexpr auto kind = policy_kind::selector;
-    void operator()(std::span<candidate> candidates, const step_share& /*share*/) const {
-        for (std::size_t i = 0; i < candidates.size(); i += 3) {
-            candidates[i].chosen = true;
-        }
+    template <class Candidates>
+    UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& /*share*/) const {
+        all.for_each([&](int i) { all[i].chosen = i % 3 == 0; });
     }
 };
 

@@ -92,9 +92,9 @@ concept has_denoise = denoiser<Model> || requires {
 template <class Model>
 concept has_right_denoise = gives_logits<Model>;
 
-// Says what a type lacks to be a denoiser, one message at a time.
+// Whether a type is a denoiser; if not, says what it lacks, one message at a time.
 template <class Type>
-constexpr void check_denoiser() {
+constexpr bool check_denoiser() {
     using Model = std::remove_const_t<Type>;
     static_assert(has_vocabulary<Model>, "unmask::denoiser: the model has no member vocabulary()");
     static_assert(!has_vocabulary<Model> || has_right_vocabulary<Model>,
@@ -106,6 +106,7 @@ constexpr void check_denoiser() {
                   "unmask::tensor_view<float, 2>)");
     static_assert(!denoiser<Model> || denoiser<Type>,
                   "unmask::denoiser: the model is const, but its vocabulary() or denoise() is not");
+    return denoiser<Type>;
 }
 
 // Whether a model says that it lives on the GPU.

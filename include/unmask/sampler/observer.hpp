@@ -49,6 +49,13 @@ bool tell(Observer& observer, const sampler_step& step) {
     }
 }
 
+template <class Observer>
+constexpr bool check_observer() {
+    static_assert(sampler_observer<Observer>, "unmask::sampler: the observer must be callable with const "
+                                              "unmask::sampler_step& and return nothing or a bool");
+    return sampler_observer<Observer>;
+}
+
 } // namespace detail
 
 /// Watches nothing: no code is generated for it.

@@ -13,8 +13,8 @@ UNMASK_NAMESPACE_BEGIN
 ///     static constexpr auto kind = unmask::policy_kind::score;
 ///
 /// and has the members that its kind's concept asks for: schedule_policy, score_policy, selector_policy, draw_policy,
-/// stop_policy, logits_policy, guidance_policy, corruption_policy. It may have a `void check() const` that throws invalid_argument if its parameters are wrong; the sampler
-/// calls it when it is made.
+/// stop_policy, logits_policy, guidance_policy, corruption_policy. It may have a `void check() const` that throws
+/// invalid_argument if its parameters are wrong; the sampler calls it when it is made.
 enum class policy_kind {
     schedule,   ///< how many steps, and how many positions each commits
     blocks,     ///< the parts of a sequence that are done one after the other
@@ -42,17 +42,24 @@ struct no_policy {
     static constexpr auto kind = Kind;
 };
 
-template <policy_kind Kind, class... Policies>
-inline constexpr bool at_most_one = ((Policies::kind == Kind ? 1 : 0) + ... + 0) <= 1;
+// Whether P is a policy, and of this kind.
+template <class P>
+constexpr bool is_kind(policy_kind kind) {
+    if constexpr (sampling_policy<P>) {
+        return P::kind == kind;
+    } else {
+        return false;
+    }
+}
 
-// The one policy of a kind, or the default.
+// The first policy of a kind, or the default.
 template <policy_kind Kind, class Default>
 constexpr Default pick(const Default& otherwise) {
     return otherwise;
 }
 template <policy_kind Kind, class Default, class First, class... Rest>
 constexpr auto pick(const Default& otherwise, const First& first, const Rest&... rest) {
-    if constexpr (First::kind == Kind) {
+    if constexpr (is_kind<First>(Kind)) {
         return first;
     } else {
         return pick<Kind>(otherwise, rest...);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +22,7 @@
 #include <unmask/sampler/detail/device/run.cuh>
 #include <unmask/sampler/detail/device/stop.cuh>
 #include <unmask/sampler/detail/step/canvas_changes.hpp>
+#include <unmask/sampler/detail/step/whole_run.hpp>
 #include <unmask/sampler/device_denoiser.cuh>
 #include <unmask/sampler/observer.hpp>
 #include <unmask/sampler/sampler.hpp>
@@ -32,26 +32,34 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// What the sampler can't do on the GPU yet.
-template <class Policies>
-constexpr void check_device_policies() {
+// Whether a model and policies run on the GPU yet; if not, says why not.
+template <class Model, class Policies>
+constexpr bool check_on_device() {
     using selector = typename Policies::selector_type;
-    using stop = std::remove_const_t<decltype(Policies::stop)>;
-    static_assert(std::same_as<typename Policies::corruption_type, absorbing>,
-                  "unmask::sampler: on cuda_executor the corruption must be absorbing");
-    static_assert(!Policies::guided && !Policies::changes_logits && !is_approximate<typename Policies::cache_type>,
-                  "unmask::sampler: on cuda_executor there is no guidance, logits policy or approximate cache yet");
-    static_assert(streaming_draw<typename Policies::draw_type>,
-                  "unmask::sampler: on cuda_executor the draw must be greedy or categorical");
-    static_assert(cuda::waits_for_tokens<stop>,
-                  "unmask::sampler: on cuda_executor the stop rule must be stop_at_end, stop_at_tokens, stop_at_any of "
-                  "these, or never_stop");
-    static_assert(cuda::selects_on_device<selector> || std::same_as<selector, ancestral> ||
-                      std::same_as<selector, first_hitting>,
-                  "unmask::sampler: on cuda_executor a selector of your own needs a device_selector");
+    if constexpr (!device_denoiser<Model>) {
+        static_assert(never<Model>, "unmask::sampler: on cuda_executor the model must be a device_denoiser: on_device, "
+                                    "vocabulary() and denoise(exec, device_canvas, device_rows, logits)");
+    } else if constexpr (!std::same_as<typename Policies::corruption_type, absorbing>) {
+        static_assert(never<Model>, "unmask::sampler: on cuda_executor the corruption must be absorbing");
+    } else if constexpr (Policies::guided || Policies::changes_logits ||
+                         is_approximate<typename Policies::cache_type>) {
+        static_assert(never<Model>, "unmask::sampler: on cuda_executor there is no guidance, logits policy or "
+                                    "approximate cache yet");
+    } else if constexpr (!streaming_draw<typename Policies::draw_type>) {
+        static_assert(never<Model>, "unmask::sampler: on cuda_executor the draw must be greedy or categorical");
+    } else if constexpr (!cuda::waits_for_tokens<typename Policies::stop_type>) {
+        static_assert(never<Model>, "unmask::sampler: on cuda_executor the stop rule must be stop_at_end, "
+                                    "stop_at_tokens, stop_at_any of these, or never_stop");
+    } else if constexpr (selects_before_model<selector>() && rankings_of<selector> > 0) {
+        static_assert(never<Model>, "unmask::sampler: on cuda_executor a selector that runs before the model has no "
+                                    "rankings");
+    } else {
+        return true;
+    }
+    return false;
 }
 
-// Where the device can't tell the end of a run by itself, so many steps are enqueued before the host looks.
+// Without conditional graphs, the host polls for completion every this many steps.
 inline constexpr int polling_interval = 8;
 
 // Returns that number, or 0. wait() is called to wait for all that is enqueued. The first step is made outside of the graph:
@@ -99,61 +107,43 @@ void watch(const cuda_executor& exec, const Run& run, Replay& replay) {
 template <class Model, class Policies, class Observer>
 statistics sample_on_device(const cuda_executor& exec, Model& model, canvas& page, std::uint64_t seed, const Policies& policies,
                      Observer& observer) {
-    static_assert(device_denoiser<Model>,
-                  "unmask::sampler: on cuda_executor the model must be a device_denoiser: on_device, vocabulary() and "
-                  "denoise(exec, device_canvas, device_rows, logits)");
-    check_device_policies<Policies>();
     statistics counts;
     if constexpr (only_streams_on_device<Model>) {
         (void)row_draw_of("sampler", policies.draw); // throws if it has filters
     }
-    const auto begin = std::chrono::steady_clock::now();
-    canvas before = page;
-    try {
+    run_or_restore(page, counts, [&] {
         canvas_changes<false, false> changes(page, counts);
         std::vector<bool> done(static_cast<std::size_t>(page.sequences()));
         for (index_t i = 0; i < page.sequences(); ++i) {
-            if (page.masked(i) == 0) {
-                continue;
+            done[static_cast<std::size_t>(i)] = is_done_at_once(policies.stop, page, i, changes);
+        }
+        if (page.masked() == 0) {
+            return;
+        }
+        using replay_type = cuda::device_replay<Observer>;
+        const cuda::device_run<Model, Policies> run(exec, model, page, seed, policies, done, replay_type::observed);
+        replay_type replay(page, counts, observer);
+        counts.polling_interval = run_to_the_end(exec, run, [&] {
+            if constexpr (replay_type::observed) {
+                watch(exec, run, replay);
+            } else {
+                synchronize(exec.stream);
             }
-            if (const auto keep = policies.stop(std::as_const(page), i)) {
-                done[static_cast<std::size_t>(i)] = true;
-                if (page.vocabulary().end) {
-                    changes.end_text(i, *keep);
-                }
+        });
+        auto results = run.fetch(exec);
+        for (const cuda::device_sequence& one : results.sequences) {
+            if (one.fault >= 0 && !replay.has_ended()) {
+                run.throw_fault(exec, one.first + one.fault, one.fault_is_score);
             }
         }
-        if (page.masked() > 0) {
-            using replay_type = cuda::device_replay<Observer>;
-            const cuda::device_run<Model, Policies> run(exec, model, page, seed, policies, done, replay_type::observed);
-            replay_type replay(page, counts, observer);
-            counts.polling_interval = run_to_the_end(exec, run, [&] {
-                if constexpr (replay_type::observed) {
-                    watch(exec, run, replay);
-                } else {
-                    synchronize(exec.stream);
-                }
-            });
-            auto results = run.fetch(exec);
-            for (const cuda::device_sequence& one : results.sequences) {
-                if (one.fault >= 0 && !replay.has_ended()) {
-                    run.throw_fault(exec, one.first + one.fault, one.fault_is_score);
-                }
-            }
-            if constexpr (!replay_type::observed) {
-                replay(results.trace(), results.counts.calls);
-            }
-            counts.stopped_early = replay.has_ended();
-            counts.calls = results.counts.calls;
-            counts.rows = results.counts.all_rows;
-            counts.nfe.denoise = results.counts.evaluations;
+        if constexpr (!replay_type::observed) {
+            replay(results.trace(), results.counts.calls);
         }
-    } catch (...) {
-        page = std::move(before);
-        throw;
-    }
-    counts.useful = useful_positions(before, page);
-    counts.seconds_in_sampling = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+        counts.stopped_early = replay.has_ended();
+        counts.calls = results.counts.calls;
+        counts.rows = results.counts.all_rows;
+        counts.nfe.denoise = results.counts.evaluations;
+    });
     return counts;
 }
 
@@ -166,7 +156,11 @@ struct sampler_backend<Executor> {
     template <class Model, class Policies, class Observer>
     static statistics run(const Executor& exec, Model& model, canvas& page, std::uint64_t seed,
                           const Policies& policies, Observer& observer) {
-        return detail::sample_on_device(exec, model, page, seed, policies, observer);
+        if constexpr (detail::check_on_device<Model, Policies>()) {
+            return detail::sample_on_device(exec, model, page, seed, policies, observer);
+        } else {
+            return {};
+        }
     }
 };
 

@@ -12,6 +12,7 @@
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/corruption/corruption.hpp>
 #include <unmask/sampler/denoiser.hpp>
+#include <unmask/sampler/detail/check_policies.hpp>
 #include <unmask/sampler/detail/policy_set.hpp>
 #include <unmask/sampler/draw/draw.hpp>
 #include <unmask/sampler/guidance/guidance.hpp>
@@ -55,35 +56,12 @@ struct make_sampler {
 /// A value without state of its own: a const one can be used by many threads at once.
 template <class... Policies>
 class sampler {
-    static_assert((sampling_policy<Policies> && ...),
-                  "unmask::sampler: every argument must be a sampling policy, a type with a static member `kind`");
-    static_assert(detail::at_most_one<policy_kind::schedule, Policies...>, "unmask::sampler: more than one schedule");
-    static_assert(detail::at_most_one<policy_kind::blocks, Policies...>, "unmask::sampler: more than one block length");
-    static_assert(detail::at_most_one<policy_kind::score, Policies...>, "unmask::sampler: more than one score");
-    static_assert(detail::at_most_one<policy_kind::selector, Policies...>, "unmask::sampler: more than one selector");
-    static_assert(detail::at_most_one<policy_kind::draw, Policies...>, "unmask::sampler: more than one draw");
-    static_assert(detail::at_most_one<policy_kind::stop, Policies...>, "unmask::sampler: more than one stop rule");
-    static_assert(detail::at_most_one<policy_kind::logits, Policies...>,
-                  "unmask::sampler: more than one logits policy; logits_chain joins them");
-    static_assert(detail::at_most_one<policy_kind::guidance, Policies...>, "unmask::sampler: more than one guidance");
-    static_assert(detail::at_most_one<policy_kind::corruption, Policies...>,
-                  "unmask::sampler: more than one corruption");
-    static_assert(detail::at_most_one<policy_kind::cache, Policies...>, "unmask::sampler: more than one cache");
+    static constexpr bool policies_fit = detail::check_policies<Policies...>();
+    static_assert(policies_fit || !policies_fit); // says what is wrong as soon as a sampler is made
 
 public:
-    constexpr explicit sampler(Policies... policies)
-        : given_(policies...), policies_{detail::pick<policy_kind::schedule>(steps{}, policies...),
-                                         detail::pick<policy_kind::blocks>(block_length{}, policies...),
-                                         detail::pick<policy_kind::score>(confidence{}, policies...),
-                                         detail::pick<policy_kind::selector>(top_k{}, policies...),
-                                         detail::pick<policy_kind::draw>(greedy{}, policies...),
-                                         detail::pick<policy_kind::stop>(stop_at_end{}, policies...),
-                                         detail::pick<policy_kind::logits>(detail::no_policy<policy_kind::logits>{},
-                                                                           policies...),
-                                         detail::pick<policy_kind::guidance>(detail::no_policy<policy_kind::guidance>{},
-                                                                             policies...),
-                                         detail::pick<policy_kind::corruption>(absorbing{}, policies...),
-                                         detail::pick<policy_kind::cache>(no_cache{}, policies...)} {
+    /// A sampler with these policies. Throws invalid_argument if a parameter of one is wrong.
+    constexpr explicit sampler(Policies... policies) : given_(policies...), policies_(policies...) {
         (detail::check_policy(policies), ...);
     }
 
@@ -130,107 +108,71 @@ public:
                           Observer&& observer = {}) const {
         using model_type = std::remove_reference_t<Model>;
         using observer_type = std::remove_reference_t<Observer>;
-        detail::check_sampler_executor<Executor>();
-        constexpr bool on_gpu = detail::runs_on_cuda<Executor>;
-        constexpr bool model_on_gpu = detail::is_on_device<std::remove_const_t<model_type>>();
-        static_assert(on_gpu || !model_on_gpu,
-                      "unmask::sampler: the model lives on the GPU, and the executor does not: use cuda_executor");
-        static_assert(!on_gpu || model_on_gpu,
-                      "unmask::sampler: cuda_executor takes a model that lives on the GPU, a device_denoiser");
-        if constexpr (!on_gpu && !model_on_gpu) {
-            detail::check_denoiser<model_type>();
-        }
-        static_assert(
-            sampler_observer<observer_type>,
-            "unmask::sampler: the observer must be callable with const unmask::sampler_step& and return nothing "
-            "or a bool");
-        if constexpr (on_gpu && model_on_gpu && sampler_observer<observer_type>) {
-            detail::check_same_vocabulary("sampler", model.vocabulary(), page.vocabulary());
-            return sampler_backend<Executor>::run(exec, model, page, seed, policies_, observer);
-        } else if constexpr (host_executor<Executor> && denoiser<model_type> && sampler_observer<observer_type>) {
-            check_model<model_type>();
-            detail::check_same_vocabulary("sampler", model.vocabulary(), page.vocabulary());
-            if constexpr (block_denoiser<model_type>) {
-                policy_set policies = policies_;
-                policies.blocks = detail::blocks_of(policies_.blocks, index_t{model.block_length()});
-                return sampler_backend<Executor>::run(exec, model, page, seed, policies, observer);
-            } else {
-                return sampler_backend<Executor>::run(exec, model, page, seed, policies_, observer);
-            }
+        if constexpr (!policies_fit || !detail::check_sampler_executor<Executor>() ||
+                      !check_model<Executor, model_type>() || !detail::check_observer<observer_type>()) {
+            return {}; // the compiler has said why
         } else {
-            return {};
+            detail::check_same_vocabulary("sampler", model.vocabulary(), page.vocabulary());
+            policy_set policies = policies_;
+            if constexpr (block_denoiser<model_type>) {
+                policies.blocks = detail::blocks_of(policies_.blocks, index_t{model.block_length()});
+            }
+            return sampler_backend<Executor>::run(exec, model, page, seed, policies, observer);
         }
     }
 
 private:
-    template <policy_kind Kind, class Default>
-    using picked = detail::picked<Kind, Default, Policies...>;
-    using policy_set =
-        detail::policy_set<picked<policy_kind::schedule, steps>, picked<policy_kind::blocks, block_length>,
-                           picked<policy_kind::score, confidence>, picked<policy_kind::selector, top_k>,
-                           picked<policy_kind::draw, greedy>, picked<policy_kind::stop, stop_at_end>,
-                           picked<policy_kind::logits, detail::no_policy<policy_kind::logits>>,
-                           picked<policy_kind::guidance, detail::no_policy<policy_kind::guidance>>,
-                           picked<policy_kind::corruption, absorbing>, picked<policy_kind::cache, no_cache>>;
+    using policy_set = detail::policy_set<Policies...>;
     using corruption_type = typename policy_set::corruption_type;
-
-    static_assert(schedule_policy<decltype(policy_set::schedule)>,
-                  "unmask::sampler: a schedule needs count and masked_share(step, steps)");
-    static_assert(score_policy<decltype(policy_set::score)>,
-                  "unmask::sampler: a score needs unmask::score operator()(const unmask::candidate&) const");
-    static_assert(
-        selector_policy<decltype(policy_set::selector)>,
-        "unmask::sampler: a selector needs operator()(std::span<unmask::candidate>, const unmask::step_share&) "
-        "const");
-    static_assert(draw_policy<decltype(policy_set::draw)>,
-                  "unmask::sampler: a draw needs unmask::drawn operator()(std::span<const float>, const "
-                  "unmask::row_statistics&, double, unmask::draw_scratch&) const");
-    static_assert(stop_policy<decltype(policy_set::stop)>,
-                  "unmask::sampler: a stop rule needs std::optional<unmask::index_t> operator()(const unmask::canvas&, "
-                  "unmask::index_t) const");
-
-    static_assert(!policy_set::changes_logits || logits_policy<typename policy_set::logits_type>,
-                  "unmask::sampler: a logits policy needs operator()(const unmask::canvas&, unmask::row, "
-                  "std::span<float>) const, with a memory& as a fourth parameter if it has a nested type memory");
-    static_assert(!policy_set::guided || guidance_policy<decltype(policy_set::guidance)>,
-                  "unmask::sampler: a guidance needs operator()(std::span<float>, std::span<const float>) const");
-    static_assert(corruption_policy<corruption_type>,
-                  "unmask::sampler: a corruption needs a nested type memory, index_t extra_calls(const "
-                  "unmask::schedule_step&) const, and operator() or before(std::span<unmask::candidate>, const "
-                  "unmask::corruption_step&, memory&) const");
-    static_assert(!detail::takes_selectors_place<corruption_type>() ||
-                      !((Policies::kind == policy_kind::selector) || ... || false),
-                  "unmask::sampler: this corruption decides what is committed; there can be no selector beside it");
-    static_assert(!detail::selects_before_model<typename policy_set::selector_type>() ||
-                      std::is_same_v<corruption_type, absorbing>,
-                  "unmask::sampler: a selector that runs before the model goes with absorbing corruption alone");
 
     template <class... More, class Policy>
     static constexpr auto unless_replaced(const Policy& policy) {
-        if constexpr (((More::kind == Policy::kind) || ... || false)) {
+        if constexpr ((detail::is_kind<More>(Policy::kind) || ... || false)) {
             return std::tuple<>();
         } else {
             return std::tuple<Policy>(policy);
         }
     }
 
-    // What the policies ask of a model besides being a denoiser.
-    template <class Model>
-    static constexpr void check_model() {
-        static_assert(!detail::verifies<corruption_type>() || shadow_denoiser<Model>,
-                      "unmask::sampler: this corruption verifies tokens, and the model is not a shadow_denoiser");
-        static_assert(!detail::verifies<corruption_type>() ||
-                          (!policy_set::guided && !detail::shifts_logits<std::remove_const_t<Model>>()),
-                      "unmask::sampler: a corruption that verifies goes neither with guidance nor with shifted logits");
-        static_assert(!block_denoiser<Model> || !detail::shifts_logits<std::remove_const_t<Model>>(),
-                      "unmask::sampler: a block_denoiser can't shift its logits: the row of a block's first position "
-                      "would be one that is kept");
-        static_assert(!detail::is_approximate<typename policy_set::cache_type> || caching_denoiser<Model>,
-                      "unmask::sampler: the model is not a caching_denoiser: it has no approximate cache");
-        static_assert(!detail::is_approximate<typename policy_set::cache_type> || !block_denoiser<Model>,
-                      "unmask::sampler: the model has an exact cache; no approximate one can be asked for");
-        static_assert(!detail::is_approximate<typename policy_set::cache_type> || !detail::verifies<corruption_type>(),
-                      "unmask::sampler: an approximate cache does not go with a corruption that verifies");
+    // Whether the model is one for the executor and the policies; if not, says why.
+    template <class Executor, class Model>
+    static constexpr bool check_model() {
+        constexpr bool on_device = detail::is_on_device<std::remove_const_t<Model>>();
+        constexpr bool verifies = detail::verifies<corruption_type>();
+        constexpr bool shifts = detail::shifts_logits<std::remove_const_t<Model>>();
+        constexpr bool approximates = detail::is_approximate<typename policy_set::cache_type>;
+        if constexpr (on_device && host_executor<Executor>) {
+            static_assert(detail::never<Model>, "unmask::sampler: the model lives on the GPU, and the executor does not: "
+                                                "use cuda_executor");
+        } else if constexpr (!on_device && detail::runs_on_cuda<Executor>) {
+            static_assert(detail::never<Model>, "unmask::sampler: cuda_executor takes a model that lives on the GPU, a "
+                                                "device_denoiser");
+        } else if constexpr (!host_executor<Executor>) {
+            return true; // the backend's business
+        } else if constexpr (!detail::check_denoiser<Model>()) {
+            return false;
+        } else if constexpr (verifies && !shadow_denoiser<Model>) {
+            static_assert(detail::never<Model>, "unmask::sampler: this corruption verifies tokens, and the model is not "
+                                                "a shadow_denoiser");
+        } else if constexpr (verifies && (policy_set::guided || shifts)) {
+            static_assert(detail::never<Model>, "unmask::sampler: a corruption that verifies goes neither with guidance "
+                                                "nor with shifted logits");
+        } else if constexpr (block_denoiser<Model> && shifts) {
+            static_assert(detail::never<Model>, "unmask::sampler: a block_denoiser can't shift its logits: the row of a "
+                                                "block's first position would be one that is kept");
+        } else if constexpr (approximates && !caching_denoiser<Model>) {
+            static_assert(detail::never<Model>, "unmask::sampler: the model is not a caching_denoiser: it has no "
+                                                "approximate cache");
+        } else if constexpr (approximates && block_denoiser<Model>) {
+            static_assert(detail::never<Model>, "unmask::sampler: the model has an exact cache; no approximate one can "
+                                                "be asked for");
+        } else if constexpr (approximates && verifies) {
+            static_assert(detail::never<Model>, "unmask::sampler: an approximate cache does not go with a corruption "
+                                                "that verifies");
+        } else {
+            return true;
+        }
+        return false;
     }
 
     std::tuple<Policies...> given_;

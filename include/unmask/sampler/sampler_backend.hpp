@@ -30,24 +30,19 @@ struct sampler_backend<Executor> {
 
 namespace detail {
 
-// Says what is missing where the sampler does not run on an executor.
+// Whether the sampler runs on an executor; if not, says what is missing.
 template <class Executor>
-constexpr void check_sampler_executor() {
-    if constexpr (runs_on_cuda<Executor>) {
-        static_assert(
-            requires { sizeof(Executor); },
-            "unmask: cuda_executor needs nvcc: include <unmask/unmask.cuh> in a .cu file");
-        if constexpr (requires { sizeof(Executor); }) {
-            static_assert(
-                requires { sizeof(sampler_backend<Executor>); },
-                "unmask: the sampler on cuda_executor needs #include <unmask/sampler/sampler.cuh>");
-        }
+constexpr bool check_sampler_executor() {
+    constexpr bool runs = requires { sizeof(sampler_backend<Executor>); };
+    if constexpr (!runs_on_cuda<Executor>) {
+        static_assert(runs, "unmask: the first argument must be an executor: cuda_executor, cpu_executor, or your own with "
+                            "workers() and parallel_for(tasks, body)");
+    } else if constexpr (requires { sizeof(Executor); }) {
+        static_assert(runs, "unmask: the sampler on cuda_executor needs #include <unmask/sampler/sampler.cuh>");
     } else {
-        static_assert(
-            requires { sizeof(sampler_backend<Executor>); },
-            "unmask: the first argument must be an executor: cuda_executor, cpu_executor, or your own with "
-            "workers() and parallel_for(tasks, body)");
+        static_assert(runs, "unmask: cuda_executor needs nvcc: include <unmask/unmask.cuh> in a .cu file");
     }
+    return runs;
 }
 
 } // namespace detail

@@ -4,7 +4,7 @@
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/tensor/float_types.hpp>
 
-namespace cuda = unmask::detail::cuda;
+namespace kernels = unmask::detail::cuda;
 
-template __global__ void cuda::forward_kernel<cuda::wide_plan<192>, unmask::bfloat16>(
-    cuda::forward_parameters<unmask::bfloat16, unmask::block, unmask::no_sink>);
+template __global__ void kernels::forward_kernel<kernels::wide_plan<192>, unmask::bfloat16>(
+    kernels::forward_parameters<unmask::bfloat16, unmask::block, unmask::no_sink>);

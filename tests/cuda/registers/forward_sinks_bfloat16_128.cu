@@ -5,7 +5,7 @@
 #include <unmask/sink/key_value_sink.hpp>
 #include <unmask/tensor/float_types.hpp>
 
-namespace cuda = unmask::detail::cuda;
+namespace kernels = unmask::detail::cuda;
 
-template __global__ void cuda::forward_kernel<cuda::wide_plan<128>, unmask::bfloat16>(
-    cuda::forward_parameters<unmask::bfloat16, unmask::extra_sink<unmask::block_diffusion>, unmask::key_value_sink>);
+template __global__ void kernels::forward_kernel<kernels::wide_plan<128>, unmask::bfloat16>(
+    kernels::forward_parameters<unmask::bfloat16, unmask::extra_sink<unmask::block_diffusion>, unmask::key_value_sink>);

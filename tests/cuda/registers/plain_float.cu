@@ -5,9 +5,9 @@
 #include <unmask/mask/block.hpp>
 #include <unmask/sink/no_sink.hpp>
 
-namespace cuda = unmask::detail::cuda;
+namespace kernels = unmask::detail::cuda;
 
-template __global__ void cuda::plain_forward_kernel(
-    cuda::plain_forward_parameters<float, unmask::block, unmask::no_sink>);
-template __global__ void cuda::plain_received_kernel(cuda::received_parameters<float, unmask::block>);
-template __global__ void cuda::merge_kernel(cuda::merge_parameters<float>);
+template __global__ void kernels::plain_forward_kernel(
+    kernels::plain_forward_parameters<float, unmask::block, unmask::no_sink>);
+template __global__ void kernels::plain_received_kernel(kernels::received_parameters<float, unmask::block>);
+template __global__ void kernels::merge_kernel(kernels::merge_parameters<float>);

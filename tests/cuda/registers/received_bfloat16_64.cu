@@ -3,6 +3,6 @@
 #include <unmask/mask/block.hpp>
 #include <unmask/tensor/float_types.hpp>
 
-namespace cuda = unmask::detail::cuda;
+namespace kernels = unmask::detail::cuda;
 
-template __global__ void cuda::received_kernel<64>(cuda::received_parameters<unmask::bfloat16, unmask::block>);
+template __global__ void kernels::received_kernel<64>(kernels::received_parameters<unmask::bfloat16, unmask::block>);

@@ -4,9 +4,9 @@
 #include <unmask/sampler/device_logits_stream.cuh>
 #include <unmask/tensor/float_types.hpp>
 
-namespace cuda = unmask::detail::cuda;
+namespace kernels = unmask::detail::cuda;
 
-template __global__ void cuda::chunk_kernel<false, unmask::bfloat16>(cuda::chunk_parameters<unmask::bfloat16>);
+template __global__ void kernels::chunk_kernel<false, unmask::bfloat16>(kernels::chunk_parameters<unmask::bfloat16>);
 template __global__ void
-    cuda::row_kernel<unmask::detail::row_reading::draw, unmask::bfloat16>(cuda::row_parameters<unmask::bfloat16>);
-template __global__ void cuda::stream_end_kernel<unmask::detail::row_reading::draw>(cuda::stream_end_parameters);
+    kernels::row_kernel<unmask::detail::row_reading::draw, unmask::bfloat16>(kernels::row_parameters<unmask::bfloat16>);
+template __global__ void kernels::stream_end_kernel<unmask::detail::row_reading::draw>(kernels::stream_end_parameters);

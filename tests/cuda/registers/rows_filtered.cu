@@ -2,6 +2,6 @@
 #include <unmask/cuda/rows/row_filter_kernel.cuh>
 #include <unmask/tensor/float_types.hpp>
 
-namespace cuda = unmask::detail::cuda;
+namespace kernels = unmask::detail::cuda;
 
-template __global__ void cuda::filter_kernel<unmask::bfloat16>(cuda::filter_parameters<unmask::bfloat16>);
+template __global__ void kernels::filter_kernel<unmask::bfloat16>(kernels::filter_parameters<unmask::bfloat16>);

@@ -3,7 +3,7 @@
 #include <unmask/cuda/rows/row_kernel.cuh>
 #include <unmask/numeric/detail/row_sums.hpp>
 
-namespace cuda = unmask::detail::cuda;
+namespace kernels = unmask::detail::cuda;
 
-template __global__ void cuda::chunk_kernel<true, float>(cuda::chunk_parameters<float>);
-template __global__ void cuda::row_kernel<unmask::detail::row_reading::tempered_draw, float>(cuda::row_parameters<float>);
+template __global__ void kernels::chunk_kernel<true, float>(kernels::chunk_parameters<float>);
+template __global__ void kernels::row_kernel<unmask::detail::row_reading::tempered_draw, float>(kernels::row_parameters<float>);

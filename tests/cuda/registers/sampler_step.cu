@@ -8,12 +8,12 @@
 #include <unmask/sampler/selector/selector.hpp>
 #include <unmask/sampler/stop/stop.hpp>
 
-namespace cuda = unmask::detail::cuda;
+namespace kernels = unmask::detail::cuda;
 
-template __global__ void cuda::plan_kernel(cuda::plan_parameters<unmask::cosine_steps, unmask::top_k>);
-template __global__ void cuda::list_kernel<false>(cuda::device_state);
-template __global__ void cuda::divergence_kernel(cuda::divergence_parameters<unmask::bfloat16>);
-template __global__ void cuda::score_kernel(cuda::score_parameters<unmask::margin>);
-template __global__ void cuda::rank_kernel<cuda::most_rank_items>(cuda::rank_parameters<unmask::top_k>);
-template __global__ void cuda::merge_ranks_kernel(cuda::rank_parameters<unmask::top_k>);
-template __global__ void cuda::select_kernel(cuda::select_parameters<unmask::top_k>);
+template __global__ void kernels::plan_kernel(kernels::plan_parameters<unmask::cosine_steps, unmask::top_k>);
+template __global__ void kernels::list_kernel<false>(kernels::device_state);
+template __global__ void kernels::divergence_kernel(kernels::divergence_parameters<unmask::bfloat16>);
+template __global__ void kernels::score_kernel(kernels::score_parameters<unmask::margin>);
+template __global__ void kernels::rank_kernel<kernels::most_rank_items>(kernels::rank_parameters<unmask::top_k>);
+template __global__ void kernels::merge_ranks_kernel(kernels::rank_parameters<unmask::top_k>);
+template __global__ void kernels::select_kernel(kernels::select_parameters<unmask::top_k>);

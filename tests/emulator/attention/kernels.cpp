@@ -7,12 +7,12 @@
 
 namespace test {
 
-namespace cuda = unmask::detail::cuda;
+namespace kernels = unmask::detail::cuda;
 namespace device = unmask::detail::device;
 
 namespace {
 
-using small_list = cuda::tile_list<2>;
+using small_list = kernels::tile_list<2>;
 
 template <class Axis>
 struct list_parameters {
@@ -29,7 +29,7 @@ void list_kernel(list_parameters<Axis> p) {
     const small_list list{reinterpret_cast<small_list::state*>(device::shared_memory())};
     list.set<64>(p.axis, p.part, p.parts);
     device::barrier();
-    cuda::tile at = list.before_first();
+    kernels::tile at = list.before_first();
     int count = 0;
     while (list.next(at)) {
         if (device::thread() == 5) {
@@ -59,15 +59,15 @@ std::vector<listed_tile> listed(const Axis& axis, index_t most, int part, int pa
 }
 
 struct order_parameters {
-    cuda::block_grid grid;
+    kernels::block_grid grid;
     const int* costs;
     int* taken;
 };
 
 UNMASK_KERNEL(128, 1)
 void order_kernel(order_parameters p) {
-    const cuda::block_work work = cuda::work_of(p.grid, device::block());
-    const int tile = cuda::longest_tile(p.grid, work.tile, reinterpret_cast<int*>(device::shared_memory()),
+    const kernels::block_work work = kernels::work_of(p.grid, device::block());
+    const int tile = kernels::longest_tile(p.grid, work.tile, reinterpret_cast<int*>(device::shared_memory()),
                                        [&](int each) { return p.costs[each]; });
     if (device::thread() == 0) {
         p.taken[device::block()] = tile;
@@ -77,15 +77,15 @@ void order_kernel(order_parameters p) {
 } // namespace
 
 std::vector<listed_tile> listed_key_tiles(const any_mask& mask, range positions, index_t keys, int part, int parts) {
-    return listed(cuda::key_axis<any_mask>{mask, positions, keys}, keys, part, parts);
+    return listed(kernels::key_axis<any_mask>{mask, positions, keys}, keys, part, parts);
 }
 
 std::vector<listed_tile> listed_query_tiles(const any_mask& mask, range keys, index_t queries, index_t offset) {
-    return listed(cuda::query_axis<any_mask>{mask, keys, offset + queries, offset}, queries, 0, 1);
+    return listed(kernels::query_axis<any_mask>{mask, keys, offset + queries, offset}, queries, 0, 1);
 }
 
 std::vector<int> tiles_by_length(const std::vector<int>& costs) {
-    const cuda::block_grid grid{1, static_cast<int>(costs.size()), 1, 1, true};
+    const kernels::block_grid grid{1, static_cast<int>(costs.size()), 1, 1, true};
     const emulator::buffer<int> on_device(costs);
     const emulator::buffer<int> taken(static_cast<std::size_t>(grid.blocks()));
     detail::launch(&order_kernel, grid.blocks(), 128, 65 * sizeof(int), nullptr,

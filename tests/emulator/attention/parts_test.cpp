@@ -19,7 +19,7 @@
 namespace {
 
 using namespace test;
-namespace cuda = unmask::detail::cuda;
+namespace kernels = unmask::detail::cuda;
 
 // What the list must be, by the loop that the CPU runs.
 std::vector<listed_tile> wanted_key_tiles(const any_mask& mask, range positions, index_t keys) {
@@ -94,10 +94,10 @@ TEST_CASE("every block of a grid has work of its own, and all work has a block")
             for (int parts = 1; parts <= 3; ++parts) {
                 for (int section = 1; section <= units + 1; ++section) {
                     for (const bool uneven : {false, true}) {
-                        const cuda::block_grid grid{units, tiles, parts, section, uneven};
+                        const kernels::block_grid grid{units, tiles, parts, section, uneven};
                         std::set<std::vector<int>> seen;
                         for (int block = 0; block < grid.blocks(); ++block) {
-                            const cuda::block_work work = cuda::work_of(grid, block);
+                            const kernels::block_work work = kernels::work_of(grid, block);
                             CHECK((work.unit >= 0 && work.unit < units && work.part >= 0 && work.part < parts));
                             CHECK((work.tile >= 0 && work.tile < grid.padded_tiles()));
                             seen.insert({work.unit, work.tile, work.part});
@@ -135,8 +135,8 @@ TEST_CASE("the longest tiles go first, and each goes once") {
 }
 
 TEST_CASE_TEMPLATE("chunks of a tile in shared memory: all places once, matrices without bank conflicts", Tile,
-                   cuda::shared_tile<64, 32>, cuda::shared_tile<64, 64>, cuda::shared_tile<128, 96>,
-                   cuda::shared_tile<128, 128>, cuda::shared_tile<64, 192>, cuda::shared_tile<64, 256>) {
+                   kernels::shared_tile<64, 32>, kernels::shared_tile<64, 64>, kernels::shared_tile<128, 96>,
+                   kernels::shared_tile<128, 128>, kernels::shared_tile<64, 192>, kernels::shared_tile<64, 256>) {
     constexpr unsigned rows = Tile::bytes / (Tile::chunks * 16);
     std::set<unsigned> places;
     for (unsigned row = 0; row < rows; ++row) {
@@ -167,12 +167,12 @@ TEST_CASE_TEMPLATE("chunks of a tile in shared memory: all places once, matrices
 }
 
 TEST_CASE("keys are split only where multiprocessors would be idle, and no further than helps") {
-    CHECK(cuda::parts_of_keys(132, 132, 1000) == 1);
-    CHECK(cuda::parts_of_keys(1, 132, 7) == 1);    // too few tiles for two parts
-    CHECK(cuda::parts_of_keys(8, 132, 512) == 15); // 120 of 132
+    CHECK(kernels::parts_of_keys(132, 132, 1000) == 1);
+    CHECK(kernels::parts_of_keys(1, 132, 7) == 1);    // too few tiles for two parts
+    CHECK(kernels::parts_of_keys(8, 132, 512) == 15); // 120 of 132
     for (index_t blocks = 1; blocks < 300; ++blocks) {
         for (const int tiles : {1, 8, 9, 100, 5000}) {
-            const int parts = cuda::parts_of_keys(blocks, 264, tiles);
+            const int parts = kernels::parts_of_keys(blocks, 264, tiles);
             CHECK((parts >= 1 && parts <= 128 && (parts == 1 || parts * 4 <= tiles)));
         }
     }

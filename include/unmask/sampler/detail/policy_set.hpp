@@ -4,33 +4,57 @@
 #include <concepts>
 
 #include <unmask/config.hpp>
+#include <unmask/sampler/cache/cache.hpp>
+#include <unmask/sampler/corruption/corruption.hpp>
+#include <unmask/sampler/draw/draw.hpp>
 #include <unmask/sampler/policies.hpp>
+#include <unmask/sampler/schedule/schedule.hpp>
+#include <unmask/sampler/score/score.hpp>
+#include <unmask/sampler/selector/selector.hpp>
+#include <unmask/sampler/stop/stop.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// One policy of each kind.
-template <class Schedule, class Blocks, class Score, class Selector, class Draw, class Stop, class Logits,
-          class Guidance, class Corruption, class Cache>
+// One policy of each kind: of those given the first, or the default.
+template <class... Given>
 struct policy_set {
-    using selector_type = Selector;
-    using draw_type = Draw;
-    using logits_type = Logits;
-    using corruption_type = Corruption;
-    using cache_type = Cache;
-    static constexpr bool guided = !std::same_as<Guidance, no_policy<policy_kind::guidance>>;
-    static constexpr bool changes_logits = !std::same_as<Logits, no_policy<policy_kind::logits>>;
+    template <policy_kind Kind, class Default = no_policy<Kind>>
+    using one = picked<Kind, Default, Given...>;
 
-    Schedule schedule;
-    Blocks blocks;
-    Score score;
-    Selector selector;
-    Draw draw;
-    Stop stop;
-    Logits logits;
-    Guidance guidance;
-    Corruption corruption;
-    Cache cache;
+    using schedule_type = one<policy_kind::schedule, steps>;
+    using score_type = one<policy_kind::score, confidence>;
+    using selector_type = one<policy_kind::selector, top_k>;
+    using draw_type = one<policy_kind::draw, greedy>;
+    using stop_type = one<policy_kind::stop, stop_at_end>;
+    using logits_type = one<policy_kind::logits>;
+    using guidance_type = one<policy_kind::guidance>;
+    using corruption_type = one<policy_kind::corruption, absorbing>;
+    using cache_type = one<policy_kind::cache, no_cache>;
+    static constexpr bool guided = !std::same_as<guidance_type, no_policy<policy_kind::guidance>>;
+    static constexpr bool changes_logits = !std::same_as<logits_type, no_policy<policy_kind::logits>>;
+
+    schedule_type schedule;
+    one<policy_kind::blocks, block_length> blocks;
+    score_type score;
+    selector_type selector;
+    draw_type draw;
+    stop_type stop;
+    logits_type logits;
+    guidance_type guidance;
+    corruption_type corruption;
+    cache_type cache;
+
+    constexpr explicit policy_set(const Given&... given)
+        : schedule(pick<policy_kind::schedule>(steps{}, given...)),
+          blocks(pick<policy_kind::blocks>(block_length{}, given...)),
+          score(pick<policy_kind::score>(confidence{}, given...)),
+          selector(pick<policy_kind::selector>(top_k{}, given...)), draw(pick<policy_kind::draw>(greedy{}, given...)),
+          stop(pick<policy_kind::stop>(stop_at_end{}, given...)),
+          logits(pick<policy_kind::logits>(no_policy<policy_kind::logits>{}, given...)),
+          guidance(pick<policy_kind::guidance>(no_policy<policy_kind::guidance>{}, given...)),
+          corruption(pick<policy_kind::corruption>(absorbing{}, given...)),
+          cache(pick<policy_kind::cache>(no_cache{}, given...)) {}
 };
 
 } // namespace detail

@@ -38,7 +38,8 @@ struct masked_shares {
 /// Optional: `static constexpr bool per_block = true`: every block has `count` steps of its own.
 ///
 /// Optional: `quota(schedule_step)` or `quota(schedule_step, masked_shares)`, how many positions the step commits; on
-/// cuda_executor it is called on the GPU. Without it, the number that rounds to the masked share, at least one a step. The last step commits what is left; a step that would commit nothing makes no call. A
+/// cuda_executor it is called on the GPU, and marked UNMASK_HOST_DEVICE. Without it, the number that rounds to the masked
+/// share, at least one a step. The last step commits what is left; a step that would commit nothing makes no call. A
 /// sequence with fewer masked positions than steps has as many calls as masked positions.
 template <class S>
 concept schedule_policy = sampling_policy<S> && requires(const S& schedule, index_t step) {
@@ -63,12 +64,6 @@ constexpr bool is_per_block() {
 
 inline double share_done(index_t step, index_t steps) {
     return static_cast<double>(step) / static_cast<double>(steps);
-}
-
-// The shares at a step that is not the last, as are all that follow.
-template <class Schedule>
-masked_shares shares_of(const Schedule& schedule, const schedule_step& now) {
-    return {schedule.masked_share(now.step, now.steps), schedule.masked_share(now.step + 1, now.steps)};
 }
 
 UNMASK_HOST_DEVICE constexpr index_t clamped(index_t value, index_t least, index_t most) {
@@ -107,14 +102,12 @@ UNMASK_HOST_DEVICE index_t quota_by(const Schedule& schedule, const schedule_ste
     }
 }
 
-// The same, and the ancestral process's chance, at any step.
+// The masked shares at a step; the last one leaves nothing.
 template <class Schedule>
-index_t quota_of(const Schedule& schedule, const schedule_step& now) {
-    return is_last(now) ? now.masked : quota_by(schedule, now, shares_of(schedule, now));
-}
-template <class Schedule>
-double commit_probability(const Schedule& schedule, const schedule_step& now) {
-    return is_last(now) ? 1 : commit_probability(shares_of(schedule, now));
+masked_shares shares_of(const Schedule& schedule, const schedule_step& now) {
+    return is_last(now) ? masked_shares{1, 0}
+                        : masked_shares{schedule.masked_share(now.step, now.steps),
+                                        schedule.masked_share(now.step + 1, now.steps)};
 }
 
 } // namespace detail

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <algorithm>
-#include <cstddef>
-#include <span>
 #include <utility>
-#include <vector>
 
 #include <unmask/config.hpp>
+#include <unmask/numeric/detail/integers.hpp>
 #include <unmask/sampler/candidate.hpp>
-#include <unmask/sampler/detail/host/ranking.hpp>
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 
@@ -33,28 +29,55 @@ concept looks_at_divergence = requires(const Selector& selector) {
     selector.divergence_steps;
 };
 
-template <class Selector>
-void choose_anew(const Selector& selector, std::span<candidate> candidates, const step_share& share) {
-    for (candidate& position : candidates) {
+// Two selectors, and how to join what they say of a position.
+template <class First, class Second, class Join>
+struct selector_pair : combined_divergence<looks_at_divergence<First> || looks_at_divergence<Second>> {
+    static constexpr auto kind = policy_kind::selector;
+    static constexpr int rankings = rankings_of<First> + rankings_of<Second>;
+    static constexpr bool before_model = selects_before_model<First>() && selects_before_model<Second>();
+    First first;
+    Second second;
+
+    constexpr selector_pair(First one, Second other)
+        : selector_pair::combined_divergence(larger(divergence_steps_of(one), divergence_steps_of(other))),
+          first(std::move(one)), second(std::move(other)) {}
+
+    void check() const {
+        check_policy(first);
+        check_policy(second);
+    }
+    UNMASK_HOST_DEVICE double rank_by(int n, const candidate& position) const {
+        return n < rankings_of<First> ? rank_number(first, n, position)
+                                        : rank_number(second, n - rankings_of<First>, position);
+    }
+    template <class Candidates>
+    UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const {
+        first.choose(all, share);
+        all.for_each([&](int i) { push(all[i]); });
+        second.choose(all.from_ranking(rankings_of<First>), share);
+        all.for_each([&](int i) { pop(all[i]); });
+    }
+
+private:
+    // What the first has said is kept in `change` meanwhile, a stack of bits: pairs may be of pairs.
+    UNMASK_HOST_DEVICE static void push(candidate& position) {
+        const auto bits = static_cast<unsigned>(position.change);
+        position.change = static_cast<change>((bits << 1) | (position.chosen ? 1U : 0U));
         position.chosen = false;
     }
-    selector(candidates, share);
-}
+    UNMASK_HOST_DEVICE static void pop(candidate& position) {
+        const auto bits = static_cast<unsigned>(position.change);
+        position.chosen = Join{}(bits % 2 != 0, position.chosen);
+        position.change = static_cast<change>(bits >> 1);
+    }
+};
 
-// Asks both, and joins what they say of each position.
-template <class First, class Second, class Join>
-void choose_by_two(const First& first, const Second& second, std::span<candidate> candidates, const step_share& share,
-                   Join join) {
-    choose_anew(first, candidates, share);
-    std::vector<char> before(candidates.size());
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-        before[i] = candidates[i].chosen ? 1 : 0;
-    }
-    choose_anew(second, candidates, share);
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-        candidates[i].chosen = join(before[i] != 0, candidates[i].chosen);
-    }
-}
+struct logical_or {
+    UNMASK_HOST_DEVICE bool operator()(bool a, bool b) const { return a || b; }
+};
+struct logical_and {
+    UNMASK_HOST_DEVICE bool operator()(bool a, bool b) const { return a && b; }
+};
 
 } // namespace detail
 
@@ -64,64 +87,39 @@ void choose_by_two(const First& first, const Second& second, std::span<candidate
 template <selector_policy Selector>
 struct or_quota : detail::combined_divergence<detail::looks_at_divergence<Selector>> {
     static constexpr auto kind = policy_kind::selector;
+    static constexpr int rankings = detail::rankings_of<Selector> + 1; // the last is by score
     Selector inner;
 
     constexpr explicit or_quota(Selector selector)
         : or_quota::combined_divergence(detail::divergence_steps_of(selector)), inner(std::move(selector)) {}
 
+    /// Throws invalid_argument if the inner selector's parameters are wrong.
     void check() const { detail::check_policy(inner); }
 
-    void operator()(std::span<candidate> candidates, const step_share& share) const {
-        detail::choose_anew(inner, candidates, share);
-        if (std::count_if(candidates.begin(), candidates.end(), [](const candidate& it) { return it.chosen; }) <
-            share.quota) {
-            detail::choose_best(candidates, share.quota);
+    /// The number that ranks them: the inner selector's, and last the score.
+    UNMASK_HOST_DEVICE double rank_by(int n, const candidate& position) const {
+        return n + 1 < rankings ? detail::rank_number(inner, n, position) : position.score.value;
+    }
+    /// Chooses them.
+    template <class Candidates>
+    UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const {
+        inner.choose(all, share);
+        if (all.count_if([&](int i) { return all[i].chosen; }) < share.quota) {
+            all.choose_first(rankings - 1, share.quota);
         }
     }
 };
 
 /// What one or the other selector chooses. Asked before the model if both are; otherwise both after it.
 template <selector_policy First, selector_policy Second>
-struct either : detail::combined_divergence<detail::looks_at_divergence<First> || detail::looks_at_divergence<Second>> {
-    static constexpr auto kind = policy_kind::selector;
-    static constexpr bool before_model =
-        detail::selects_before_model<First>() && detail::selects_before_model<Second>();
-    First first;
-    Second second;
-
-    constexpr either(First one, Second other)
-        : either::combined_divergence(std::max(detail::divergence_steps_of(one), detail::divergence_steps_of(other))),
-          first(std::move(one)), second(std::move(other)) {}
-
-    void check() const {
-        detail::check_policy(first);
-        detail::check_policy(second);
-    }
-    void operator()(std::span<candidate> candidates, const step_share& share) const {
-        detail::choose_by_two(first, second, candidates, share, [](bool a, bool b) { return a || b; });
-    }
+struct either : detail::selector_pair<First, Second, detail::logical_or> {
+    constexpr either(First one, Second other) : either::selector_pair(std::move(one), std::move(other)) {}
 };
 
 /// What both selectors choose. Asked before the model if both are; otherwise both after it.
 template <selector_policy First, selector_policy Second>
-struct both : detail::combined_divergence<detail::looks_at_divergence<First> || detail::looks_at_divergence<Second>> {
-    static constexpr auto kind = policy_kind::selector;
-    static constexpr bool before_model =
-        detail::selects_before_model<First>() && detail::selects_before_model<Second>();
-    First first;
-    Second second;
-
-    constexpr both(First one, Second other)
-        : both::combined_divergence(std::max(detail::divergence_steps_of(one), detail::divergence_steps_of(other))),
-          first(std::move(one)), second(std::move(other)) {}
-
-    void check() const {
-        detail::check_policy(first);
-        detail::check_policy(second);
-    }
-    void operator()(std::span<candidate> candidates, const step_share& share) const {
-        detail::choose_by_two(first, second, candidates, share, [](bool a, bool b) { return a && b; });
-    }
+struct both : detail::selector_pair<First, Second, detail::logical_and> {
+    constexpr both(First one, Second other) : both::selector_pair(std::move(one), std::move(other)) {}
 };
 
 UNMASK_NAMESPACE_END

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <algorithm>
-#include <cstddef>
 #include <limits>
-#include <span>
 #include <string>
 
 #include <unmask/config.hpp>
+#include <unmask/numeric/detail/integers.hpp>
 #include <unmask/error.hpp>
 #include <unmask/sampler/candidate.hpp>
-#include <unmask/sampler/detail/host/ranking.hpp>
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 
@@ -21,6 +18,7 @@ UNMASK_NAMESPACE_BEGIN
 /// committed. The schedule is not looked at.
 struct entropy_bound {
     static constexpr auto kind = policy_kind::selector;
+    static constexpr int rankings = 1;
     double gamma = 0.1;                  ///< in nats
     score_from source = score_from::raw; ///< whose entropies
 
@@ -29,20 +27,17 @@ struct entropy_bound {
             throw invalid_argument("sampler", "entropy_bound.gamma", std::to_string(gamma), "at least 0 and finite");
         }
     }
-    void operator()(std::span<candidate> candidates, const step_share& /*share*/) const {
-        detail::ranking ranks(candidates, [](const candidate& it) { return it.score.value; });
+    /// Chooses them. The sum has an order: one thread follows it, which is rarely far.
+    template <class Candidates>
+    UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& /*share*/) const {
         double largest = 0;
         double others = 0; // the sum without the largest, so that nothing is subtracted
-        for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
-            candidate& position = candidates[ranks[rank]];
-            const double entropy = position.statistics(source).entropy;
-            others += std::min(largest, entropy);
-            largest = std::max(largest, entropy);
-            if (!(others <= gamma)) {
-                return;
-            }
-            position.chosen = true;
-        }
+        all.choose_first(0, all.walk([&](int rank) {
+            const double entropy = all.ranked(0, rank).statistics(source).entropy;
+            others += detail::smaller(largest, entropy);
+            largest = detail::larger(largest, entropy);
+            return others <= gamma;
+        }));
     }
 };
 

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <cstddef>
 #include <limits>
-#include <span>
 #include <string>
 
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
 #include <unmask/numeric/exact_math.hpp>
 #include <unmask/sampler/candidate.hpp>
-#include <unmask/sampler/detail/host/ranking.hpp>
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 
@@ -24,6 +21,7 @@ UNMASK_NAMESPACE_BEGIN
 /// in the original's code also accepts the last of all if that is the one that fails; this one does not.
 struct factor {
     static constexpr auto kind = policy_kind::selector;
+    static constexpr int rankings = 1;
     double value = 1;
     score_from source = score_from::raw;
 
@@ -32,16 +30,17 @@ struct factor {
             throw invalid_argument("sampler", "factor.value", std::to_string(value), "more than 0 and finite");
         }
     }
-    void operator()(std::span<candidate> candidates, const step_share& /*share*/) const {
-        detail::ranking ranks(candidates, [&](const candidate& it) { return it.log_probability(source); });
-        for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
-            candidate& position = candidates[ranks[rank]];
-            const double doubt = exact::one_minus_exp(position.log_probability(source));
-            if (rank > 0 && !(static_cast<double>(rank + 2) * doubt < value)) {
-                return;
-            }
-            position.chosen = true;
-        }
+    /// The number that ranks them: log p of the token.
+    UNMASK_HOST_DEVICE double rank_by(int /*n*/, const candidate& position) const {
+        return position.log_probability(source);
+    }
+    /// Chooses them.
+    template <class Candidates>
+    UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& /*share*/) const {
+        all.choose_first(0, all.find_if([&](int rank) {
+            const double doubt = exact::one_minus_exp(all.ranked(0, rank).log_probability(source));
+            return rank > 0 && !(static_cast<double>(rank + 2) * doubt < value);
+        }));
     }
 };
 

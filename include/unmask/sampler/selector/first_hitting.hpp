@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <algorithm>
-#include <span>
 
 #include <unmask/config.hpp>
 #include <unmask/sampler/candidate.hpp>
@@ -18,12 +16,11 @@ struct first_hitting {
     static constexpr auto kind = policy_kind::selector;
     static constexpr bool before_model = true;
 
-    void operator()(std::span<candidate> candidates, const step_share& /*share*/) const {
-        const auto hit = std::min_element(candidates.begin(), candidates.end(),
-                                          [](const candidate& a, const candidate& b) { return a.random < b.random; });
-        if (hit != candidates.end()) {
-            hit->chosen = true;
-        }
+    /// Chooses it.
+    template <class Candidates>
+    UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& /*share*/) const {
+        const int hit = all.highest([&](int i) { return -all[i].random; });
+        all.for_each([&](int i) { all[i].chosen = i == hit; });
     }
 };
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <cstddef>
-#include <span>
 #include <string>
 
 #include <unmask/config.hpp>
@@ -30,23 +28,27 @@ struct hierarchical {
                                    "in [0, high] (" + std::to_string(high) + ")");
         }
     }
-    void operator()(std::span<candidate> candidates, const step_share& /*share*/) const {
+    /// Chooses them.
+    template <class Candidates>
+    UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& /*share*/) const {
         const double low_bound = exact::log_of_probability(low);
         const double high_bound = exact::log_of_probability(high);
-        std::size_t begin = 0;
-        while (begin < candidates.size()) {
-            std::size_t best = begin;
-            std::size_t end = begin;
+        const auto value = [&](int i) { return all[i].log_probability(source); };
+        const auto goes_on = [&](int i) {
+            return i > 0 && i < all.count() && all[i].where.position == all[i - 1].where.position + 1;
+        };
+        all.for_each([&](int begin) { // of a run; others are done with it
+            if (goes_on(begin)) {
+                return;
+            }
+            int best = begin;
+            int i = begin;
             do {
-                const double value = candidates[end].log_probability(source);
-                candidates[end].chosen = value > high_bound;
-                best = value > candidates[best].log_probability(source) ? end : best;
-                ++end;
-            } while (end < candidates.size() &&
-                     candidates[end].where.position == candidates[end - 1].where.position + 1);
-            candidates[best].chosen = candidates[best].log_probability(source) > low_bound;
-            begin = end;
-        }
+                all[i].chosen = value(i) > high_bound;
+                best = value(i) > value(best) ? i : best;
+            } while (goes_on(++i));
+            all[best].chosen = value(best) > low_bound;
+        });
     }
 };
 

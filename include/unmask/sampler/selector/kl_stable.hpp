@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <span>
 #include <string>
 
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
 #include <unmask/numeric/exact_math.hpp>
 #include <unmask/sampler/candidate.hpp>
-#include <unmask/sampler/detail/host/ranking.hpp>
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 
@@ -21,6 +19,7 @@ UNMASK_NAMESPACE_BEGIN
 /// `divergence_steps` divergences must be below the bound, so nothing is stable before step `divergence_steps`.
 struct kl_stable {
     static constexpr auto kind = policy_kind::selector;
+    static constexpr int rankings = 1;
     double confidence = 0.9;             ///< a probability
     double divergence = 0.01;            ///< in nats
     index_t divergence_steps = 2;        ///< at least 1
@@ -36,15 +35,15 @@ struct kl_stable {
                                    "at least 1");
         }
     }
-    void operator()(std::span<candidate> candidates, const step_share& share) const {
+    /// Chooses them.
+    template <class Candidates>
+    UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const {
         const double bound = exact::log_of_probability(confidence);
-        bool any = false;
-        for (candidate& position : candidates) {
-            position.chosen = position.log_probability(source) > bound && position.divergence < divergence;
-            any = any || position.chosen;
-        }
-        if (!any) {
-            detail::choose_best(candidates, share.quota);
+        all.for_each([&](int i) {
+            all[i].chosen = all[i].log_probability(source) > bound && all[i].divergence < divergence;
+        });
+        if (detail::none_chosen(all)) {
+            all.choose_first(0, share.quota);
         }
     }
 };

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <span>
 #include <string>
 
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
 #include <unmask/numeric/exact_math.hpp>
 #include <unmask/sampler/candidate.hpp>
-#include <unmask/sampler/detail/host/ranking.hpp>
 #include <unmask/sampler/policies.hpp>
+#include <unmask/sampler/selector/candidate_view.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -19,21 +18,29 @@ struct step_share {
     double probability = 0; ///< the chance with which the ancestral process commits each masked position
 };
 
-/// A selector: which candidates of one sequence a step commits.
+/// A selector: which candidates of one sequence a step commits. It is written once for all processors:
 ///
-/// `void operator()(std::span<candidate>, const step_share&) const` gets the masked positions of the current block in
-/// rising order, none chosen, and sets `chosen` on those to be committed; it must not reorder them. If it chooses none,
-/// the one with the highest score is committed: every call makes progress.
+///     template <class Candidates>
+///     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const;
 ///
-/// One with `static constexpr bool before_model = true` is asked before the model is called and sees `where` and `random`
-/// alone. The model is then asked for the chosen rows only, and a step that chooses none makes no call.
+/// `all` is a candidate_view of the masked positions of the current block, none chosen; `choose` sets `chosen` on those to
+/// be committed. If it chooses none, the one with the highest score is committed: every call makes progress. Numbers that
+/// decide are computed by operations of exact_math.hpp, or two processors may decide differently.
 ///
-/// One with a member `index_t divergence_steps`, at least 1, finds candidate::divergence filled in, which costs the memory
-/// of a row of probabilities for every masked position.
+/// Optional:
+///
+///   - `static constexpr int rankings`: the number of orders of the candidates that `ranked` and `choose_first` are asked
+///     for; and `double rank_by(int n, const candidate&) const`, host and device: the number by which, falling, the n-th of
+///     them is; without it, the score. Of equal numbers the lower position is first.
+///   - `static constexpr bool before_model = true`: the selector is asked before the model is called, and sees `where` and
+///     `random` alone. The model is then asked for the chosen rows only, and a step that chooses none makes no call, except
+///     the last, which commits at least the first. On cuda_executor such a selector has no rankings.
+///   - `index_t divergence_steps`, at least 1: candidate::divergence is filled in, which costs the memory of a row of
+///     logits for every masked position.
 template <class S>
 concept selector_policy = sampling_policy<S> &&
-    requires(const S& selector, std::span<candidate> candidates, const step_share& share) {
-    selector(candidates, share);
+    requires(const S& selector, const detail::any_candidates& all, const step_share& share) {
+    selector.choose(all, share);
 };
 
 namespace detail {
@@ -57,6 +64,26 @@ constexpr index_t divergence_steps_of(const Selector& selector) {
     }
 }
 
+// How many orders of the candidates a selector looks at, and by which number the n-th of them is.
+template <class Selector>
+inline constexpr int rankings_of = 0;
+template <class Selector>
+    requires requires { Selector::rankings; }
+inline constexpr int rankings_of<Selector> = Selector::rankings;
+template <class Selector>
+UNMASK_HOST_DEVICE double rank_number(const Selector& selector, int n, const candidate& position) {
+    if constexpr (requires { selector.rank_by(n, position); }) {
+        return selector.rank_by(n, position);
+    } else {
+        return position.score.value;
+    }
+}
+
+template <class Candidates>
+UNMASK_HOST_DEVICE bool none_chosen(const Candidates& all) {
+    return all.find_if([&](int i) { return all[i].chosen; }) == all.count();
+}
+
 inline void check_probability(const char* argument, double probability) {
     if (!(probability >= 0 && probability <= 1)) {
         throw invalid_argument("sampler", argument, std::to_string(probability), "in [0, 1]");
@@ -68,9 +95,12 @@ inline void check_probability(const char* argument, double probability) {
 /// As many as the schedule says, those with the highest scores.
 struct top_k {
     static constexpr auto kind = policy_kind::selector;
+    static constexpr int rankings = 1;
 
-    void operator()(std::span<candidate> candidates, const step_share& share) const {
-        detail::choose_best(candidates, share.quota);
+    /// Chooses them.
+    template <class Candidates>
+    UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const {
+        all.choose_first(0, share.quota);
     }
 };
 
@@ -84,14 +114,17 @@ struct threshold {
     score_from source = score_from::raw;
     bool strict = false; ///< more than this probability, as LLaDA2 and SGLang have it
 
+    /// Throws invalid_argument unless the probability is in [0, 1].
     void check() const { detail::check_probability("threshold.probability", probability); }
 
-    void operator()(std::span<candidate> candidates, const step_share& /*share*/) const {
+    /// Chooses them.
+    template <class Candidates>
+    UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& /*share*/) const {
         const double bound = exact::log_of_probability(probability);
-        for (candidate& position : candidates) {
-            const double value = position.log_probability(source);
-            position.chosen = strict ? value > bound : value >= bound;
-        }
+        all.for_each([&](int i) {
+            const double value = all[i].log_probability(source);
+            all[i].chosen = strict ? value > bound : value >= bound;
+        });
     }
 };
 
@@ -103,10 +136,10 @@ struct ancestral {
     static constexpr auto kind = policy_kind::selector;
     static constexpr bool before_model = true;
 
-    void operator()(std::span<candidate> candidates, const step_share& share) const {
-        for (candidate& position : candidates) {
-            position.chosen = position.random < share.probability;
-        }
+    /// Chooses them.
+    template <class Candidates>
+    UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const {
+        all.for_each([&](int i) { all[i].chosen = all[i].random < share.probability; });
     }
 };
 

@@ -7,7 +7,9 @@
 
 #include <unmask/config.hpp>
 #include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/detail/step/end_of_text.hpp>
 #include <unmask/sampler/policies.hpp>
+#include <unmask/sampler/position_state.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -22,17 +24,43 @@ concept stop_policy = sampling_policy<S> && requires(const S& stop, const canvas
 
 namespace detail {
 
-// One past the first committed token of a kind that nothing masked comes before.
-template <class IsEnd>
-std::optional<index_t> filled_up_to(const canvas& page, index_t sequence, IsEnd is_end) {
-    const auto tokens = page.tokens(sequence);
-    const auto states = page.states(sequence);
-    for (std::size_t i = 0; i < tokens.size() && states[i] != position_state::masked; ++i) {
-        if (states[i] == position_state::committed && is_end(tokens[i])) {
-            return static_cast<index_t>(i) + 1;
+// A sequence of a canvas, for end_of_text.
+struct text_view {
+    const token_t* tokens;
+    const position_state* states;
+    index_t size;
+
+    [[nodiscard]] UNMASK_HOST_DEVICE index_t length() const { return size; }
+    [[nodiscard]] UNMASK_HOST_DEVICE token_t token(index_t i) const { return tokens[i]; }
+    [[nodiscard]] UNMASK_HOST_DEVICE position_state state(index_t i) const { return states[i]; }
+    template <class F>
+    [[nodiscard]] UNMASK_HOST_DEVICE index_t find_if(index_t end, const F& f) const {
+        index_t i = 0;
+        while (i < end && !f(i)) {
+            ++i;
         }
+        return i;
     }
-    return {};
+};
+
+struct token_set {
+    const token_t* tokens;
+    std::size_t size;
+
+    UNMASK_HOST_DEVICE bool operator()(token_t token) const {
+        std::size_t i = 0;
+        while (i < size && tokens[i] != token) {
+            ++i;
+        }
+        return i < size;
+    }
+};
+
+// What is kept of a sequence whose text ends with one of these tokens; nothing if it goes on.
+inline std::optional<index_t> kept_of(const canvas& page, index_t sequence, const token_set& ends) {
+    const text_view text{page.tokens(sequence).data(), page.states(sequence).data(), page.length(sequence)};
+    const index_t end = end_of_text(text, ends);
+    return end > 0 ? std::optional(end) : std::nullopt;
 }
 
 } // namespace detail
@@ -44,7 +72,7 @@ struct stop_at_end {
 
     std::optional<index_t> operator()(const canvas& page, index_t sequence) const {
         if (const auto end = page.vocabulary().end) {
-            return detail::filled_up_to(page, sequence, [&](token_t token) { return token == *end; });
+            return detail::kept_of(page, sequence, {&*end, 1});
         }
         return {};
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,8 +27,7 @@ struct stop_at_tokens {
         }
     }
     std::optional<index_t> operator()(const canvas& page, index_t sequence) const {
-        return detail::filled_up_to(
-            page, sequence, [&](token_t token) { return std::find(ends.begin(), ends.end(), token) != ends.end(); });
+        return detail::kept_of(page, sequence, {ends.data(), ends.size()});
     }
 };
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <array>
-#include <cstdint>
-
 #include <unmask/config.hpp>
 #include <unmask/cuda/runtime/collectives.cuh>
 #include <unmask/cuda/runtime/device.cuh>
+#include <unmask/random/philox.hpp>
+#include <unmask/sampler/detail/device/candidates.cuh>
 #include <unmask/sampler/detail/device/sequence.cuh>
+#include <unmask/sampler/detail/step/choose.hpp>
+#include <unmask/sampler/detail/step/sequence_plan.hpp>
 #include <unmask/sampler/schedule/schedule.hpp>
-#include <unmask/sampler/selector/first_hitting.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 
 // The first half of a step on the GPU, before the model: which positions of which block of each sequence are candidates,
@@ -33,17 +33,17 @@ public:
 
     // Finds the sequence's next step that has any candidates, and lists them.
     UNMASK_DEVICE void operator()() const {
+        const auto masked_of = [&](index_t begin, index_t end) { return masked_in(state_, one_, begin, end); };
         one_.candidates = 0;
-        while (one_.candidates == 0 && next_block()) {
-            const masked_shares shares = shares_now();
-            one_.share = {quota_by(p_.schedule, one_.now, shares), is_last(one_.now) ? 1 : commit_probability(shares)};
+        while (one_.candidates == 0 && one_.plan.update(masked_of)) {
+            one_.share = share_of(p_.schedule, one_.plan.now, shares_now());
             if constexpr (selector_first) {
-                one_.candidates = choose(p_.selector);
+                one_.candidates = choose();
             } else if (one_.share.quota > 0) {
-                one_.candidates = list([](int /*position*/, double /*number*/) { return true; });
+                one_.candidates = list_masked();
             }
             if (one_.candidates == 0) {
-                one_.advance();
+                one_.plan.advance();
             }
         }
         one_.active = one_.candidates > 0;
@@ -52,66 +52,50 @@ public:
 private:
     static constexpr bool selector_first = selects_before_model<Selector>();
 
-    // Moves on to the next block if this one is full; false if all are.
-    UNMASK_DEVICE bool next_block() const {
-        one_.now.masked = masked_in(state_, one_, one_.begin, one_.end);
-        while (one_.now.masked == 0) {
-            if (one_.end >= one_.length) {
-                return false;
-            }
-            one_.begin = one_.end;
-            one_.end = one_.block_size < one_.length - one_.begin ? one_.begin + one_.block_size : one_.length;
-            const index_t masked = masked_in(state_, one_, one_.begin, one_.end);
-            if (masked > 0) {
-                ++one_.block;
-                one_.now = {0, one_.steps + (one_.block <= one_.longer ? 1 : 0), masked, masked};
-            }
-        }
-        return true;
-    }
-
     UNMASK_DEVICE masked_shares shares_now() const {
-        if (is_last(one_.now)) {
+        const sequence_plan& plan = one_.plan;
+        if (is_last(plan.now)) {
             return {1, 0};
         }
-        const double* shares = state_.shares + one_.first_share() + one_.now.step;
+        const double* shares =
+            state_.shares + (plan.is_longer() ? one_.more_shares : one_.shares) + plan.now.step;
         return {shares[0], shares[1]};
     }
 
-    // Lists the masked positions of the block that `is_candidate(position, random number)`; how many. Collective.
-    template <class IsCandidate>
-    UNMASK_DEVICE int list(const IsCandidate& is_candidate) const {
-        int mine = 0;
-        for (int position = one_.begin + device::thread(); position < one_.end; position += step_threads) {
-            bool listed = state_.states[one_.offset + position] == position_state::masked;
-            listed = listed && is_candidate(position, order_number(words_of(state_, one_, position)));
-            state_.listed[one_.offset + position] = listed ? 1 : 0;
-            mine += listed ? 1 : 0;
+    // Lists the masked positions of the block; how many.
+    UNMASK_DEVICE int list_masked() const {
+        for (index_t position = one_.plan.begin + device::thread(); position < one_.plan.end; position += step_threads) {
+            const index_t at = one_.offset + position;
+            state_.listed[at] = state_.states[at] == position_state::masked ? 1 : 0;
         }
-        return device::combined<step_threads>(mine, sum{});
+        return static_cast<int>(one_.plan.now.masked);
     }
 
-    UNMASK_DEVICE int choose(const ancestral& /*selector*/) const {
-        const double chance = one_.share.probability; // 1 in the last step
-        return list([chance](int /*position*/, double number) { return number < chance; });
-    }
-
-    UNMASK_DEVICE int choose(const first_hitting& /*selector*/) const {
-        struct hit {
-            double number;
-            int position;
-        };
-        hit mine{2, one_.end};
-        for (int position = one_.begin + device::thread(); position < one_.end; position += step_threads) {
-            if (state_.states[one_.offset + position] == position_state::masked) {
-                const double number = order_number(words_of(state_, one_, position));
-                mine = number < mine.number ? hit{number, position} : mine;
+    // Lists those that the selector chooses; how many.
+    UNMASK_DEVICE int choose() const {
+        candidate* const room = state_.candidates + one_.room;
+        int count = 0;
+        for (index_t begin = one_.plan.begin; begin < one_.plan.end; begin += step_threads) {
+            const index_t position = begin + device::thread();
+            const bool inside = position < one_.plan.end;
+            const bool masked = inside && state_.states[one_.offset + position] == position_state::masked;
+            int found = 0;
+            const int at = count + device::sum_before<step_threads>(masked ? 1 : 0, found);
+            if (inside) {
+                state_.listed[one_.offset + position] = 0;
             }
+            if (masked) {
+                begin_candidate(state_, one_, device::block(), position, words_of(state_, one_, position), room[at]);
+            }
+            count += found;
         }
-        const hit first = device::combined<step_threads>(mine, [](const hit& a, const hit& b) {
-            return b.number < a.number || (b.number == a.number && b.position < a.position) ? b : a;
+        device::barrier();
+        const block_candidates all(room, count, nullptr, 0);
+        choose_before_model(p_.selector, all, one_.share, is_last(one_.plan.now));
+        return all.count_if([&](int i) {
+            state_.listed[one_.offset + all[i].where.position] = all[i].chosen ? 1 : 0;
+            return all[i].chosen;
         });
-        return list([first](int position, double /*number*/) { return position == first.position; });
     }
 
     const plan_parameters<Schedule, Selector>& p_;
@@ -175,27 +159,20 @@ void list_kernel(device_state state) {
         one.first = before;
     }
     int row_index = before;
-    for (int begin = one.begin; begin < one.end; begin += step_threads) {
-        const int position = begin + device::thread();
-        const bool listed = position < one.end && state.listed[one.offset + position] != 0;
+    for (index_t begin = one.plan.begin; begin < one.plan.end; begin += step_threads) {
+        const index_t position = begin + device::thread();
+        const bool listed = position < one.plan.end && state.listed[one.offset + position] != 0;
         int found = 0;
         const int at = row_index + device::sum_before<step_threads>(listed ? 1 : 0, found);
         if (listed) {
             const four_words words = words_of(state, one, position);
-            const int asked = ShiftsLogits && position > 0 ? position - 1 : position;
+            const index_t asked = ShiftsLogits && position > 0 ? position - 1 : position;
             state.rows[at] = {mine, asked};
             state.uniforms[at] = uniform_open(words.word[0], words.word[1]);
             if (state.streamed != nullptr) {
                 state.streamed[at].read = 0; // and so it stays if the model forgets the row
             }
-            candidate& added = state.candidates[at];
-            added.where = {mine, position};
-            added.random = order_number(words);
-            added.words = bits_as<std::array<std::uint32_t, 4>>(words);
-            added.divergence = -static_cast<double>(minus_infinity); // unless a selector looks at it
-            added.held = state.tokens[one.offset + position];
-            added.state = position_state::masked;
-            added.chosen = false;
+            begin_candidate(state, one, mine, position, words, state.candidates[at]);
         }
         row_index += found;
     }

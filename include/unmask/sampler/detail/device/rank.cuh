@@ -10,7 +10,7 @@
 #include <unmask/cuda/runtime/device.cuh>
 #include <unmask/executor/cuda_executor.cuh>
 #include <unmask/sampler/candidate.hpp>
-#include <unmask/sampler/detail/device/selector.cuh>
+#include <unmask/sampler/selector/selector.hpp>
 #include <unmask/sampler/detail/device/sequence.cuh>
 #include <unmask/tensor/float_types.hpp>
 
@@ -33,7 +33,7 @@ struct rank_parameters {
     std::uint64_t* keys; // [rankings][rows], sorted by tiles; not looked at if there is one tile
     int* tile_order;     // the same
 
-    static constexpr int rankings = device_selector<Selector>::rankings;
+    static constexpr int rankings = rankings_of<Selector>;
     [[nodiscard]] UNMASK_DEVICE int ranking() const { return device::block() % rankings; }
     [[nodiscard]] UNMASK_DEVICE int tile_index() const { return device::block() / rankings % tiles; }
     [[nodiscard]] UNMASK_DEVICE const device_sequence& sequence() const {
@@ -68,7 +68,7 @@ void rank_kernel(rank_parameters<Selector> p) {
         keys[item] = ~std::uint64_t{0};
         if (place < one.candidates) {
             const candidate& position = p.state.candidates[one.first + place];
-            keys[item] = falling_key(device_selector<Selector>::number(p.selector, p.ranking(), position));
+            keys[item] = falling_key(rank_number(p.selector, p.ranking(), position));
         }
     }
     device::sort<rank_threads, Items>(keys, places, device::shared_memory());
@@ -129,7 +129,7 @@ void launch_ranking(const cuda_executor& exec, const device_state& state, const 
     const auto launch_tiles = [&]<int Items>(std::integral_constant<int, Items>) {
         constexpr int tile_size = rank_threads * Items;
         const int tiles = (most + tile_size - 1) / tile_size;
-        const int blocks = state.sequence_count * tiles * device_selector<Selector>::rankings;
+        const int blocks = state.sequence_count * tiles * rankings_of<Selector>;
         const rank_parameters<Selector> parameters{state, selector, tiles, tile_size, keys, tile_order};
         launch(&rank_kernel<Items, Selector>, blocks, rank_threads, device::sort_bytes<rank_threads, Items>(),
                exec.stream, parameters);

@@ -30,7 +30,6 @@
 #include <unmask/sampler/detail/device/rank.cuh>
 #include <unmask/sampler/detail/device/run_plan.cuh>
 #include <unmask/sampler/detail/device/select.cuh>
-#include <unmask/sampler/detail/device/selector.cuh>
 #include <unmask/sampler/detail/device/sequence.cuh>
 #include <unmask/sampler/detail/device/stop.cuh>
 #include <unmask/sampler/detail/host/row_work.hpp>
@@ -189,9 +188,9 @@ public:
     }
 
 private:
-    using schedule_type = std::remove_const_t<decltype(Policies::schedule)>;
-    using score_type = std::remove_const_t<decltype(Policies::score)>;
-    static constexpr int rankings = rankings_of<selector_type>();
+    using schedule_type = typename Policies::schedule_type;
+    using score_type = typename Policies::score_type;
+    static constexpr int rankings = selects_before_model<selector_type>() ? 0 : rankings_of<selector_type>;
     static constexpr bool streams = only_streams_on_device<Model>;
     static constexpr bool diverges = requires(const Policies& policies) { policies.selector.divergence_steps; };
 

@@ -8,12 +8,13 @@
 #include <unmask/config.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/detail/device/sequence.cuh>
+#include <unmask/sampler/detail/step/sequence_plan.hpp>
 #include <unmask/sampler/schedule/schedule.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-// What the host knows of a canvas before a run: each sequence's way, and the schedule's shares along it.
+// The host's plan of a run: each sequence's way, and the schedule's shares along it.
 struct run_plan {
     std::vector<device_sequence> sequences;
     std::vector<double> shares;
@@ -32,39 +33,26 @@ private:
     template <class Schedule>
     void add(const canvas& page, index_t sequence, const block_length& blocks, const Schedule& schedule, bool active) {
         device_sequence& one = sequences.emplace_back();
-        const index_t length = page.length(sequence);
-        const index_t start = page.generation_begin(sequence);
-        const index_t size = std::min(blocks.size, length);
+        one.plan = sequence_plan(page, sequence, blocks, schedule.count, is_per_block<Schedule>());
         one.offset = page.offset(sequence);
-        one.length = static_cast<int>(length);
         one.id = page.id(sequence);
-        one.block_size = static_cast<int>(size);
-        one.begin = static_cast<int>(blocks.origin == block_origin::sequence && size > 0 ? start / size * size : start);
-        one.end = one.begin;
         one.active = active;
-        if (!one.active) {
+        one.room = static_cast<int>(most_rows);
+        if (!active) {
             return;
         }
-        index_t with_masked = 0;
         index_t most = 0;
-        const auto states = page.states(sequence);
-        for (index_t begin = one.begin; begin < length; begin += size) {
-            const index_t end = std::min(length, begin + size);
-            const index_t masked = std::count(states.begin() + begin, states.begin() + end, position_state::masked);
-            with_masked += masked > 0 ? 1 : 0;
-            most = std::max(most, masked);
-        }
+        one.plan.for_each_block([&](index_t begin, index_t end) {
+            most = std::max(most, detail::masked_in(page, sequence, begin, end));
+        });
         most_rows += most;
         most_in_a_sequence = std::max(most_in_a_sequence, static_cast<int>(most));
-        const index_t count = is_per_block<Schedule>() ? schedule.count : schedule.count / with_masked;
-        one.steps = static_cast<int>(std::max<index_t>(1, count));
-        one.longer = is_per_block<Schedule>() || count == 0 ? 0 : static_cast<int>(schedule.count % with_masked);
-        one.shares = shares_of_steps(one.steps, schedule);
-        one.more_shares = one.longer > 0 ? shares_of_steps(one.steps + 1, schedule) : 0;
+        one.shares = shares_of_steps(one.plan.steps_of(false), schedule);
+        one.more_shares = one.plan.longer > 0 ? shares_of_steps(one.plan.steps_of(true), schedule) : 0;
     }
 
     template <class Schedule>
-    int shares_of_steps(int steps, const Schedule& schedule) {
+    int shares_of_steps(index_t steps, const Schedule& schedule) {
         const auto known = std::find(steps_.begin(), steps_.end(), steps);
         if (known != steps_.end()) {
             return begins_[static_cast<std::size_t>(known - steps_.begin())];
@@ -77,7 +65,7 @@ private:
         return begins_.back();
     }
 
-    std::vector<int> steps_; // numbers of steps whose shares are known
+    std::vector<index_t> steps_; // numbers of steps whose shares are known
     std::vector<int> begins_;
 };
 

@@ -10,9 +10,12 @@
 #include <unmask/numeric/exact_math.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
-#include <unmask/sampler/detail/device/selector.cuh>
+#include <unmask/sampler/detail/device/candidates.cuh>
 #include <unmask/sampler/detail/device/sequence.cuh>
 #include <unmask/sampler/detail/device/stop.cuh>
+#include <unmask/sampler/detail/step/choose.hpp>
+#include <unmask/sampler/detail/step/end_of_text.hpp>
+#include <unmask/sampler/position_state.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 
 // The second half of a step on the GPU, after the rows have been read: scores, what is committed, and whether a
@@ -55,6 +58,34 @@ struct select_parameters {
     end_tokens ends;
 };
 
+// A sequence as end_of_text sees it; all threads of a block call its members together.
+struct block_text {
+    const device_state& state_;
+    const device_sequence& one;
+
+    [[nodiscard]] UNMASK_DEVICE index_t length() const { return one.plan.length; }
+    [[nodiscard]] UNMASK_DEVICE position_state state(index_t i) const { return state_.states[one.offset + i]; }
+    [[nodiscard]] UNMASK_DEVICE token_t token(index_t i) const { return state_.tokens[one.offset + i]; }
+    UNMASK_DEVICE void write(index_t i, token_t token) const {
+        state_.tokens[one.offset + i] = token;
+        state_.states[one.offset + i] = position_state::committed;
+    }
+    template <class F>
+    UNMASK_DEVICE void for_each(index_t begin, const F& f) const {
+        for (index_t i = begin + device::thread(); i < length(); i += step_threads) {
+            f(i);
+        }
+    }
+    template <class F>
+    [[nodiscard]] UNMASK_DEVICE index_t find_if(index_t end, const F& f) const {
+        auto mine = static_cast<int>(end);
+        for (index_t i = device::thread(); i < mine; i += step_threads) {
+            mine = f(i) ? static_cast<int>(i) : mine;
+        }
+        return device::combined<step_threads>(mine, minimum{});
+    }
+};
+
 template <class Selector>
 class sequence_step {
 public:
@@ -69,7 +100,7 @@ public:
         select();
         commit();
         stop();
-        one_.advance();
+        one_.plan.advance();
     }
 
 private:
@@ -87,33 +118,11 @@ private:
     }
 
     UNMASK_DEVICE void select() const {
-        const auto& all = candidates_;
         if constexpr (selector_first) {
-            all.for_each([&](int i) { all[i].chosen = true; });
+            candidates_.for_each([&](int i) { candidates_[i].chosen = true; });
         } else {
-            device_selector<Selector>::choose(p_.selector, all, one_.share);
-            if (all.count_if([&](int i) { return all[i].chosen; }) == 0) {
-                choose_surest();
-            }
+            choose_after_model(p_.selector, candidates_, one_.share);
         }
-    }
-
-    // Every call makes progress.
-    UNMASK_DEVICE void choose_surest() const {
-        struct place {
-            double score;
-            int at;
-        };
-        const auto& all = candidates_;
-        place mine{0, -1};
-        for (int i = device::thread(); i < all.count(); i += step_threads) {
-            mine = mine.at < 0 || all[i].score.value > mine.score ? place{all[i].score.value, i} : mine;
-        }
-        const place best = device::combined<step_threads>(mine, [](const place& a, const place& b) {
-            const bool second = a.at < 0 || (b.at >= 0 && (b.score > a.score || (b.score == a.score && b.at < a.at)));
-            return second ? b : a;
-        });
-        all.for_each([&](int i) { all[i].chosen = i == best.at; });
     }
 
     UNMASK_DEVICE void commit() const {
@@ -131,48 +140,30 @@ private:
         });
     }
 
+    // Fills the sequence if its text has ended.
     UNMASK_DEVICE void stop() const {
         if (p_.ends.count == 0) {
             return;
         }
-        int end = one_.length;
-        int masked = one_.length;
-        for (int i = device::thread(); i < one_.length; i += step_threads) {
-            const position_state at = state_.states[one_.offset + i];
-            const bool is_end = at == position_state::committed && p_.ends.has(state_.tokens[one_.offset + i]);
-            end = is_end && i < end ? i : end;
-            masked = at == position_state::masked && i < masked ? i : masked;
-        }
-        end = device::combined<step_threads>(end, minimum{});
-        masked = device::combined<step_threads>(masked, minimum{});
-        if (end < masked && end < one_.length) {
-            one_.active = false;
-            one_.candidates = 0;
-            end_text(end + 1);
-        }
-    }
-
-    // The text ends before `begin`: what is not prompt from there on gets the end token, if there is one.
-    UNMASK_DEVICE void end_text(int begin) const {
-        if (state_.end < 0) {
+        const block_text text{state_, one_};
+        const index_t end = end_of_text(text, [&](token_t token) { return p_.ends.has(token); });
+        if (end == 0) {
             return;
         }
-        for (int i = begin + device::thread(); i < one_.length; i += step_threads) {
-            const index_t at = one_.offset + i;
-            if (state_.states[at] != position_state::prompt) {
-                state_.tokens[at] = state_.end;
-                state_.states[at] = position_state::committed;
+        one_.active = false;
+        one_.candidates = 0;
+        if (state_.end >= 0) {
+            fill_with_end(text, end, state_.end);
+            if (device::thread() == 0) {
+                state_.trace.fills[device::block()] = {state_.counts->calls - 1, end};
             }
-        }
-        if (device::thread() == 0) {
-            state_.trace.fills[device::block()] = {state_.counts->calls - 1, begin};
         }
     }
 
     const select_parameters<Selector>& p_;
     const device_state& state_;
     device_sequence& one_;
-    device_candidates candidates_;
+    block_candidates candidates_;
 };
 
 // A block for each sequence.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include <unmask/config.hpp>
@@ -12,6 +13,7 @@
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/denoiser.hpp>
 #include <unmask/sampler/detail/step/random_words.hpp>
+#include <unmask/sampler/detail/step/sequence_plan.hpp>
 #include <unmask/sampler/schedule/schedule.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 
@@ -22,39 +24,25 @@ namespace detail::cuda {
 
 inline constexpr int step_threads = 128; // of a block, which works on one sequence
 
-/// A sequence, and its way through its blocks and steps: sequence_plan on the device.
+// A sequence, and its way through its blocks and steps.
 struct device_sequence {
+    sequence_plan plan;
     index_t offset = 0; // of its first position in the canvas
-    int length = 0;
     std::uint64_t id = 0;
-
     bool active = true;
-    int begin = 0; // of the current block, which is empty at first
-    int end = 0;
-    int block_size = 0;
-    int steps = 0; // of a block, and one more in each of the first `longer`
-    int longer = 0;
-    int block = 0;       // how many blocks have begun
-    int shares = 0;      // where the masked shares of a block of so many steps begin
-    int more_shares = 0; // and of one with one more step
-    schedule_step now{};
-    step_share share{};
-    std::uint32_t visit = 0;
 
-    int first = 0; // of its candidates of this step, among all
+    int shares = 0;      // where the masked shares of a block begin,
+    int more_shares = 0; // and those of a block with one more step
+    step_share share{};  // of this step
+
+    int room = 0;  // where its candidates are before the model, among all
+    int first = 0; // where those of this step are
     int candidates = 0;
     int fault = -1; // the first candidate whose row has no distribution or whose score is NaN
     bool fault_is_score = false;
-
-    [[nodiscard]] UNMASK_DEVICE int first_share() const { return block <= longer ? more_shares : shares; }
-    // Moves on to the next step. The last one repeats for a selector that has left something masked.
-    UNMASK_DEVICE void advance() {
-        now.step = now.step + 1 < now.steps ? now.step + 1 : now.steps - 1;
-        ++visit;
-    }
 };
 
-/// What became of a position.
+// The commitment of a position.
 struct device_commitment {
     index_t call = -1; // of the model, at which it was committed; −1: it was not
     token_t token = -1;
@@ -62,21 +50,21 @@ struct device_commitment {
     double log_probability = 0;
 };
 
-/// What a stop rule did to a sequence.
+// The end that a stop rule gave a sequence.
 struct device_fill {
-    index_t call = -1; // of the model, after which it was done; −1: it has not been
-    int begin = 0;     // what comes from here on, it has filled
+    index_t call = -1; // of the model, after which the sequence was done; −1: it is not
+    index_t begin = 0; // the first position that it has filled
 };
 
-/// The story of a run. A position is committed once, and a sequence ended once: each has its place.
+// The trace of a run. A position is committed once, and a sequence ended once: each has its place.
 struct device_trace {
     device_commitment* commitments; // [positions]
     device_fill* fills;             // [sequences]
-    index_t* calls;                 // how many are told in full; null if nobody watches the run as it goes on
-    int* stop;                      // the observer's wish; 0: to see more
+    index_t* calls;                 // the number of calls that are complete in it; null unless the run is observed
+    int* stop;                      // not 0: the observer ends the run
 };
 
-/// Of the whole run.
+// Counts of the whole run.
 struct device_counts {
     int rows = 0; // of this step; 0: the run has ended
     index_t calls = 0;
@@ -84,7 +72,7 @@ struct device_counts {
     index_t evaluations = 0; // of one sequence each
 };
 
-/// The canvas and all else that a step reads and writes.
+// The canvas and all else that a step reads and writes.
 struct device_state {
     token_t* tokens;
     position_state* states;
@@ -104,12 +92,22 @@ struct device_state {
     token_t end; // of text; −1: there is none
 };
 
-// What policies see of a position before its row is read.
-UNMASK_DEVICE four_words words_of(const device_state& state, const device_sequence& one, int position) {
-    return random_word_set(state.seed, one.id, position, one.visit);
+// The random words of a position at this step.
+UNMASK_DEVICE four_words words_of(const device_state& state, const device_sequence& one, index_t position) {
+    return random_word_set(state.seed, one.id, position, one.plan.visit);
 }
-UNMASK_DEVICE double order_number(const four_words& words) {
-    return uniform_open(words.word[2], words.word[3]);
+
+// A candidate as policies see it before its row is read.
+UNMASK_DEVICE void begin_candidate(const device_state& state, const device_sequence& one, int sequence,
+                                   index_t position, const four_words& words, candidate& added) {
+    added.where = {sequence, position};
+    added.random = uniform_open(words.word[2], words.word[3]);
+    added.words = bits_as<std::array<std::uint32_t, 4>>(words);
+    added.divergence = -static_cast<double>(minus_infinity); // unless a selector looks at it
+    added.held = state.tokens[one.offset + position];
+    added.state = position_state::masked;
+    added.chosen = false;
+    added.change = change::none;
 }
 
 struct sum {
@@ -120,9 +118,9 @@ struct minimum {
 };
 
 // How many positions of [begin, end) of a sequence are masked. Collective.
-UNMASK_DEVICE int masked_in(const device_state& state, const device_sequence& one, int begin, int end) {
+UNMASK_DEVICE int masked_in(const device_state& state, const device_sequence& one, index_t begin, index_t end) {
     int mine = 0;
-    for (int position = begin + device::thread(); position < end; position += step_threads) {
+    for (index_t position = begin + device::thread(); position < end; position += step_threads) {
         mine += state.states[one.offset + position] == position_state::masked ? 1 : 0;
     }
     return device::combined<step_threads>(mine, sum{});

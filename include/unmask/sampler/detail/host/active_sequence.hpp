@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -10,7 +9,7 @@
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/corruption/corruption.hpp>
 #include <unmask/sampler/denoiser.hpp>
-#include <unmask/sampler/detail/host/sequence_plan.hpp>
+#include <unmask/sampler/detail/step/sequence_plan.hpp>
 #include <unmask/sampler/schedule/schedule.hpp>
 
 UNMASK_NAMESPACE_BEGIN
@@ -19,6 +18,7 @@ namespace detail {
 // A sequence that is not done.
 template <class Corruption>
 struct active_sequence {
+    index_t sequence;
     sequence_plan plan;
     std::size_t first = 0; // of its candidates among all
     std::size_t last = 0;
@@ -29,11 +29,10 @@ struct active_sequence {
     std::vector<row> to_remask; // at the end of this step
 
     template <class Schedule>
-    active_sequence(const canvas& page, index_t sequence, const block_length& blocks, const Schedule& schedule)
-        : plan(page, sequence, blocks, schedule.count, is_per_block<Schedule>()) {}
+    active_sequence(const canvas& page, index_t number, const block_length& blocks, const Schedule& schedule)
+        : sequence(number), plan(page, number, blocks, schedule.count, is_per_block<Schedule>()) {}
 
-    [[nodiscard]] index_t sequence() const { return plan.sequence(); }
-    [[nodiscard]] position_range block() const { return {plan.sequence(), plan.begin(), plan.end()}; }
+    [[nodiscard]] position_range block() const { return {sequence, plan.begin, plan.end}; }
 
     void begin_block(index_t calls_allowed) {
         memory = {};
@@ -43,17 +42,11 @@ struct active_sequence {
 
     template <class Schedule>
     [[nodiscard]] corruption_step step(const Schedule& schedule, const canvas& page) const {
-        const schedule_step& now = plan.now();
-        const bool last_step = now.step + 1 >= now.steps;
+        const schedule_step& now = plan.now;
         return {.now = now,
                 .time = schedule.masked_share(now.step, now.steps),
-                .next_time = last_step ? 0 : schedule.masked_share(now.step + 1, now.steps),
+                .next_time = is_last(now) ? 0 : schedule.masked_share(now.step + 1, now.steps),
                 .tokens = page.vocabulary()};
-    }
-
-    [[nodiscard]] index_t masked_in_block(const canvas& page) const {
-        const auto states = page.states(plan.sequence());
-        return std::count(states.begin() + plan.begin(), states.begin() + plan.end(), position_state::masked);
     }
 };
 

@@ -16,17 +16,18 @@ namespace detail {
 // Candidates are large and come in rising order of position: they are ranked by copies of their numbers and stay where
 // they are. Of equal numbers the lower index, and so the lower position, is first.
 
-// The count-th highest score, and how many of the highest `count` are equal to it. 0 < count < candidates.size().
-struct score_bound {
+// The count-th highest number, and how many of the highest `count` are equal to it. 0 < count < candidates.size().
+struct number_bound {
     double value;
     index_t equal;
 };
 
-inline score_bound bound_of_highest(std::span<const candidate> candidates, std::size_t count) {
+template <class Number>
+number_bound bound_of_highest(std::span<const candidate> candidates, std::size_t count, Number number) {
     std::vector<double> highest; // a heap: the lowest of them is in front
     highest.reserve(count);
     for (const candidate& position : candidates) {
-        const double value = position.score.value;
+        const double value = number(position);
         if (highest.size() < count) {
             highest.push_back(value);
             std::push_heap(highest.begin(), highest.end(), std::greater<>{});
@@ -40,19 +41,21 @@ inline score_bound bound_of_highest(std::span<const candidate> candidates, std::
 }
 
 // The same where many are wanted.
-inline score_bound bound_of_many_highest(std::span<const candidate> candidates, std::size_t count) {
-    std::vector<double> scores;
-    scores.reserve(candidates.size());
+template <class Number>
+number_bound bound_of_many_highest(std::span<const candidate> candidates, std::size_t count, Number number) {
+    std::vector<double> numbers;
+    numbers.reserve(candidates.size());
     for (const candidate& position : candidates) {
-        scores.push_back(position.score.value);
+        numbers.push_back(number(position));
     }
-    const auto last = scores.begin() + static_cast<std::ptrdiff_t>(count - 1);
-    std::nth_element(scores.begin(), last, scores.end(), std::greater<>{});
-    return {*last, std::count(scores.begin(), last + 1, *last)};
+    const auto last = numbers.begin() + static_cast<std::ptrdiff_t>(count - 1);
+    std::nth_element(numbers.begin(), last, numbers.end(), std::greater<>{});
+    return {*last, std::count(numbers.begin(), last + 1, *last)};
 }
 
-// Chooses the `count` candidates with the highest scores, or all if there are no more. O(candidates).
-inline void choose_best(std::span<candidate> candidates, index_t count) {
+// Chooses the `count` candidates with the highest numbers, or all if there are no more. O(candidates).
+template <class Number>
+void choose_best(std::span<candidate> candidates, index_t count, Number number) {
     if (count <= 0 || count >= std::ssize(candidates)) {
         for (candidate& position : candidates) {
             position.chosen = count > 0;
@@ -60,16 +63,16 @@ inline void choose_best(std::span<candidate> candidates, index_t count) {
         return;
     }
     const auto wanted = static_cast<std::size_t>(count);
-    score_bound bound = wanted * 32 <= candidates.size() ? bound_of_highest(candidates, wanted)
-                                                         : bound_of_many_highest(candidates, wanted);
+    number_bound bound = wanted * 32 <= candidates.size() ? bound_of_highest(candidates, wanted, number)
+                                                          : bound_of_many_highest(candidates, wanted, number);
     for (candidate& position : candidates) {
-        const double value = position.score.value;
+        const double value = number(position);
         position.chosen = value > bound.value || (value == bound.value && bound.equal-- > 0);
     }
 }
 
-// Candidates by falling number. Sorted only as far as somebody looks, which is rarely far: to learn the first k of n
-// ranks costs O(n + k log k).
+// Candidates by falling number. Sorted only as far as ranks are asked for, which is rarely far: the first k of n
+// ranks cost O(n + k log k).
 class ranking {
 public:
     template <class Number>

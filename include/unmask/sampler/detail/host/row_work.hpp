@@ -128,8 +128,8 @@ private:
     // The draw: the policy, or what it is at the step that a sequence is in.
     template <class Sequence>
     decltype(auto) draw_of(const Sequence& sequence) const {
-        if constexpr (requires { policies_.draw.at(sequence.plan.now()); }) {
-            return policies_.draw.at(sequence.plan.now());
+        if constexpr (requires { policies_.draw.at(sequence.plan.now); }) {
+            return policies_.draw.at(sequence.plan.now);
         } else {
             return (policies_.draw);
         }

@@ -2,13 +2,11 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <unmask/config.hpp>
@@ -17,12 +15,15 @@
 #include <unmask/sampler/corruption/corruption.hpp>
 #include <unmask/sampler/detail/host/active_sequence.hpp>
 #include <unmask/sampler/detail/host/candidate_list.hpp>
+#include <unmask/sampler/detail/host/candidates.hpp>
 #include <unmask/sampler/detail/host/model_call.hpp>
-#include <unmask/sampler/detail/host/ranking.hpp>
 #include <unmask/sampler/detail/host/row_work.hpp>
 #include <unmask/sampler/detail/policy_set.hpp>
 #include <unmask/sampler/detail/step/canvas_changes.hpp>
+#include <unmask/sampler/detail/step/choose.hpp>
 #include <unmask/sampler/detail/step/random_words.hpp>
+#include <unmask/sampler/detail/step/sequence_plan.hpp>
+#include <unmask/sampler/detail/step/whole_run.hpp>
 #include <unmask/sampler/observer.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 #include <unmask/sampler/statistics.hpp>
@@ -41,22 +42,11 @@ public:
           call_(model, statistics_), rows_(exec, page, policies) {}
 
     statistics operator()() {
-        canvas before = page_;
-        try {
-            const auto begin = clock::now();
-            run();
-            const std::chrono::duration<double> passed = clock::now() - begin;
-            statistics_.seconds_in_sampling = passed.count() - statistics_.seconds_in_model;
-        } catch (...) {
-            page_ = std::move(before);
-            throw;
-        }
-        statistics_.useful = useful_positions(before, page_);
+        run_or_restore(page_, statistics_, [this] { run(); });
         return statistics_;
     }
 
 private:
-    using clock = std::chrono::steady_clock;
     using corruption_type = typename Policies::corruption_type;
     using sequence_type = active_sequence<corruption_type>;
     static constexpr bool selector_first = selects_before_model<typename Policies::selector_type>();
@@ -82,7 +72,9 @@ private:
             for (sequence_type& one : active) {
                 change_canvas(one);
             }
-            std::erase_if(active, [&](const sequence_type& one) { return may_stop(one) && stop(one.sequence()); });
+            std::erase_if(active, [&](const sequence_type& one) {
+                return may_stop(one) && stop_sequence(policies_.stop, page_, one.sequence, changes_);
+            });
             if constexpr (observed) {
                 go_on = observe();
                 statistics_.stopped_early = !go_on;
@@ -107,12 +99,12 @@ private:
     std::vector<sequence_type> start() {
         std::vector<sequence_type> active;
         for (index_t sequence = 0; sequence < page_.sequences(); ++sequence) {
-            if (page_.masked(sequence) == 0 || stop(sequence)) {
+            if (is_done_at_once(policies_.stop, page_, sequence, changes_)) {
                 continue;
             }
             sequence_type& one = active.emplace_back(page_, sequence, policies_.blocks, policies_.schedule);
             if constexpr (block_denoiser<Model>) {
-                one.kept = one.plan.begin();
+                one.kept = one.plan.begin;
                 call_.keep({sequence, 0, one.kept}, page_.sequences(), [&](Model& model, const position_range& range) {
                     model.prefill(changes_.pages().read(), range);
                     ++statistics_.nfe.prefill;
@@ -131,7 +123,7 @@ private:
             one.first = candidates_.size();
             if constexpr (decided_first) {
                 decide_first(one);
-            } else if (takes_selectors_place<corruption_type>() || one.plan.now().masked == 0 ||
+            } else if (takes_selectors_place<corruption_type>() || one.plan.now.masked == 0 ||
                        share_of(one).quota > 0) {
                 append(one, candidates_, asks_committed); // without random numbers, which are drawn row by row
             }
@@ -146,12 +138,13 @@ private:
 
     // Moves on to the next block if this one is done.
     bool update(sequence_type& one) {
-        const index_t block = one.plan.block();
-        if (!one.plan.update(page_, block > 0 && goes_on(one))) {
+        const index_t block = one.plan.block;
+        const auto masked_of = [&](index_t begin, index_t end) { return masked_in(page_, one.sequence, begin, end); };
+        if (!one.plan.update(masked_of, block > 0 && goes_on(one))) {
             return false;
         }
-        if (one.plan.block() != block) {
-            const schedule_step& now = one.plan.now();
+        if (one.plan.block != block) {
+            const schedule_step& now = one.plan.now;
             one.begin_block(now.total + std::max<index_t>(0, policies_.corruption.extra_calls(now)));
             if constexpr (block_denoiser<Model>) {
                 keep_blocks(one);
@@ -162,8 +155,8 @@ private:
 
     // All blocks before the current one are final.
     void keep_blocks(sequence_type& one) {
-        for (; one.kept < one.plan.begin(); one.kept += policies_.blocks.size) {
-            call_.keep({one.sequence(), one.kept, one.kept + policies_.blocks.size}, page_.sequences(),
+        for (; one.kept < one.plan.begin; one.kept += policies_.blocks.size) {
+            call_.keep(position_range{one.sequence, one.kept, one.kept + policies_.blocks.size}, page_.sequences(),
                        [&](Model& model, const position_range& range) {
                            model.commit(changes_.pages().read(), range);
                            ++statistics_.nfe.commit;
@@ -172,24 +165,23 @@ private:
     }
 
     step_share share_of(const sequence_type& one) const {
-        return {.quota = quota_of(policies_.schedule, one.plan.now()),
-                .probability = commit_probability(policies_.schedule, one.plan.now())};
+        return detail::share_of(policies_.schedule, one.plan.now);
     }
 
     // Appends the masked positions of the block, and the committed ones if wanted.
     void append(const sequence_type& one, candidate_list& to, bool committed) {
-        const auto states = page_.states(one.sequence());
-        const auto tokens = page_.tokens(one.sequence());
-        for (index_t position = one.plan.begin(); position < one.plan.end(); ++position) {
+        const auto states = page_.states(one.sequence);
+        const auto tokens = page_.tokens(one.sequence);
+        for (index_t position = one.plan.begin; position < one.plan.end; ++position) {
             const auto at = static_cast<std::size_t>(position);
             if (states[at] == position_state::masked || (committed && states[at] == position_state::committed)) {
-                to.add({one.sequence(), position}, states[at], tokens[at]);
+                to.add(row{one.sequence, position}, states[at], tokens[at]);
             }
         }
     }
 
     void give_random_numbers(candidate& one, const sequence_type& sequence) const {
-        one.words = random_words(seed_, page_.id(one.where.sequence), one.where.position, sequence.plan.visit());
+        one.words = random_words(seed_, page_.id(one.where.sequence), one.where.position, sequence.plan.visit);
         one.random = uniform_open(one.words[2], one.words[3]);
     }
 
@@ -204,7 +196,9 @@ private:
         if constexpr (corruption_first) {
             policies_.corruption.before(positions, one.step(policies_.schedule, page_), one.memory);
         } else {
-            policies_.selector(positions, share_of(one));
+            with_view(policies_.selector, positions, [&](const auto& all) {
+                choose_before_model(policies_.selector, all, share_of(one), !one.plan.has_later_step());
+            });
         }
         one.to_remask.clear();
         for (candidate& position : positions) {
@@ -217,12 +211,12 @@ private:
         if (candidates_.size() > one.first) {
             return;
         }
-        if (!one.plan.has_later_step()) { // the last step repeats: it must commit something
+        if (!one.plan.has_later_step()) { // the last step repeats: a corruption must commit something, too
             const auto masked = std::find_if(positions.begin(), positions.end(), [](const candidate& position) {
                 return position.state == position_state::masked;
             });
             add(*masked);
-        } else if (one.plan.now().masked + std::ssize(one.to_remask) <= one.allowed - one.calls) {
+        } else if (one.plan.now.masked + std::ssize(one.to_remask) <= one.allowed - one.calls) {
             remask(one); // a step without a call
         }
     }
@@ -286,10 +280,8 @@ private:
                 mine.begin(), mine.end(), [](const candidate& it) { return it.state == position_state::masked; });
             masked = mine.first(static_cast<std::size_t>(end - mine.begin()));
         }
-        policies_.selector(masked, share);
-        if (std::none_of(masked.begin(), masked.end(), [](const candidate& it) { return it.chosen; })) {
-            choose_best(masked, 1);
-        }
+        with_view(policies_.selector, masked,
+                  [&](const auto& all) { choose_after_model(policies_.selector, all, share); });
         if constexpr (asks_committed) {
             sort_by_position(mine);
         }
@@ -298,7 +290,7 @@ private:
     // Sees to it that what is left can be filled in the calls that are left. It holds before the first call, and each
     // call that remasks nothing and commits one keeps it.
     void keep_bound(sequence_type& one, std::span<candidate> mine, index_t commits, index_t remasks) {
-        const index_t masked = one.plan.now().masked;
+        const index_t masked = one.plan.now.masked;
         const index_t left = one.allowed - one.calls;
         if (masked - commits + remasks <= left) {
             return;
@@ -338,7 +330,7 @@ private:
         if constexpr (std::same_as<corruption_type, absorbing>) {
             return true;
         } else {
-            return one.masked_in_block(page_) == 0 && !goes_on(one);
+            return masked_in(page_, one.sequence, one.plan.begin, one.plan.end) == 0 && !goes_on(one);
         }
     }
 
@@ -351,15 +343,6 @@ private:
         } else {
             return false;
         }
-    }
-
-    // True if the sequence is done; what is left of it is then filled.
-    bool stop(index_t sequence) {
-        const auto keep = policies_.stop(std::as_const(page_), sequence);
-        if (keep && page_.vocabulary().end) {
-            changes_.end_text(sequence, *keep);
-        }
-        return keep.has_value();
     }
 
     canvas& page_;
