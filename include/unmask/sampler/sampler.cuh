@@ -62,8 +62,8 @@ constexpr bool check_on_device() {
 // Without conditional graphs, the host polls for completion every this many steps.
 inline constexpr int polling_interval = 8;
 
-// Returns that number, or 0. wait() is called to wait for all that is enqueued. The first step is made outside of the graph:
-// CUDA loads its kernels then.
+// Runs steps until the canvas is full; returns the polling interval, or 0 if there was none. wait() waits for all that is
+// enqueued. The first step is made outside of the graph: CUDA loads its kernels then.
 template <class Run, class Wait>
 index_t run_to_the_end(const cuda_executor& exec, const Run& run, const Wait& wait) {
     const auto step = [&run](const cuda::work_stream& on) {
@@ -84,7 +84,7 @@ index_t run_to_the_end(const cuda_executor& exec, const Run& run, const Wait& wa
     }
 }
 
-// Waits for what is enqueued, and tells the observer meanwhile what has been done.
+// Waits for the enqueued steps, and tells the observer of each as it is done.
 template <class Run, class Replay>
 void watch(const cuda_executor& exec, const Run& run, Replay& replay) {
     try {
@@ -131,9 +131,9 @@ statistics sample_on_device(const cuda_executor& exec, Model& model, canvas& pag
             }
         });
         auto results = run.fetch(exec);
-        for (const cuda::device_sequence& one : results.sequences) {
-            if (one.fault >= 0 && !replay.has_ended()) {
-                run.throw_fault(exec, one.first + one.fault, one.fault_is_score);
+        for (const cuda::device_sequence& sequence : results.sequences) {
+            if (sequence.fault >= 0 && !replay.has_ended()) {
+                run.throw_fault(exec, sequence.first + sequence.fault, sequence.fault_is_score);
             }
         }
         if constexpr (!replay_type::observed) {

@@ -99,10 +99,10 @@ public:
     /// Memory: the requested logits; for a selector with divergence_steps, a row of logits for every position.
     ///
     /// On cuda_executor (include sampler/sampler.cuh) the model is a device_denoiser, and the canvas is copied to the GPU and,
-    /// filled, back: the call returns when that is done. The steps in between are a CUDA graph that ends by itself (without
-    /// CUDA 12.4, the host looks every 8 steps whether all is filled). Tokens are the same as on the CPU if the logits are.
-    /// The observer is told of the steps after the run; if it ends it, later steps are not brought to the canvas. Time is
-    /// not told apart by model and sampling. What the GPU does not have yet does not compile.
+    /// filled, back: the call returns when that is done. The steps in between are a CUDA graph that ends by itself; without
+    /// CUDA 12.4, the host checks every 8 steps whether the canvas is full. Tokens are the same as on the CPU if the logits
+    /// are. The observer is called while the run goes on, step by step, and can end it. seconds_in_model stays 0: time is
+    /// not divided between model and sampling. Policies that do not run on the GPU yet are a compile error.
     template <class Executor, class Model, class Observer = no_observer>
     statistics operator()(const Executor& exec, Model&& model, canvas& page, std::uint64_t seed,
                           Observer&& observer = {}) const {

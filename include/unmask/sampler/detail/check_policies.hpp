@@ -27,7 +27,7 @@ template <class... Given>
 constexpr bool check_policies() {
     using set = policy_set<Given...>;
     using corruption = typename set::corruption_type;
-    constexpr auto several = [](policy_kind kind) { return ((is_kind<Given>(kind) ? 1 : 0) + ... + 0) > 1; };
+    constexpr auto several = []([[maybe_unused]] policy_kind kind) { return ((is_kind<Given>(kind) ? 1 : 0) + ... + 0) > 1; };
     if constexpr (!(sampling_policy<Given> && ...)) {
         static_assert(never<Given...>, "unmask::sampler: every argument must be a sampling policy, a type with a static "
                                        "member `kind`");

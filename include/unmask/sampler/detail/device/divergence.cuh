@@ -11,17 +11,17 @@
 #include <unmask/sampler/detail/device/sequence.cuh>
 #include <unmask/sampler/detail/step/divergence.hpp>
 
-// How the distribution of each candidate moved since the step before, for selectors that look at it: row_history on the
-// GPU, to the same bits.
+// How far the distribution of each candidate moved since the step before, for selectors with divergence_steps: row_history
+// on the GPU, to the same bits.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-// What is remembered of a position.
+// The row of a position at the step before.
 struct remembered_row {
     float highest;
     double log_sum;
-    int known; // divergences of the steps before, as many as are looked at; −1: no row has been seen yet
+    int known; // divergences of earlier steps, at most `steps`; −1: no row has been read yet
 };
 
 template <class Logit>
@@ -46,12 +46,12 @@ void divergence_kernel(divergence_parameters<Logit> p) {
         return;
     }
     const index_t row = device::block();
-    candidate& one = p.state.candidates[row];
+    candidate& current = p.state.candidates[row];
     const row_statistics& now = p.outcomes[row].result.raw;
     if (now.best < 0) {
         return;
     }
-    const index_t position = p.state.sequences[one.where.sequence].offset + one.where.position;
+    const index_t position = p.state.sequences[current.where.sequence].offset + current.where.position;
     remembered_row& before = p.remembered[position];
     const float highest = static_cast<float>(p.logits.row(row)[now.best]);
     const logit_rows<float> history{p.last, p.logits.size, p.logits.size, -1};
@@ -96,7 +96,7 @@ void divergence_kernel(divergence_parameters<Logit> p) {
         for (int i = 0; i < known; ++i) {
             largest = recent[i] > largest ? recent[i] : largest;
         }
-        one.divergence = largest;
+        current.divergence = largest;
         before = {highest, now.log_sum, known};
     }
 }

@@ -28,79 +28,79 @@ struct plan_parameters {
 template <class Schedule, class Selector>
 class sequence_planner {
 public:
-    UNMASK_DEVICE sequence_planner(const plan_parameters<Schedule, Selector>& p, device_sequence& one)
-        : p_(p), state_(p.state), one_(one) {}
+    UNMASK_DEVICE sequence_planner(const plan_parameters<Schedule, Selector>& p, device_sequence& sequence)
+        : p_(p), state_(p.state), sequence_(sequence) {}
 
     // Finds the sequence's next step that has any candidates, and lists them.
     UNMASK_DEVICE void operator()() const {
-        const auto masked_of = [&](index_t begin, index_t end) { return masked_in(state_, one_, begin, end); };
-        one_.candidates = 0;
-        while (one_.candidates == 0 && one_.plan.update(masked_of)) {
-            one_.share = share_of(p_.schedule, one_.plan.now, shares_now());
+        const auto masked_of = [&](index_t begin, index_t end) { return masked_in(state_, sequence_, begin, end); };
+        sequence_.candidates = 0;
+        while (sequence_.candidates == 0 && sequence_.plan.update(masked_of)) {
+            sequence_.share = share_of(p_.schedule, sequence_.plan.now, shares_now());
             if constexpr (selector_first) {
-                one_.candidates = choose();
-            } else if (one_.share.quota > 0) {
-                one_.candidates = list_masked();
+                sequence_.candidates = choose();
+            } else if (sequence_.share.quota > 0) {
+                sequence_.candidates = list_masked();
             }
-            if (one_.candidates == 0) {
-                one_.plan.advance();
+            if (sequence_.candidates == 0) {
+                sequence_.plan.advance();
             }
         }
-        one_.active = one_.candidates > 0;
+        sequence_.active = sequence_.candidates > 0;
     }
 
 private:
     static constexpr bool selector_first = selects_before_model<Selector>();
 
     UNMASK_DEVICE masked_shares shares_now() const {
-        const sequence_plan& plan = one_.plan;
+        const sequence_plan& plan = sequence_.plan;
         if (is_last(plan.now)) {
             return {1, 0};
         }
         const double* shares =
-            state_.shares + (plan.is_longer() ? one_.more_shares : one_.shares) + plan.now.step;
+            state_.shares + (plan.is_longer() ? sequence_.more_shares : sequence_.shares) + plan.now.step;
         return {shares[0], shares[1]};
     }
 
     // Lists the masked positions of the block; how many.
     UNMASK_DEVICE int list_masked() const {
-        for (index_t position = one_.plan.begin + device::thread(); position < one_.plan.end; position += step_threads) {
-            const index_t at = one_.offset + position;
+        for (index_t position = sequence_.plan.begin + device::thread(); position < sequence_.plan.end; position += step_threads) {
+            const index_t at = sequence_.offset + position;
             state_.listed[at] = state_.states[at] == position_state::masked ? 1 : 0;
         }
-        return static_cast<int>(one_.plan.now.masked);
+        return static_cast<int>(sequence_.plan.now.masked);
     }
 
     // Lists those that the selector chooses; how many.
     UNMASK_DEVICE int choose() const {
-        candidate* const room = state_.candidates + one_.room;
+        candidate* const room = state_.candidates + sequence_.room;
         int count = 0;
-        for (index_t begin = one_.plan.begin; begin < one_.plan.end; begin += step_threads) {
+        for (index_t begin = sequence_.plan.begin; begin < sequence_.plan.end; begin += step_threads) {
             const index_t position = begin + device::thread();
-            const bool inside = position < one_.plan.end;
-            const bool masked = inside && state_.states[one_.offset + position] == position_state::masked;
+            const bool inside = position < sequence_.plan.end;
+            const bool masked = inside && state_.states[sequence_.offset + position] == position_state::masked;
             int found = 0;
             const int at = count + device::sum_before<step_threads>(masked ? 1 : 0, found);
             if (inside) {
-                state_.listed[one_.offset + position] = 0;
+                state_.listed[sequence_.offset + position] = 0;
             }
             if (masked) {
-                begin_candidate(state_, one_, device::block(), position, words_of(state_, one_, position), room[at]);
+                begin_candidate(state_, sequence_, device::block(), position, words_of(state_, sequence_, position), room[at]);
             }
             count += found;
         }
         device::barrier();
         const block_candidates all(room, count, nullptr, 0);
-        choose_before_model(p_.selector, all, one_.share, is_last(one_.plan.now));
+        choose_before_model(p_.selector, all, sequence_.share, is_last(sequence_.plan.now));
         return all.count_if([&](int i) {
-            state_.listed[one_.offset + all[i].where.position] = all[i].chosen ? 1 : 0;
+            state_.listed[sequence_.offset + all[i].where.position] = all[i].chosen ? 1 : 0;
             return all[i].chosen;
         });
     }
 
     const plan_parameters<Schedule, Selector>& p_;
     const device_state& state_;
-    device_sequence& one_;
+    device_sequence& sequence_;
 };
 
 template <class Schedule, class Selector>
@@ -110,15 +110,15 @@ void plan_kernel(plan_parameters<Schedule, Selector> p) {
     if (!stored.active) {
         return;
     }
-    device_sequence one = stored;
-    sequence_planner<Schedule, Selector>(p, one)();
+    device_sequence sequence = stored;
+    sequence_planner<Schedule, Selector>(p, sequence)();
     device::barrier(); // all have read it
     if (device::thread() == 0) {
-        stored = one;
+        stored = sequence;
     }
 }
 
-// Writes the rows of all sequences, one sequence after the other.
+// Writes the rows of all sequences, sequence by sequence, and counts them.
 template <bool ShiftsLogits>
 UNMASK_KERNEL(step_threads, 1)
 void list_kernel(device_state state) {
@@ -151,28 +151,28 @@ void list_kernel(device_state state) {
         counts.all_rows += counts.rows;
         counts.evaluations += counts.rows > 0 ? sequences : 0;
     }
-    device_sequence& one = state.sequences[mine];
-    if (faulty || !one.active) {
+    device_sequence& sequence = state.sequences[mine];
+    if (faulty || !sequence.active) {
         return;
     }
     if (device::thread() == 0) {
-        one.first = before;
+        sequence.first = before;
     }
     int row_index = before;
-    for (index_t begin = one.plan.begin; begin < one.plan.end; begin += step_threads) {
+    for (index_t begin = sequence.plan.begin; begin < sequence.plan.end; begin += step_threads) {
         const index_t position = begin + device::thread();
-        const bool listed = position < one.plan.end && state.listed[one.offset + position] != 0;
+        const bool listed = position < sequence.plan.end && state.listed[sequence.offset + position] != 0;
         int found = 0;
         const int at = row_index + device::sum_before<step_threads>(listed ? 1 : 0, found);
         if (listed) {
-            const four_words words = words_of(state, one, position);
+            const four_words words = words_of(state, sequence, position);
             const index_t asked = ShiftsLogits && position > 0 ? position - 1 : position;
             state.rows[at] = {mine, asked};
             state.uniforms[at] = uniform_open(words.word[0], words.word[1]);
             if (state.streamed != nullptr) {
                 state.streamed[at].read = 0; // and so it stays if the model forgets the row
             }
-            begin_candidate(state, one, mine, position, words, state.candidates[at]);
+            begin_candidate(state, sequence, mine, position, words, state.candidates[at]);
         }
         row_index += found;
     }

@@ -14,8 +14,8 @@
 #include <unmask/sampler/detail/device/sequence.cuh>
 #include <unmask/tensor/float_types.hpp>
 
-// The candidates of each sequence in the order of the numbers that a selector looks at. Up to 8192 are sorted by one block;
-// of more, each block sorts a tile, and then every candidate counts how many of the other tiles come before it.
+// Ranks the candidates of each sequence by the numbers of a selector. Up to 8192 are sorted by one block; of more, each
+// block sorts a tile, and then every candidate counts those of the other tiles that come before it.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -30,7 +30,7 @@ struct rank_parameters {
     Selector selector;
     int tiles;           // of each sequence, the last of them not full
     int tile_size;       // how many candidates one has
-    std::uint64_t* keys; // [rankings][rows], sorted by tiles; not looked at if there is one tile
+    std::uint64_t* keys; // [rankings][rows], sorted by tiles; unused if there is one tile
     int* tile_order;     // the same
 
     static constexpr int rankings = rankings_of<Selector>;
@@ -54,9 +54,9 @@ UNMASK_DEVICE std::uint64_t falling_key(double number) {
 template <int Items, class Selector>
 UNMASK_KERNEL(rank_threads, 1)
 void rank_kernel(rank_parameters<Selector> p) {
-    const device_sequence& one = p.sequence();
+    const device_sequence& sequence = p.sequence();
     const int first = p.tile_index() * p.tile_size;
-    if (p.state.counts->rows == 0 || !one.active || first >= one.candidates) {
+    if (p.state.counts->rows == 0 || !sequence.active || first >= sequence.candidates) {
         return;
     }
     std::uint64_t keys[Items];
@@ -66,8 +66,8 @@ void rank_kernel(rank_parameters<Selector> p) {
         const int place = first + device::thread() * Items + item;
         places[item] = place;
         keys[item] = ~std::uint64_t{0};
-        if (place < one.candidates) {
-            const candidate& position = p.state.candidates[one.first + place];
+        if (place < sequence.candidates) {
+            const candidate& position = p.state.candidates[sequence.first + place];
             keys[item] = falling_key(rank_number(p.selector, p.ranking(), position));
         }
     }
@@ -76,7 +76,7 @@ void rank_kernel(rank_parameters<Selector> p) {
     UNMASK_UNROLL
     for (int item = 0; item < Items; ++item) {
         const int rank = first + device::thread() * Items + item;
-        if (rank < one.candidates) {
+        if (rank < sequence.candidates) {
             order[p.begin() + rank] = places[item];
             if (p.tiles > 1) {
                 p.keys[p.begin() + rank] = keys[item];
@@ -101,20 +101,20 @@ UNMASK_DEVICE int keys_before(const std::uint64_t* keys, int count, std::uint64_
 template <class Selector>
 UNMASK_KERNEL(rank_threads, 1)
 void merge_ranks_kernel(rank_parameters<Selector> p) {
-    const device_sequence& one = p.sequence();
-    if (p.state.counts->rows == 0 || !one.active) {
+    const device_sequence& sequence = p.sequence();
+    if (p.state.counts->rows == 0 || !sequence.active) {
         return;
     }
     const int mine = p.tile_index();
     const int begin = mine * p.tile_size;
-    const int end = begin + p.tile_size < one.candidates ? begin + p.tile_size : one.candidates;
+    const int end = begin + p.tile_size < sequence.candidates ? begin + p.tile_size : sequence.candidates;
     const std::uint64_t* const keys = p.keys + p.begin();
     for (int at = begin + device::thread(); at < end; at += rank_threads) {
         int rank = at - begin;
-        for (int other = 0; other * p.tile_size < one.candidates; ++other) {
+        for (int other = 0; other * p.tile_size < sequence.candidates; ++other) {
             if (other != mine) { // of equal ones, those of earlier tiles have the lower positions
                 const int first = other * p.tile_size;
-                const int count = one.candidates - first < p.tile_size ? one.candidates - first : p.tile_size;
+                const int count = sequence.candidates - first < p.tile_size ? sequence.candidates - first : p.tile_size;
                 rank += keys_before(keys + first, count, keys[at], other < mine);
             }
         }

@@ -18,12 +18,12 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-// What the device writes last, so that all that belongs to it is there.
+// Reads a number that the device writes last: whatever belongs to it has been written.
 inline index_t read_while_written(index_t& from) {
     return std::atomic_ref(from).load(std::memory_order_acquire);
 }
 
-// Brings what a run on the GPU does to a canvas of the host, call by call if somebody watches.
+// Applies the trace of a run on the GPU to the canvas of the host, call by call if the run is observed.
 template <class Observer>
 class device_replay {
 public:
@@ -40,28 +40,28 @@ public:
         }
     }
 
-    // Catches up with a run of which so many calls are there in full. False as soon as the observer has seen enough: then
-    // nothing more is brought.
+    // Applies the first `calls` calls, whose trace is complete. False as soon as the observer ends the run: then nothing more
+    // is applied.
     bool operator()(const device_trace& trace, index_t calls) {
         if constexpr (observed) {
-            while (goes_on_ && brought_ < calls) {
-                bring(trace, brought_ + 1);
-                const sampler_step step{brought_ - 1, page_, changes_.reported(), page_.masked()};
+            while (goes_on_ && applied_ < calls) {
+                apply(trace, applied_ + 1);
+                const sampler_step step{applied_ - 1, page_, changes_.reported(), page_.masked()};
                 goes_on_ = tell(observer_, step);
                 changes_.forget();
             }
         } else {
-            bring(trace, calls);
+            apply(trace, calls);
         }
         return goes_on_;
     }
 
-    // The observer has seen enough.
+    // Whether the observer has ended the run.
     [[nodiscard]] bool has_ended() const { return !goes_on_; }
 
 private:
-    // What the first so many calls have changed, and is not yet here.
-    void bring(const device_trace& trace, index_t calls) {
+    // Applies changes of the first `calls` calls that are not on the canvas yet.
+    void apply(const device_trace& trace, index_t calls) {
         auto left = masked_.begin();
         for (const row& where : masked_) {
             device_commitment& made = trace.commitments[page_.offset(where.sequence) + where.position];
@@ -82,18 +82,18 @@ private:
         for (index_t i = 0; i < page_.sequences(); ++i) {
             device_fill& fill = trace.fills[i];
             const index_t at = read_while_written(fill.call);
-            if (at >= brought_ && at < calls) {
+            if (at >= applied_ && at < calls) {
                 changes_.end_text(i, fill.begin);
             }
         }
-        brought_ = calls;
+        applied_ = calls;
     }
 
     canvas& page_;
     canvas_changes<false, observed> changes_;
     Observer& observer_;
-    std::vector<row> masked_; // that have not changed yet
-    index_t brought_ = 0;     // calls
+    std::vector<row> masked_; // positions that have not changed yet
+    index_t applied_ = 0;     // calls
     bool goes_on_ = true;
 };
 

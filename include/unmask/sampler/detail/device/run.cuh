@@ -40,8 +40,8 @@
 #include <unmask/sampler/row_draw.hpp>
 #include <unmask/sampler/schedule/schedule.hpp>
 
-// A run on the GPU, seen from the host: its memory, and the kernels of a step in their order. Nothing here waits for the
-// device but fetch().
+// A run on the GPU, seen from the host: its memory, and the kernels of a step in their order. Only fetch() and the
+// constructor wait for the device.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -52,8 +52,8 @@ public:
     using logit = device_logit_of<Model>;
     using selector_type = typename Policies::selector_type;
 
-    // `done` says which sequences are not looked at; if it is empty, all are. If the run is `watched`, its trace can be read
-    // as it goes on.
+    // Sequences that are `done` are left out; if it is empty, none is. If the run is `watched`, the host can read its trace
+    // while it goes on.
     device_run(const cuda_executor& exec, Model& model, const canvas& page, std::uint64_t seed,
                const Policies& policies, const std::vector<bool>& done = {}, bool watched = false)
         : model_(model), page_(page), policies_(policies), ends_(ends_of(page.vocabulary(), policies.stop)),
@@ -121,18 +121,18 @@ public:
                select_parameters<selector_type>{state_, policies_.selector, ends_});
     }
 
-    // In device memory, not 0 as long as a step still found something to do.
+    // In device memory: not 0 while the last step still had rows.
     [[nodiscard]] const int* running() const { return &state_.counts->rows; }
 
     // [most_rows, vocabulary.size], in device memory.
     [[nodiscard]] logit* logits() const { return logits_; }
 
-    // Of a run that is watched.
+    // The trace of a watched run.
     [[nodiscard]] const device_trace& trace() const { return state_.trace; }
-    // Asks a run that is watched to end after the step that it is in.
+    // Asks a watched run to end after its current step.
     void stop() const { std::atomic_ref(*state_.trace.stop).store(1, std::memory_order_relaxed); }
 
-    // What the device holds, once the stream has got there. The first two only if the run is not watched.
+    // Results, valid once the stream has reached this point. `commitments` and `fills` are empty if the run is watched.
     struct results {
         std::vector<device_commitment> commitments;
         std::vector<device_fill> fills;
@@ -164,7 +164,7 @@ public:
         all.counts = fetch_counts(exec);
         return all;
     }
-    // Throws what is wrong with the n-th candidate, the first that something is wrong with.
+    // Throws the error of the n-th candidate, the first that has one.
     [[noreturn]] void throw_fault(const cuda_executor& exec, int n, bool is_score) const {
         if (is_score) {
             throw invalid_argument("sampler", "the score", "NaN", "a number or an infinity");
@@ -194,7 +194,7 @@ private:
     static constexpr bool streams = only_streams_on_device<Model>;
     static constexpr bool diverges = requires(const Policies& policies) { policies.selector.divergence_steps; };
 
-    // Gives every array its place. Returns how much memory they take.
+    // Gives every array its place. Returns the bytes that they take.
     std::size_t arranged(device_layout place) {
         const index_t positions = std::ssize(page_.tokens());
         const index_t rows = plan_.most_rows;
@@ -237,7 +237,7 @@ private:
         return place.bytes();
     }
 
-    // The same for what the host sees as well.
+    // The same for memory that the host reads as well.
     std::size_t trace_arranged(device_layout place) {
         place(state_.trace.commitments, std::ssize(page_.tokens()));
         place(state_.trace.fills, page_.sequences());

@@ -32,23 +32,23 @@ struct run_plan {
 private:
     template <class Schedule>
     void add(const canvas& page, index_t sequence, const block_length& blocks, const Schedule& schedule, bool active) {
-        device_sequence& one = sequences.emplace_back();
-        one.plan = sequence_plan(page, sequence, blocks, schedule.count, is_per_block<Schedule>());
-        one.offset = page.offset(sequence);
-        one.id = page.id(sequence);
-        one.active = active;
-        one.room = static_cast<int>(most_rows);
+        device_sequence& added = sequences.emplace_back();
+        added.plan = sequence_plan(page, sequence, blocks, schedule.count, is_per_block<Schedule>());
+        added.offset = page.offset(sequence);
+        added.id = page.id(sequence);
+        added.active = active;
+        added.room = static_cast<int>(most_rows);
         if (!active) {
             return;
         }
         index_t most = 0;
-        one.plan.for_each_block([&](index_t begin, index_t end) {
+        added.plan.for_each_block([&](index_t begin, index_t end) {
             most = std::max(most, detail::masked_in(page, sequence, begin, end));
         });
         most_rows += most;
         most_in_a_sequence = std::max(most_in_a_sequence, static_cast<int>(most));
-        one.shares = shares_of_steps(one.plan.steps_of(false), schedule);
-        one.more_shares = one.plan.longer > 0 ? shares_of_steps(one.plan.steps_of(true), schedule) : 0;
+        added.shares = shares_of_steps(added.plan.steps_of(false), schedule);
+        added.more_shares = added.plan.longer > 0 ? shares_of_steps(added.plan.steps_of(true), schedule) : 0;
     }
 
     template <class Schedule>

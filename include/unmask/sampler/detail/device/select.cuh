@@ -40,15 +40,15 @@ void score_kernel(score_parameters<Score> p) {
         return;
     }
     const row_outcome& outcome = p.outcomes[i];
-    candidate& one = p.state.candidates[i];
-    one.raw = outcome.result.raw;
-    one.token = outcome.result.draw.token;
-    one.shaped = outcome.result.draw.shaped;
-    one.shaped_log_probability = outcome.result.draw.log_probability;
-    one.raw_log_probability = outcome.raw_log_probability;
-    one.held_log_probability = static_cast<double>(minus_infinity); // it is masked
-    one.change = change::none;
-    one.score = one.raw.best >= 0 ? p.score(one) : score{};
+    candidate& position = p.state.candidates[i];
+    position.raw = outcome.result.raw;
+    position.token = outcome.result.draw.token;
+    position.shaped = outcome.result.draw.shaped;
+    position.shaped_log_probability = outcome.result.draw.log_probability;
+    position.raw_log_probability = outcome.raw_log_probability;
+    position.held_log_probability = static_cast<double>(minus_infinity); // it is masked
+    position.change = change::none;
+    position.score = position.raw.best >= 0 ? p.score(position) : score{};
 }
 
 template <class Selector>
@@ -61,14 +61,14 @@ struct select_parameters {
 // A sequence as end_of_text sees it; all threads of a block call its members together.
 struct block_text {
     const device_state& state_;
-    const device_sequence& one;
+    const device_sequence& sequence;
 
-    [[nodiscard]] UNMASK_DEVICE index_t length() const { return one.plan.length; }
-    [[nodiscard]] UNMASK_DEVICE position_state state(index_t i) const { return state_.states[one.offset + i]; }
-    [[nodiscard]] UNMASK_DEVICE token_t token(index_t i) const { return state_.tokens[one.offset + i]; }
+    [[nodiscard]] UNMASK_DEVICE index_t length() const { return sequence.plan.length; }
+    [[nodiscard]] UNMASK_DEVICE position_state state(index_t i) const { return state_.states[sequence.offset + i]; }
+    [[nodiscard]] UNMASK_DEVICE token_t token(index_t i) const { return state_.tokens[sequence.offset + i]; }
     UNMASK_DEVICE void write(index_t i, token_t token) const {
-        state_.tokens[one.offset + i] = token;
-        state_.states[one.offset + i] = position_state::committed;
+        state_.tokens[sequence.offset + i] = token;
+        state_.states[sequence.offset + i] = position_state::committed;
     }
     template <class F>
     UNMASK_DEVICE void for_each(index_t begin, const F& f) const {
@@ -89,9 +89,9 @@ struct block_text {
 template <class Selector>
 class sequence_step {
 public:
-    UNMASK_DEVICE sequence_step(const select_parameters<Selector>& p, device_sequence& one)
-        : p_(p), state_(p.state), one_(one),
-          candidates_(state_.candidates + one.first, one.candidates, state_.order + one.first, state_.most_rows) {}
+    UNMASK_DEVICE sequence_step(const select_parameters<Selector>& p, device_sequence& sequence)
+        : p_(p), state_(p.state), sequence_(sequence),
+          candidates_(state_.candidates + sequence.first, sequence.candidates, state_.order + sequence.first, state_.most_rows) {}
 
     UNMASK_DEVICE void operator()() const {
         if (find_fault()) {
@@ -100,7 +100,7 @@ public:
         select();
         commit();
         stop();
-        one_.plan.advance();
+        sequence_.plan.advance();
     }
 
 private:
@@ -112,8 +112,8 @@ private:
         if (fault == all.count()) {
             return false;
         }
-        one_.fault = fault;
-        one_.fault_is_score = all[fault].raw.best >= 0;
+        sequence_.fault = fault;
+        sequence_.fault_is_score = all[fault].raw.best >= 0;
         return true;
     }
 
@@ -121,7 +121,7 @@ private:
         if constexpr (selector_first) {
             candidates_.for_each([&](int i) { candidates_[i].chosen = true; });
         } else {
-            choose_after_model(p_.selector, candidates_, one_.share);
+            choose_after_model(p_.selector, candidates_, sequence_.share);
         }
     }
 
@@ -131,7 +131,7 @@ private:
         all.for_each([&](int i) {
             const candidate& position = all[i];
             if (position.chosen) {
-                const index_t at = one_.offset + position.where.position;
+                const index_t at = sequence_.offset + position.where.position;
                 state_.tokens[at] = position.token;
                 state_.states[at] = position_state::committed;
                 state_.trace.commitments[at] = {call, position.token, position.score.value,
@@ -145,13 +145,13 @@ private:
         if (p_.ends.count == 0) {
             return;
         }
-        const block_text text{state_, one_};
+        const block_text text{state_, sequence_};
         const index_t end = end_of_text(text, [&](token_t token) { return p_.ends.has(token); });
         if (end == 0) {
             return;
         }
-        one_.active = false;
-        one_.candidates = 0;
+        sequence_.active = false;
+        sequence_.candidates = 0;
         if (state_.end >= 0) {
             fill_with_end(text, end, state_.end);
             if (device::thread() == 0) {
@@ -162,7 +162,7 @@ private:
 
     const select_parameters<Selector>& p_;
     const device_state& state_;
-    device_sequence& one_;
+    device_sequence& sequence_;
     block_candidates candidates_;
 };
 
@@ -174,11 +174,11 @@ void select_kernel(select_parameters<Selector> p) {
     if (p.state.counts->rows == 0 || !stored.active) {
         return;
     }
-    device_sequence one = stored;
-    sequence_step<Selector>(p, one)();
+    device_sequence sequence = stored;
+    sequence_step<Selector>(p, sequence)();
     device::barrier(); // all have read it
     if (device::thread() == 0) {
-        stored = one;
+        stored = sequence;
     }
 }
 

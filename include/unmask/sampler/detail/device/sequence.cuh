@@ -17,7 +17,7 @@
 #include <unmask/sampler/schedule/schedule.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 
-// What a run on the GPU keeps in device memory, for the kernels of a step.
+// The memory of a run on the GPU, for the kernels of a step.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -80,7 +80,7 @@ struct device_state {
     device_trace trace;
     device_sequence* sequences;
     int sequence_count;
-    row* rows; // [rows], as the model is asked
+    row* rows; // [rows] that the model is asked for
     double* uniforms;
     streamed_state* streamed; // [rows]; null: the model stores its logits
     candidate* candidates;
@@ -93,18 +93,18 @@ struct device_state {
 };
 
 // The random words of a position at this step.
-UNMASK_DEVICE four_words words_of(const device_state& state, const device_sequence& one, index_t position) {
-    return random_word_set(state.seed, one.id, position, one.plan.visit);
+UNMASK_DEVICE four_words words_of(const device_state& state, const device_sequence& sequence, index_t position) {
+    return random_word_set(state.seed, sequence.id, position, sequence.plan.visit);
 }
 
 // A candidate as policies see it before its row is read.
-UNMASK_DEVICE void begin_candidate(const device_state& state, const device_sequence& one, int sequence,
+UNMASK_DEVICE void begin_candidate(const device_state& state, const device_sequence& sequence, int number, 
                                    index_t position, const four_words& words, candidate& added) {
-    added.where = {sequence, position};
+    added.where = {number, position};
     added.random = uniform_open(words.word[2], words.word[3]);
     added.words = bits_as<std::array<std::uint32_t, 4>>(words);
     added.divergence = -static_cast<double>(minus_infinity); // unless a selector looks at it
-    added.held = state.tokens[one.offset + position];
+    added.held = state.tokens[sequence.offset + position];
     added.state = position_state::masked;
     added.chosen = false;
     added.change = change::none;
@@ -118,10 +118,10 @@ struct minimum {
 };
 
 // How many positions of [begin, end) of a sequence are masked. Collective.
-UNMASK_DEVICE int masked_in(const device_state& state, const device_sequence& one, index_t begin, index_t end) {
+UNMASK_DEVICE int masked_in(const device_state& state, const device_sequence& sequence, index_t begin, index_t end) {
     int mine = 0;
     for (index_t position = begin + device::thread(); position < end; position += step_threads) {
-        mine += state.states[one.offset + position] == position_state::masked ? 1 : 0;
+        mine += state.states[sequence.offset + position] == position_state::masked ? 1 : 0;
     }
     return device::combined<step_threads>(mine, sum{});
 }

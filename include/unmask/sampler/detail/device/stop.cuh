@@ -10,7 +10,7 @@
 #include <unmask/sampler/stop/tokens.hpp>
 #include <unmask/sampler/vocabulary.hpp>
 
-// Stop rules on the GPU: those that wait for the first of some tokens.
+// Stop rules on the GPU: those that wait for the first of several tokens.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -65,7 +65,7 @@ void add_ends(end_tokens& ends, const vocabulary& tokens, const stop_at_any<Rule
     std::apply([&](const Rules&... each) { (add_ends(ends, tokens, each), ...); }, rule.rules);
 }
 
-// Of several, the first that comes decides: as if they were one rule.
+// With several rules the earliest end token wins, as if they were one rule.
 template <class Rule>
 end_tokens ends_of(const vocabulary& tokens, const Rule& rule) {
     end_tokens ends;
