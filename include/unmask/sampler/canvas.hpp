@@ -12,6 +12,7 @@
 
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
+#include <unmask/sampler/detail/host/serial_loops.hpp>
 #include <unmask/sampler/detail/step/end_of_text.hpp>
 #include <unmask/sampler/position_state.hpp>
 #include <unmask/sampler/vocabulary.hpp>
@@ -153,36 +154,13 @@ public:
         if (!vocabulary_.end) {
             throw invalid_argument("canvas::end_text", "vocabulary.end", "empty", "a token");
         }
-        detail::fill_with_end(text_of(sequence), begin, *vocabulary_.end);
+        detail::fill_with_end<detail::serial_loops>(tokens_.data() + offset(sequence), states_.data() + offset(sequence),
+                                                    begin, length(sequence), *vocabulary_.end);
+        const auto kept = states(sequence).first(at(begin));
+        masked_[at(sequence)] = std::count(kept.begin(), kept.end(), position_state::masked);
     }
 
 private:
-    // A sequence that is written to.
-    struct text {
-        token_t* tokens;
-        position_state* states;
-        index_t* masked;
-        index_t length;
-
-        [[nodiscard]] UNMASK_HOST_DEVICE position_state state(index_t i) const { return states[i]; }
-        UNMASK_HOST_DEVICE void write(index_t i, token_t token) const {
-            *masked -= states[i] == position_state::masked ? 1 : 0;
-            tokens[i] = token;
-            states[i] = position_state::committed;
-        }
-        template <class F>
-        UNMASK_HOST_DEVICE void for_each(index_t begin, const F& f) const {
-            for (index_t i = begin; i < length; ++i) {
-                f(i);
-            }
-        }
-    };
-
-    text text_of(index_t sequence) {
-        return {tokens_.data() + offset(sequence), states_.data() + offset(sequence), &masked_[at(sequence)],
-                length(sequence)};
-    }
-
     static constexpr index_t longest = std::numeric_limits<std::uint32_t>::max();
 
     static std::size_t at(index_t i) { return static_cast<std::size_t>(i); }
@@ -225,7 +203,12 @@ private:
         return sequence;
     }
 
-    void write(index_t sequence, index_t position, token_t token) { text_of(sequence).write(position, token); }
+    void write(index_t sequence, index_t position, token_t token) {
+        const std::size_t place = at(offset(sequence) + position);
+        masked_[at(sequence)] -= states_[place] == position_state::masked ? 1 : 0;
+        tokens_[place] = token;
+        states_[place] = position_state::committed;
+    }
 
     unmask::vocabulary vocabulary_;
     std::vector<token_t> tokens_;

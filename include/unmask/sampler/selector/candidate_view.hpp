@@ -5,6 +5,8 @@
 
 #include <unmask/config.hpp>
 #include <unmask/sampler/candidate.hpp>
+#include <unmask/sampler/detail/host/serial_loops.hpp>
+#include <unmask/sampler/detail/step/candidates.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -45,21 +47,9 @@ concept candidate_view = requires(const C& all, int i) {
 
 namespace detail {
 
-// A view that concepts ask with. Its members are not defined.
-struct any_candidates {
-    UNMASK_HOST_DEVICE int count() const;
-    UNMASK_HOST_DEVICE candidate& operator[](int i) const;
+// A view that concepts ask with.
+struct any_candidates : looped_candidates<serial_loops> {
     UNMASK_HOST_DEVICE candidate& ranked(int n, int rank) const;
-    template <class F>
-    UNMASK_HOST_DEVICE void for_each(const F& f) const;
-    template <class F>
-    UNMASK_HOST_DEVICE int count_if(const F& f) const;
-    template <class F>
-    UNMASK_HOST_DEVICE int find_if(const F& f) const;
-    template <class F>
-    UNMASK_HOST_DEVICE int highest(const F& f) const;
-    template <class F>
-    UNMASK_HOST_DEVICE int walk(const F& f) const;
     UNMASK_HOST_DEVICE void choose_first(int n, index_t count) const;
     UNMASK_HOST_DEVICE any_candidates from_ranking(int n) const;
 };

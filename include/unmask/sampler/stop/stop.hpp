@@ -7,9 +7,9 @@
 
 #include <unmask/config.hpp>
 #include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/detail/host/serial_loops.hpp>
 #include <unmask/sampler/detail/step/end_of_text.hpp>
 #include <unmask/sampler/policies.hpp>
-#include <unmask/sampler/position_state.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -23,25 +23,6 @@ concept stop_policy = sampling_policy<S> && requires(const S& stop, const canvas
 };
 
 namespace detail {
-
-// A sequence of a canvas, for end_of_text.
-struct text_view {
-    const token_t* tokens;
-    const position_state* states;
-    index_t size;
-
-    [[nodiscard]] UNMASK_HOST_DEVICE index_t length() const { return size; }
-    [[nodiscard]] UNMASK_HOST_DEVICE token_t token(index_t i) const { return tokens[i]; }
-    [[nodiscard]] UNMASK_HOST_DEVICE position_state state(index_t i) const { return states[i]; }
-    template <class F>
-    [[nodiscard]] UNMASK_HOST_DEVICE index_t find_if(index_t end, const F& f) const {
-        index_t i = 0;
-        while (i < end && !f(i)) {
-            ++i;
-        }
-        return i;
-    }
-};
 
 struct token_set {
     const token_t* tokens;
@@ -58,8 +39,8 @@ struct token_set {
 
 // What is kept of a sequence whose text ends with one of these tokens; nothing if it goes on.
 inline std::optional<index_t> kept_of(const canvas& page, index_t sequence, const token_set& ends) {
-    const text_view text{page.tokens(sequence).data(), page.states(sequence).data(), page.length(sequence)};
-    const index_t end = end_of_text(text, ends);
+    const index_t end = end_of_text<serial_loops>(page.tokens(sequence).data(), page.states(sequence).data(),
+                                                  page.length(sequence), ends);
     return end > 0 ? std::optional(end) : std::nullopt;
 }
 

@@ -10,6 +10,7 @@
 #include <unmask/numeric/exact_math.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/detail/device/block_loops.cuh>
 #include <unmask/sampler/detail/device/candidates.cuh>
 #include <unmask/sampler/detail/device/sequence.cuh>
 #include <unmask/sampler/detail/device/stop.cuh>
@@ -56,34 +57,6 @@ struct select_parameters {
     device_state state;
     Selector selector;
     end_tokens ends;
-};
-
-// A sequence as end_of_text sees it; all threads of a block call its members together.
-struct block_text {
-    const device_state& state_;
-    const device_sequence& sequence;
-
-    [[nodiscard]] UNMASK_DEVICE index_t length() const { return sequence.plan.length; }
-    [[nodiscard]] UNMASK_DEVICE position_state state(index_t i) const { return state_.states[sequence.offset + i]; }
-    [[nodiscard]] UNMASK_DEVICE token_t token(index_t i) const { return state_.tokens[sequence.offset + i]; }
-    UNMASK_DEVICE void write(index_t i, token_t token) const {
-        state_.tokens[sequence.offset + i] = token;
-        state_.states[sequence.offset + i] = position_state::committed;
-    }
-    template <class F>
-    UNMASK_DEVICE void for_each(index_t begin, const F& f) const {
-        for (index_t i = begin + device::thread(); i < length(); i += step_threads) {
-            f(i);
-        }
-    }
-    template <class F>
-    [[nodiscard]] UNMASK_DEVICE index_t find_if(index_t end, const F& f) const {
-        auto mine = static_cast<int>(end);
-        for (index_t i = device::thread(); i < mine; i += step_threads) {
-            mine = f(i) ? static_cast<int>(i) : mine;
-        }
-        return device::combined<step_threads>(mine, minimum{});
-    }
 };
 
 template <class Selector>
@@ -145,15 +118,18 @@ private:
         if (p_.ends.count == 0) {
             return;
         }
-        const block_text text{state_, sequence_};
-        const index_t end = end_of_text(text, [&](token_t token) { return p_.ends.has(token); });
+        token_t* const tokens = state_.tokens + sequence_.offset;
+        position_state* const states = state_.states + sequence_.offset;
+        const index_t length = sequence_.plan.length;
+        const index_t end =
+            end_of_text<block_loops>(tokens, states, length, [&](token_t token) { return p_.ends.has(token); });
         if (end == 0) {
             return;
         }
         sequence_.active = false;
         sequence_.candidates = 0;
         if (state_.end >= 0) {
-            fill_with_end(text, end, state_.end);
+            fill_with_end<block_loops>(tokens, states, end, length, state_.end);
             if (device::thread() == 0) {
                 state_.trace.fills[device::block()] = {state_.counts->calls - 1, end};
             }

@@ -6,12 +6,12 @@
 
 #include <unmask/config.hpp>
 #include <unmask/sampler/device_logits_stream.cuh>
-#include <unmask/cuda/runtime/collectives.cuh>
 #include <unmask/cuda/runtime/device.cuh>
 #include <unmask/random/philox.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/denoiser.hpp>
+#include <unmask/sampler/detail/device/block_loops.cuh>
 #include <unmask/sampler/detail/step/random_words.hpp>
 #include <unmask/sampler/detail/step/sequence_plan.hpp>
 #include <unmask/sampler/schedule/schedule.hpp>
@@ -21,8 +21,6 @@
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
-
-inline constexpr int step_threads = 128; // of a block, which works on one sequence
 
 // A sequence, and its way through its blocks and steps.
 struct device_sequence {
@@ -110,20 +108,11 @@ UNMASK_DEVICE void begin_candidate(const device_state& state, const device_seque
     added.change = change::none;
 }
 
-struct sum {
-    UNMASK_DEVICE int operator()(int a, int b) const { return a + b; }
-};
-struct minimum {
-    UNMASK_DEVICE int operator()(int a, int b) const { return b < a ? b : a; }
-};
-
 // How many positions of [begin, end) of a sequence are masked. Collective.
 UNMASK_DEVICE int masked_in(const device_state& state, const device_sequence& sequence, index_t begin, index_t end) {
-    int mine = 0;
-    for (index_t position = begin + device::thread(); position < end; position += step_threads) {
-        mine += state.states[sequence.offset + position] == position_state::masked ? 1 : 0;
-    }
-    return device::combined<step_threads>(mine, sum{});
+    const position_state* const states = state.states + sequence.offset + begin;
+    return block_loops::count_if(static_cast<int>(end - begin),
+                                 [&](int i) { return states[i] == position_state::masked; });
 }
 
 } // namespace detail::cuda

@@ -9,34 +9,31 @@
 #include <unmask/config.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/detail/host/ranking.hpp>
-#include <unmask/sampler/selector/candidate_view.hpp>
+#include <unmask/sampler/detail/host/serial_loops.hpp>
+#include <unmask/sampler/detail/step/candidates.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// The candidate_view of one thread. A ranking is made when it is first asked for. Members that policies call are marked for
-// the device as well, or nvcc warns of rules that are written for both.
+// The candidate_view of one thread. A ranking is made when it is first asked for.
 template <class Selector>
-class host_candidates {
+class host_candidates : public looped_candidates<serial_loops> {
 public:
     using rankings = std::array<std::optional<ranking>, static_cast<std::size_t>(rankings_of<Selector>)>;
 
     host_candidates(std::span<candidate> all, const Selector& selector, rankings& made)
-        : first_(all.data()), count_(static_cast<int>(all.size())), selector_(selector), made_(made) {}
-
-    [[nodiscard]] UNMASK_HOST_DEVICE int count() const { return count_; }
-    [[nodiscard]] UNMASK_HOST_DEVICE candidate& operator[](int i) const { return first_[i]; }
+        : looped_candidates(all.data(), static_cast<int>(all.size())), all_(all), selector_(selector), made_(made) {}
 
 #if defined(__CUDACC__)
-#pragma nv_exec_check_disable
+#pragma nv_exec_check_disable // rules for all processors call it
 #endif
     [[nodiscard]] UNMASK_HOST_DEVICE candidate& ranked(int n, int rank) const {
         std::optional<ranking>& order = made_[place_of(n)];
         if (!order) {
-            order.emplace(all(), number_of(n));
+            order.emplace(all_, number_of(n));
         }
-        return first_[(*order)[static_cast<std::size_t>(rank)]];
+        return all_[(*order)[static_cast<std::size_t>(rank)]];
     }
 
 #if defined(__CUDACC__)
@@ -44,7 +41,7 @@ public:
 #endif
     UNMASK_HOST_DEVICE void choose_first(int n, index_t number) const {
         if (!made_[place_of(n)]) {
-            choose_best(all(), number, number_of(n));
+            choose_best(all_, number, number_of(n));
             return;
         }
         for_each([&](int i) { (*this)[i].chosen = false; });
@@ -53,51 +50,10 @@ public:
         }
     }
 
-    template <class F>
-    UNMASK_HOST_DEVICE void for_each(const F& f) const {
-        for (int i = 0; i < count(); ++i) {
-            f(i);
-        }
-    }
-
-    template <class F>
-    [[nodiscard]] UNMASK_HOST_DEVICE int count_if(const F& f) const {
-        int found = 0;
-        for (int i = 0; i < count(); ++i) {
-            found += f(i) ? 1 : 0;
-        }
-        return found;
-    }
-
-    template <class F>
-    [[nodiscard]] UNMASK_HOST_DEVICE int find_if(const F& f) const {
-        int i = 0;
-        while (i < count() && !f(i)) {
-            ++i;
-        }
-        return i;
-    }
-
-    template <class F>
-    [[nodiscard]] UNMASK_HOST_DEVICE int highest(const F& f) const {
-        int best = -1;
-        double value = 0;
-        for (int i = 0; i < count(); ++i) {
-            const double number = f(i);
-            if (best < 0 || number > value) {
-                best = i;
-                value = number;
-            }
-        }
-        return best;
-    }
-
-    template <class F>
-    UNMASK_HOST_DEVICE int walk(const F& f) const {
-        return find_if([&](int i) { return !f(i); });
-    }
-
     // The rankings from the n-th on, for a selector inside another.
+#if defined(__CUDACC__)
+#pragma nv_exec_check_disable
+#endif
     [[nodiscard]] UNMASK_HOST_DEVICE host_candidates from_ranking(int n) const {
         host_candidates later = *this;
         later.first_ranking_ += n;
@@ -105,7 +61,6 @@ public:
     }
 
 private:
-    [[nodiscard]] std::span<candidate> all() const { return {first_, static_cast<std::size_t>(count_)}; }
     [[nodiscard]] std::size_t place_of(int n) const { return static_cast<std::size_t>(first_ranking_ + n); }
     [[nodiscard]] auto number_of(int n) const {
         return [&selector = selector_, n = first_ranking_ + n](const candidate& position) {
@@ -113,8 +68,7 @@ private:
         };
     }
 
-    candidate* first_;
-    int count_;
+    std::span<candidate> all_;
     const Selector& selector_;
     rankings& made_;
     int first_ranking_ = 0;
