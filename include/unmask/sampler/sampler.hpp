@@ -147,7 +147,8 @@ public:
         if constexpr (on_gpu && model_on_gpu && sampler_observer<observer_type>) {
             detail::check_same_vocabulary("sampler", model.vocabulary(), page.vocabulary());
             return sampler_backend<Executor>::run(exec, model, page, seed, policies_, observer);
-        } else if constexpr (host_executor<Executor> && denoiser<model_type> && sampler_observer<observer_type>) {
+        } else if constexpr (!on_gpu && sampler_executor<Executor> && denoiser<model_type> &&
+                             sampler_observer<observer_type>) {
             check_model<model_type>();
             detail::check_same_vocabulary("sampler", model.vocabulary(), page.vocabulary());
             if constexpr (block_denoiser<model_type>) {

@@ -28,6 +28,10 @@ struct sampler_backend<Executor> {
     }
 };
 
+/// An executor that samplers run on: one with a sampler_backend.
+template <class Executor>
+concept sampler_executor = requires { sizeof(sampler_backend<Executor>); };
+
 namespace detail {
 
 // Says what is missing where the sampler does not run on an executor.
@@ -39,12 +43,12 @@ constexpr void check_sampler_executor() {
             "unmask: cuda_executor needs nvcc: include <unmask/unmask.cuh> in a .cu file");
         if constexpr (requires { sizeof(Executor); }) {
             static_assert(
-                requires { sizeof(sampler_backend<Executor>); },
+                sampler_executor<Executor>,
                 "unmask: the sampler on cuda_executor needs #include <unmask/sampler/sampler.cuh>");
         }
     } else {
         static_assert(
-            requires { sizeof(sampler_backend<Executor>); },
+            sampler_executor<Executor>,
             "unmask: the first argument must be an executor: cuda_executor, cpu_executor, or your own with "
             "workers() and parallel_for(tasks, body)");
     }
