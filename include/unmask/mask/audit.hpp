@@ -260,13 +260,12 @@ private:
 
 inline std::string mask_audit::text() const {
     const auto count = [](index_t number, const char* what) { return std::to_string(number) + what; };
-    std::string text = contradiction
-                           ? contradiction->text + " (the first of " + count(contradictions, " contradictions in ")
-                           : std::string("no contradiction in ");
-    text += count(answers, contradiction ? " answers)" : " answers");
+    std::string text = contradiction ? contradiction->text + " (the first of " +
+                                           count(contradictions, " contradictions in ") + count(answers, " answers)")
+                                     : "no contradiction in " + count(answers, " answers");
     text += "; visits " + count(full_tiles, " full and ") + count(partial_tiles, " partial tiles of ") +
-            count(tile, " × ") + count(tile, ", of the partial ones ") +
-            count(partial_but_full + partial_but_empty, " without need; computes ");
+            count(tile, " × ") + count(tile, ", ") +
+            count(partial_but_full + partial_but_empty, " of which are full or empty in truth; computes ");
     std::string share = std::to_string(visited_per_visible());
     share.resize(share.find('.') == std::string::npos ? share.size() : share.find('.') + 3); // two decimals
     return text + share + " scores for each visible one";
