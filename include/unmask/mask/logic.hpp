@@ -26,8 +26,8 @@ struct or_logic {
 /// Two masks as one: mask_and or mask_or.
 template <class Logic, mask_policy A, mask_policy B>
 struct mask_pair {
-    A a; ///< asked first
-    B b; ///< asked where `a` does not decide
+    A a; ///< the left operand
+    B b; ///< the right operand
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const {
         return a.visible(q, k) == Logic::decisive ? Logic::decisive : b.visible(q, k);
@@ -60,21 +60,21 @@ struct mask_pair {
     }
 };
 
-/// Visible where both masks say so: `a && b`. Kleene logic on tiles, which may call an empty tile partial;
-/// intersected ranges.
+/// `a && b`: visible where both masks are. Tiles are combined by Kleene logic, which may classify an empty tile as
+/// partial; ranges are intersected.
 template <mask_policy A, mask_policy B>
 using mask_and = mask_pair<detail::and_logic, A, B>;
 
-/// Visible where either mask says so: `a || b`. Kleene logic on tiles, which may call a full tile partial;
-/// united ranges.
+/// `a || b`: visible where either mask is. Tiles are combined by Kleene logic, which may classify a full tile as
+/// partial; ranges are united.
 template <mask_policy A, mask_policy B>
 using mask_or = mask_pair<detail::or_logic, A, B>;
 
-/// Visible where the mask says it is not: `!a`. Its ranges are everything, because ranges say which keys some query
-/// sees, and not which keys all do; empty tiles are still skipped, by their class.
+/// `!a`: visible where the mask is not. Its ranges hold every position, because ranges say which keys some query sees,
+/// not which keys every query sees; empty tiles are still skipped, by their class.
 template <mask_policy A>
 struct mask_not {
-    A a;
+    A a; ///< the operand
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const { return !a.visible(q, k); }
     UNMASK_HOST_DEVICE constexpr tile_class classify(index_t q_begin, index_t q_end, index_t k_begin,
@@ -96,21 +96,21 @@ struct mask_not {
     constexpr mask_fault fault() const { return detail::fault_of(a); }
 };
 
-/// Masks are combined with the operators of logic. Where neither operand is a type of this library, C++ does not look
-/// for them here: declare them once, beside your masks, with `using unmask::operator&&;` (and `||`, `!`), or write
+/// The mask that is visible where both operands are. If neither operand is a type of this library, C++ does not find the
+/// operators: declare them beside your masks, with `using unmask::operator&&;` (and `||`, `!`), or write
 /// `unmask::mask_and<A, B>{a, b}`.
 template <mask_policy A, mask_policy B>
 UNMASK_HOST_DEVICE constexpr mask_and<A, B> operator&&(const A& a, const B& b) {
     return {a, b};
 }
 
-/// See operator&&.
+/// The mask that is visible where either operand is: see operator&&.
 template <mask_policy A, mask_policy B>
 UNMASK_HOST_DEVICE constexpr mask_or<A, B> operator||(const A& a, const B& b) {
     return {a, b};
 }
 
-/// See operator&&.
+/// The mask that is visible where `a` is not: see operator&&.
 template <mask_policy A>
 UNMASK_HOST_DEVICE constexpr mask_not<A> operator!(const A& a) {
     return {a};
