@@ -5,7 +5,7 @@
 ///
 /// It is measured beside
 ///
-///   bidirectional   every score: what attention costs without a mask
+///   bidirectional   every score: the cost of attention without a mask
 ///   predicate       the same mask by its `visible` alone: no tile is skipped
 ///   dense bias      the same mask as a length × length matrix of 0 and −∞, added to the scores of plain softmax(QKᵀ) V
 ///
@@ -37,7 +37,7 @@ struct my_mask {
     // The meaning.
     constexpr bool visible(index_t q, index_t k) const { return k < front || (q - k <= width && k - q <= width); }
 
-    // What may be skipped. `partial` and {0, keys} would be right, too.
+    // The tiles and the keys that may be skipped. `partial` and {0, keys} would be right, too.
     constexpr unmask::tile_class classify(index_t q_begin, index_t q_end, index_t k_begin, index_t k_end) const {
         const index_t first = std::max(k_begin, front); // the first key that is not one of the front
         const index_t q_last = q_end - 1;

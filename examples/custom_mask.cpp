@@ -90,7 +90,7 @@ int main() {
     std::printf("extra_sink{(landmarks{5} || sliding_window{2, 2}) && block{12}}\n");
     print_picture(mask, 26);
 
-    // Where a function contradicts `visible`, and what it costs that they say less than they could.
+    // The first contradiction to `visible`, if any, and the cost of answers that say less than they could.
     const unmask::mask_audit report = unmask::audit(landmarks{5}, 60, 60, /*tile=*/4);
     std::printf("audit of landmarks{5}: %s\n", report.text().c_str());
 

@@ -40,8 +40,8 @@ attention_call<T> resolve(const attention_tensors<T>& tensors, const attention_o
             .key_lengths = options.key_lengths.empty() ? nullptr : options.key_lengths.data()};
 }
 
-// What the functions below take. They do not ask for it in their declarations: a call that is wrong would be told that
-// no function matches, and why each does not.
+// The types that the functions below take. Their declarations do not ask for them: the message for a wrong call would
+// be that no function matches, and why each does not.
 template <class Executor, class T, class Mask, class Sink>
 concept attention_types = attention_executor<Executor> && storage_type<T> && mask_policy<Mask> && sink_policy<Sink>;
 

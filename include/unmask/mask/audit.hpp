@@ -20,18 +20,18 @@ UNMASK_NAMESPACE_BEGIN
 /// A place where a mask policy contradicts its own `visible`.
 struct mask_contradiction {
     std::string function;           ///< "classify", "key_ranges", "query_ranges" or "row"
-    std::vector<index_t> arguments; ///< what it was asked with
-    std::string answer;             ///< what it said: "empty", "full", or ranges such as "[0, 4) [6, 8)"
+    std::vector<index_t> arguments; ///< of the call
+    std::string answer;             ///< for instance "empty", "full" or "[0, 4) [6, 8)"
     index_t query = -1; ///< with `key`, a pair of which `visible` says otherwise; −1: the ranges are malformed
     index_t key = -1;   ///< see query
     std::string text;   ///< all of that in a sentence
 };
 
-/// What audit finds out about a mask policy.
+/// The findings of audit about a mask policy.
 struct mask_audit {
-    std::optional<mask_contradiction> contradiction{}; ///< the first one; none: the mask is correct where it was asked
-    index_t contradictions = 0;                        ///< how many answers contradict `visible`
-    index_t answers = 0;                               ///< how many were checked
+    std::optional<mask_contradiction> contradiction{}; ///< the first, if there is any
+    index_t contradictions = 0;                        ///< number of answers that contradict `visible`
+    index_t answers = 0;                               ///< number of answers that were checked
 
     index_t loose_classes = 0; ///< answers `partial` for a tile that is full or empty: correct, and slower than need be
     index_t loose_ranges = 0;  ///< answers of key_ranges and query_ranges that hold a position that is not seen
@@ -277,14 +277,14 @@ inline std::string mask_audit::text() const {
 ///     const unmask::mask_audit report = unmask::audit(my_mask{3}, 40, 40);
 ///     REQUIRE_MESSAGE(report.correct(), report.text());
 ///
-/// Up to 64 positions on a side, it asks about every tile, every piece and every length: for these sizes, a report
-/// without a contradiction is a proof. Of a longer side it asks about pieces of 1, 16 and 64 positions, about all of
-/// it, and about four lengths; for that, scale your policy's parameters down and audit a short side as well. Optional
-/// functions are checked where there are any.
+/// On a side of at most 64 positions it asks about every piece and every length: a report without a contradiction is
+/// then a proof for these lengths and parameters. On a longer side it asks about pieces of 1, 16 and 64 positions, the
+/// whole side, and four lengths; audit a short side with smaller parameters as well. Optional functions are checked if
+/// the policy has them.
 ///
-/// Cost: a call of `visible` for every pair, and of `classify` for every pair of pieces: 0.1 s for 64 × 64, about 1 s
-/// and 4 bytes a pair for 4096 × 4096. Throws invalid_argument if a parameter of the mask is out of bounds, a length is
-/// negative, `tile` is less than 1, or query_length · key_length is above 2²⁴.
+/// Cost: one call of `visible` per pair of positions and one of `classify` per pair of pieces: about 0.1 s for 64 × 64
+/// and 1 s for 4096 × 4096. Memory: 4 bytes per pair of positions. Throws invalid_argument if a parameter of the mask
+/// is out of bounds, a length is negative, `tile` is less than 1, or query_length · key_length is above 2²⁴.
 template <class Mask>
 [[nodiscard]] mask_audit audit(const Mask& mask, index_t query_length, index_t key_length, index_t tile = 64) {
     mask_audit report;

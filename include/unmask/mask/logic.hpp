@@ -96,8 +96,8 @@ struct mask_not {
     constexpr mask_fault fault() const { return detail::fault_of(a); }
 };
 
-/// The mask that is visible where both operands are. If neither operand is a type of this library, C++ does not find the
-/// operators: declare them beside your masks, with `using unmask::operator&&;` (and `||`, `!`), or write
+/// The mask that is visible where both operands are. If neither operand is a type of this library, C++ does not find
+/// the operators: declare them beside your masks, with `using unmask::operator&&;` (and `||`, `!`), or write
 /// `unmask::mask_and<A, B>{a, b}`.
 template <mask_policy A, mask_policy B>
 UNMASK_HOST_DEVICE constexpr mask_and<A, B> operator&&(const A& a, const B& b) {

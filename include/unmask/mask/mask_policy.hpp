@@ -52,7 +52,7 @@ concept function_of_positions = requires(const Type& function, index_t i) {
 ///
 ///   `bool visible(q, k)`: may query position q attend key position k?
 ///
-/// Two more are required, because without them a mask costs what no mask does:
+/// Two more are required, because without them a mask could skip nothing:
 ///
 ///   `tile_class classify(q_begin, q_end, k_begin, k_end)` for a non-empty tile: `empty` only if nothing in it is
 ///   visible, `full` only if everything is, `partial` whenever you like.
