@@ -190,12 +190,12 @@ TEST_CASE("audit measures how tight a mask is") {
     CHECK(tails.visible_scores == 70 * 7 - (3 + 2 + 1));
 }
 
-TEST_CASE("audit takes any size: none, one row, one key, the largest") {
+TEST_CASE("audit takes any size: none, one row, one key, a million keys") {
     CHECK(audit(causal{}, 0, 0).correct());
     CHECK(audit(causal{}, 0, 0).visited_per_visible() == 1.0);
     CHECK(audit(block{16}, 1, 300).correct());
     CHECK(audit(extra_sink{block{16}}, 300, 1).correct());
-    CHECK(audit(predicate([](index_t, index_t) { return false; }), 1, index_t{1} << 24, 4096).visited_per_visible() ==
+    CHECK(audit(predicate([](index_t, index_t) { return false; }), 1, index_t{1} << 20, 4096).visited_per_visible() ==
           std::numeric_limits<double>::infinity());
 }
 
