@@ -26,9 +26,6 @@ struct landmarks {
     UNMASK_HOST_DEVICE constexpr auto key_ranges(index_t, index_t, index_t keys) const {
         return unmask::ranges<1>({0, keys});
     }
-    UNMASK_HOST_DEVICE constexpr auto query_ranges(index_t, index_t, index_t queries) const {
-        return unmask::ranges<1>({0, queries});
-    }
 };
 
 int main() {

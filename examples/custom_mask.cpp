@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-/// A mask of your own: a struct with four functions, which then composes with the library's masks and runs on its
-/// kernels. Exits with 0 if the kernel agrees with the reference, which asks the mask nothing but `visible`.
+/// A mask of your own: a struct with three functions, which then composes with the library's masks and runs on its
+/// kernels. Exits with 0 if the functions agree with each other, and the kernel with the reference, which asks the mask
+/// nothing but `visible`.
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +11,7 @@
 
 #include <unmask/attention/attention.hpp>
 #include <unmask/attention/reference.hpp>
+#include <unmask/mask/audit.hpp>
 #include <unmask/mask/block.hpp>
 #include <unmask/mask/extra_sink.hpp>
 #include <unmask/mask/logic.hpp>
@@ -27,7 +29,6 @@ struct landmarks {
         return first < k_end ? unmask::tile_class::partial : unmask::tile_class::empty;
     }
     constexpr auto key_ranges(index_t, index_t, index_t keys) const { return unmask::ranges<1>({0, keys}); }
-    constexpr auto query_ranges(index_t, index_t, index_t queries) const { return unmask::ranges<1>({0, queries}); }
 };
 static_assert(unmask::mask_policy<landmarks>);
 
@@ -89,7 +90,11 @@ int main() {
     std::printf("extra_sink{(landmarks{5} || sliding_window{2, 2}) && block{12}}\n");
     print_picture(mask, 26);
 
+    // The first contradiction to `visible`, if any, and the cost of answers that say less than they could.
+    const unmask::mask_audit report = unmask::audit(landmarks{5}, 60, 60, /*tile=*/4);
+    std::printf("audit of landmarks{5}: %s\n", report.text().c_str());
+
     const double difference = largest_difference(mask, 300);
     std::printf("largest difference from the reference at length 300: %.1e\n", difference);
-    return difference < 1e-5 ? 0 : 1;
+    return report.correct() && difference < 1e-5 ? 0 : 1;
 }

@@ -11,23 +11,24 @@ void bench::add_backward(const options& options) {
 
     for (const index_t head_dim : {64, 128}) {
         const shape short_shape{.length = 2048, .head_dim = head_dim, .threads = threads};
-        add_mask(short_shape, bidirectional());
-        add<direction::backward, float, unmask::key_value_sink>(options, short_shape, bidirectional());
-        add<direction::backward, unmask::bfloat16>(options, short_shape, bidirectional());
+        add_mask(short_shape, measured<unmask::bidirectional>());
+        add<direction::backward, float, unmask::key_value_sink>(options, short_shape,
+                                                                measured<unmask::bidirectional>());
+        add<direction::backward, unmask::bfloat16>(options, short_shape, measured<unmask::bidirectional>());
 
         const shape long_shape{.length = 4096, .head_dim = head_dim, .threads = threads};
-        add_mask(long_shape, bidirectional());
-        add_mask(long_shape, causal());
-        add_mask(long_shape, block_32());
-        add_mask(long_shape, document_16(4096));
-        add_mask(long_shape, block_diffusion_32(4096));
+        add_mask(long_shape, measured<unmask::bidirectional>());
+        add_mask(long_shape, measured<unmask::causal>());
+        add_mask(long_shape, measured<unmask::block>());
+        add_mask(long_shape, measured<unmask::document>(4096));
+        add_mask(long_shape, measured<unmask::block_diffusion>(4096));
         if (threads > 1) {
             const shape alone{.length = 4096, .head_dim = head_dim, .threads = 1};
-            add_mask(alone, bidirectional());
-            add_mask(alone, causal());
-            add_mask(alone, document_16(4096));
+            add_mask(alone, measured<unmask::bidirectional>());
+            add_mask(alone, measured<unmask::causal>());
+            add_mask(alone, measured<unmask::document>(4096));
         }
     }
     // For the memory it takes.
-    add_mask({.length = 65536, .head_dim = 64, .threads = threads}, sliding_window_256());
+    add_mask({.length = 65536, .head_dim = 64, .threads = threads}, measured<unmask::sliding_window>());
 }

@@ -3,7 +3,9 @@
 #include "cases.hpp"
 
 void bench::add_forward_bidirectional(const options& options) {
-    const auto add_shape = [&](const shape& shape) { add<direction::forward>(options, shape, bidirectional()); };
+    const auto add_shape = [&](const shape& shape) {
+        add<direction::forward>(options, shape, measured<unmask::bidirectional>());
+    };
     const int threads = options.threads;
 
     for (const index_t head_dim : {64, 128}) {

@@ -7,9 +7,9 @@ void bench::add_received(const options& options) {
     const int threads = options.threads;
 
     for (const index_t head_dim : {64, 128}) {
-        add_mask({.length = 2048, .head_dim = head_dim, .threads = threads}, bidirectional());
-        add_mask({.length = 4096, .head_dim = head_dim, .threads = threads}, causal());
+        add_mask({.length = 2048, .head_dim = head_dim, .threads = threads}, measured<unmask::bidirectional>());
+        add_mask({.length = 4096, .head_dim = head_dim, .threads = threads}, measured<unmask::causal>());
     }
     // For the memory it takes.
-    add_mask({.length = 65536, .head_dim = 64, .threads = threads}, sliding_window_256());
+    add_mask({.length = 65536, .head_dim = 64, .threads = threads}, measured<unmask::sliding_window>());
 }

@@ -3,7 +3,9 @@
 #include "cases.hpp"
 
 void bench::cuda::add_forward_bidirectional(const options& options) {
-    const auto add_shape = [&](const shape& shape) { add<direction::forward>(options, shape, bidirectional()); };
+    const auto add_shape = [&](const shape& shape) {
+        add<direction::forward>(options, shape, measured<unmask::bidirectional>());
+    };
 
     for (const index_t head_dim : {64, 128}) {
         for (const index_t length : {512, 1024, 2048, 4096, 8192, 16384}) {

@@ -4,7 +4,7 @@
 
 void bench::cuda::add_forward_blocks(const options& options) {
     for (const index_t head_dim : {64, 128}) {
-        add<direction::forward>(options, usual_shape(8192, head_dim), block_32());
-        add<direction::forward>(options, usual_shape(8192, head_dim), block_diffusion_32(8192));
+        add<direction::forward>(options, usual_shape(8192, head_dim), measured<unmask::block>());
+        add<direction::forward>(options, usual_shape(8192, head_dim), measured<unmask::block_diffusion>(8192));
     }
 }

@@ -4,7 +4,7 @@
 
 void bench::cuda::add_received(const options& options) {
     for (const index_t head_dim : {64, 128}) {
-        add<direction::received>(options, usual_shape(8192, head_dim), bidirectional());
-        add<direction::received>(options, usual_shape(8192, head_dim), causal());
+        add<direction::received>(options, usual_shape(8192, head_dim), measured<unmask::bidirectional>());
+        add<direction::received>(options, usual_shape(8192, head_dim), measured<unmask::causal>());
     }
 }

@@ -1,31 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <concepts>
 #include <vector>
 
 #include <unmask/attention/tensors.hpp>
-#include <unmask/sink/key_sink.hpp>
-#include <unmask/sink/key_value_sink.hpp>
-#include <unmask/sink/logit_sink.hpp>
-#include <unmask/sink/no_sink.hpp>
-#include <unmask/sink/off_by_one_sink.hpp>
 #include <unmask/sink/sink_policy.hpp>
 #include <unmask/tensor/tensor_view.hpp>
 
+#include "../../tests/support/sink_list.hpp"
 #include "buffers.hpp"
 #include "shape.hpp"
 
 namespace bench {
 
-template <unmask::sink_policy Sink>
-constexpr const char* sink_name() {
-    return std::same_as<Sink, unmask::key_value_sink>    ? "key_value_sink"
-           : std::same_as<Sink, unmask::key_sink>        ? "key_sink"
-           : std::same_as<Sink, unmask::logit_sink>      ? "logit_sink"
-           : std::same_as<Sink, unmask::off_by_one_sink> ? "off_by_one_sink"
-                                                         : "no_sink";
-}
+using test::sink_name;
 
 /// What a sink of any kind learns, and the gradients of that.
 template <unmask::sink_policy Sink>

@@ -6,32 +6,20 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
-#include <unmask/mask/bidirectional.hpp>
-#include <unmask/mask/block.hpp>
-#include <unmask/mask/block_diffusion.hpp>
-#include <unmask/mask/causal.hpp>
 #include <unmask/mask/document.hpp>
-#include <unmask/mask/extra_sink.hpp>
-#include <unmask/mask/logic.hpp>
 #include <unmask/mask/mask_policy.hpp>
-#include <unmask/mask/predicate.hpp>
-#include <unmask/mask/prefix.hpp>
-#include <unmask/mask/shadow_block.hpp>
-#include <unmask/mask/sliding_window.hpp>
+
+#include "../support/mask_list.hpp"
 
 // Every mask policy behind one type.
 
 namespace test {
 
 using namespace unmask;
-
-// Sees every third key: a mask without row() and without structure.
-struct every_third {
-    UNMASK_HOST_DEVICE constexpr bool operator()(index_t q, index_t k) const { return (q + 2 * k) % 3 == 0; }
-};
 
 // One of some masks. (std::variant is not callable in device code.)
 template <class First, class... Rest>
@@ -73,12 +61,17 @@ union mask_union<Only> {
     }
 };
 
-// One type for all policies, so that the kernels are compiled once for each sink and element type and still run every
-// policy's own functions.
+template <class List>
+struct union_of;
+template <class... Listed>
+struct union_of<std::tuple<Listed...>> {
+    using type = mask_union<typename Listed::policy...>;
+};
+
+// One type for all policies of mask_list, so that the kernels are compiled once for each sink and element type and
+// still run every policy's own functions.
 struct any_mask {
-    using masks = mask_union<bidirectional, causal, block, sliding_window, prefix, document, block_diffusion,
-                             shadow_block, extra_sink<bidirectional>, extra_sink<block>, extra_sink<document>,
-                             mask_and<causal, sliding_window>, mask_or<prefix, sliding_window>, mask_not<causal>>;
+    using masks = union_of<decltype(mask_list(0, {}))>::type;
     masks policy;
     int index;
 
@@ -95,8 +88,8 @@ struct any_mask {
         return policy.visit(index, [&](const auto& mask) { return widened(mask.key_ranges(q_begin, q_end, keys)); });
     }
     UNMASK_HOST_DEVICE ranges<8> query_ranges(index_t k_begin, index_t k_end, index_t queries) const {
-        return policy.visit(index,
-                            [&](const auto& mask) { return widened(mask.query_ranges(k_begin, k_end, queries)); });
+        return policy.visit(
+            index, [&](const auto& mask) { return widened(detail::query_ranges_of(mask, k_begin, k_end, queries)); });
     }
     UNMASK_HOST_DEVICE ranges<8> row(index_t q, index_t keys) const {
         return policy.visit(index, [&](const auto& mask) { return widened(mask.row(q, keys)); });
@@ -114,25 +107,12 @@ private:
 };
 static_assert(row_mask_policy<any_mask>);
 
-// A mask of every kind for sequences of this length, with its name. The documents are in memory that the executor reads.
+// The masks of mask_list with their names.
 inline std::vector<std::pair<std::string, any_mask>> masks(index_t length, std::span<const range> documents) {
-    const index_t half = length / 2 + 1;
-    return {
-        {"bidirectional", bidirectional{}},
-        {"causal", causal{}},
-        {"block(5)", block{5}},
-        {"sliding_window(9, 3)", sliding_window{9, 3}},
-        {"prefix(7)", prefix{7}},
-        {"document", document{documents}},
-        {"block_diffusion", block_diffusion{half, 8}},
-        {"shadow_block", shadow_block{half, 3, half / 3}},
-        {"extra_sink(bidirectional)", extra_sink{bidirectional{}}},
-        {"extra_sink(block(16), 10, 3)", extra_sink{block{16}, 10, 3}},
-        {"extra_sink(document, 64, 2)", extra_sink{document{documents}, 64, 2}},
-        {"causal && sliding_window", causal{} && sliding_window{20, 20}},
-        {"prefix || sliding_window", prefix{3} || sliding_window{1, 70}},
-        {"!causal", !causal{}}, // the last row sees nothing
+    const auto in_a_row = [](const auto&... listed) {
+        return std::vector<std::pair<std::string, any_mask>>{{listed.name, listed.tested}...};
     };
+    return std::apply(in_a_row, mask_list(length, documents));
 }
 
 // Consecutive documents of the lengths 1, 30, 2, 65, 1, 30, …

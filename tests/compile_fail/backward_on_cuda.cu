@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: attention_backward does not run on cuda_executor yet
+// expected-errors: 1
 #include <unmask/attention/attention.hpp>
 #include <unmask/executor/cuda_executor.cuh>
 #include <unmask/mask/causal.hpp>

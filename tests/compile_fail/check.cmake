@@ -3,7 +3,8 @@
 # cmake -P check.cmake FILE COMPILER FLAGS...
 #
 # FILE must not compile, and what the compiler says must match every line `// expected-error: REGEX` of it (at least
-# one). If its name ends in _control.cpp or _control.cu, it must compile.
+# one). With a line `// expected-errors: 1` that must be all: one error and no others after it. If FILE's name ends in
+# _control.cpp or _control.cu, it must compile.
 cmake_minimum_required(VERSION 3.21)
 set(arguments)
 foreach(i RANGE 3 ${CMAKE_ARGC})
@@ -34,3 +35,10 @@ foreach(line IN LISTS lines)
     message(FATAL_ERROR "${file} fails without saying `${expected}`, but:\n${output}")
   endif()
 endforeach()
+
+file(STRINGS ${file} promised REGEX "// expected-errors: 1$")
+string(REGEX MATCHALL "error: " errors "${output}") # gcc, clang and nvcc all write it so
+list(LENGTH errors count)
+if(promised AND NOT count EQUAL 1)
+  message(FATAL_ERROR "${file} must fail with one error, but there are ${count}:\n${output}")
+endif()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: cuda_executor needs nvcc: include <unmask/unmask.cuh> in a .cu file
+// expected-errors: 1
 #include <unmask/attention/attention.hpp>
 #include <unmask/mask/causal.hpp>
 

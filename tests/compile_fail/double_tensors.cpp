@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: storage_type
+// expected-errors: 1
 #include <unmask/attention/attention.hpp>
 #include <unmask/mask/causal.hpp>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-error: unmask: the first argument must be an executor
+// expected-errors: 1
 #include <unmask/attention/attention.hpp>
 #include <unmask/mask/causal.hpp>
 

@@ -37,6 +37,7 @@ using types =
            negative_entropy, random_order, top_k, threshold, ancestral, greedy, categorical, filter_order, stop_at_end,
            never_stop, commitment, sampler_step, no_observer, trace, statistics, non_finite_logits, policy_kind,
            decltype(sampler{steps{}, greedy{}}), decltype(presets::llada())>;
+using more_of_the_masks = all_of<mask_audit, mask_contradiction, mask_and<causal, block>, mask_not<causal>>;
 using more_of_the_sampler =
     all_of<steps_per_block, block_origin, change, position_range, cache_use, no_cache, prefix_cache, dual_cache,
            cache_drift, factor, entropy_bound, kl_stable, hierarchical, first_hitting, or_quota<threshold>,
@@ -69,6 +70,7 @@ float functions(std::array<float, 8>& memory, std::array<float, 2>& output) {
     canvas page(vocabulary{.size = 2, .mask = 2, .end = {}});
     replay(recorded, page);
     static_cast<void>(compare(recorded, recorded));
+    static_cast<void>(audit(block{2}, 4, 4).correct());
     const std::vector<sink_record> steps = shuffled({}, 1);
     static_cast<void>(movement_of(steps, 0, 0, highest{}).overlap + sink_rate(steps, above_share{}) +
                       extra_mass_of(steps, 0, 0).mean + value_norm_ratio_of(steps, 0, 0, above_others{}) +

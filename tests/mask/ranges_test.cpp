@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <doctest/doctest.h>
 
+#include <unmask/mask/audit.hpp>
 #include <unmask/mask/ranges.hpp>
-
-#include "exhaustive.hpp"
 
 using namespace unmask;
 
@@ -24,7 +23,7 @@ ranges<4> from_bits(unsigned bits) {
 
 template <int Capacity>
 unsigned to_bits(const ranges<Capacity>& list) {
-    REQUIRE(mask_test::well_formed(list, positions));
+    REQUIRE(detail::well_formed(list, positions));
     unsigned bits = 0;
     for (const range& each : list) {
         for (index_t i = each.begin; i < each.end; ++i) {

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <concepts>
+
 #include <unmask/attention/attention_backend.hpp>
 #include <unmask/attention/detail/checks.hpp>
 #include <unmask/attention/tensors.hpp>
 #include <unmask/config.hpp>
 #include <unmask/executor/cpu_executor.hpp>
+#include <unmask/executor/executor.hpp>
+#include <unmask/mask/detail/check.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/sink/sink_policy.hpp>
@@ -36,6 +40,33 @@ attention_call<T> resolve(const attention_tensors<T>& tensors, const attention_o
             .key_lengths = options.key_lengths.empty() ? nullptr : options.key_lengths.data()};
 }
 
+// The types that the functions below take. Their declarations do not ask for them: the message for a wrong call would
+// be that no function matches, and why each does not.
+template <class Executor, class T, class Mask, class Sink>
+concept attention_types = attention_executor<Executor> && storage_type<T> && mask_policy<Mask> && sink_policy<Sink>;
+
+// Says in one sentence what the first type is that is wrong, and why.
+template <class Executor, class T, class Mask, class Sink>
+constexpr void check_attention_types() {
+    if constexpr (!attention_executor<Executor>) {
+        check_attention_executor<Executor>();
+    } else if constexpr (!storage_type<T>) {
+        static_assert(never<T>,
+                      "unmask: attention takes tensors of float, bfloat16 or float16 (a storage_type); for double "
+                      "there is unmask::reference");
+    } else if constexpr (!mask_policy<Mask>) {
+        check_mask_policy<Mask>();
+    } else if constexpr (std::same_as<Sink, attention_options>) {
+        static_assert(never<Sink>, "unmask: a sink comes before the options: unmask::no_sink{} if there is none");
+    } else if constexpr (!sink_policy<Sink>) {
+        static_assert(never<Sink>,
+                      "unmask: a sink must be trivially copyable and have the constants present, has_key and "
+                      "has_value, and the functions that they promise: see unmask::sink_policy");
+    } else {
+        check_mask_policy<Mask>(); // of its optional members
+    }
+}
+
 } // namespace detail
 
 /// Attention: output = softmax(scale · query · keyᵀ, masked) · value, and the log-sum-exp of every row.
@@ -58,11 +89,11 @@ attention_call<T> resolve(const attention_tensors<T>& tensors, const attention_o
 /// multiple of kv_heads, missing data, an innermost stride other than 1, an output that overlaps anything else, or
 /// lengths, offset, scale or soft cap out of range.
 /// Source: FlashAttention-2 (arXiv 2307.08691); the sink is folded as in Eq. 6 of arXiv 2601.19657.
-template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
+template <class Executor, class T, class Mask, class Sink = no_sink>
 void attention_forward(const Executor& exec, const attention_tensors<T>& tensors, const Mask& mask,
                        const Sink& sink = {}, const attention_options& options = {}) {
-    detail::check_attention_executor<Executor>();
-    if constexpr (attention_executor<Executor>) {
+    detail::check_attention_types<Executor, T, Mask, Sink>();
+    if constexpr (detail::attention_types<Executor, T, Mask, Sink>) {
         detail::check_forward(tensors, mask, sink, options);
         attention_backend<Executor>::forward(exec, detail::resolve(tensors, options), mask, sink);
     }
@@ -79,19 +110,25 @@ void attention_forward(const Executor& exec, const attention_tensors<T>& tensors
 /// Work: 10 · head_dim operations a visible (query, key, head); what is left out saves 2 · head_dim each.
 /// Memory: a few MiB a thread, 4 bytes a query row and head, and for 16-bit tensors float sums of their gradients, 32 MiB
 /// at a time or those of one kv head.
-template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
+template <class Executor, class T, class Mask, class Sink = no_sink>
 void attention_backward(const Executor& exec, const attention_tensors<T>& tensors,
                         const attention_gradients<T>& gradients, const Mask& mask, const Sink& sink = {},
                         const attention_options& options = {}) {
-    detail::check_attention_executor<Executor>();
-    if constexpr (attention_backward_executor<Executor>) {
-        detail::check_backward(tensors, gradients, mask, sink, options);
-        const attention_call_gradients<T> views{gradients.output,     gradients.query,       gradients.key,
-                                                gradients.value,      gradients.sink_logits, gradients.sink_keys,
-                                                gradients.sink_values};
-        attention_backend<Executor>::backward(exec, detail::resolve(tensors, options), views, mask, sink);
+    if constexpr (detail::runs_on_cuda<Executor>) {
+        static_assert(detail::never<Executor>, "unmask: attention_backward does not run on cuda_executor yet");
     } else {
-        static_assert(!attention_executor<Executor>, "unmask: attention_backward does not run on cuda_executor yet");
+        detail::check_attention_types<Executor, T, Mask, Sink>();
+        if constexpr (!detail::attention_types<Executor, T, Mask, Sink>) {
+            // check_attention_types has said why
+        } else if constexpr (attention_backward_executor<Executor>) {
+            detail::check_backward(tensors, gradients, mask, sink, options);
+            const attention_call_gradients<T> views{gradients.output,     gradients.query,       gradients.key,
+                                                    gradients.value,      gradients.sink_logits, gradients.sink_keys,
+                                                    gradients.sink_values};
+            attention_backend<Executor>::backward(exec, detail::resolve(tensors, options), views, mask, sink);
+        } else {
+            static_assert(detail::never<Executor>, "unmask: the attention_backend of this executor has no backward");
+        }
     }
 }
 
@@ -103,11 +140,11 @@ void attention_backward(const Executor& exec, const attention_tensors<T>& tensor
 ///
 /// Errors and determinism as in attention_backward; on cuda_executor the call enqueues its work, as attention_forward does.
 /// Work: 2 · head_dim operations a visible (query, key, head). Memory: a few MiB a thread on the CPU, none on the GPU.
-template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
+template <class Executor, class T, class Mask, class Sink = no_sink>
 void attention_received(const Executor& exec, const attention_tensors<T>& tensors, tensor_view<float, 3> received,
                         const Mask& mask, const Sink& sink = {}, const attention_options& options = {}) {
-    detail::check_attention_executor<Executor>();
-    if constexpr (attention_executor<Executor>) {
+    detail::check_attention_types<Executor, T, Mask, Sink>();
+    if constexpr (detail::attention_types<Executor, T, Mask, Sink>) {
         detail::check_received(tensors, received, mask, sink, options);
         attention_backend<Executor>::received(exec, detail::resolve(tensors, options), received, mask);
     }

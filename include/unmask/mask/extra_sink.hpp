@@ -59,11 +59,11 @@ struct extra_sink {
     }
 
     UNMASK_HOST_DEVICE constexpr auto query_ranges(index_t k_begin, index_t k_end, index_t queries) const {
-        constexpr int inner_capacity = decltype(inner.query_ranges(k_begin, k_end, queries))::capacity;
+        constexpr int inner_capacity = decltype(detail::query_ranges_of(inner, k_begin, k_end, queries))::capacity;
         ranges<(inner_capacity > 2 ? inner_capacity : 2) + 1> result;
         const range sink_keys = detail::intersect({k_begin, k_end}, sinks());
         if (sink_keys.empty()) { // the sinks see none of these keys: they are a hole in what the inner mask says
-            const auto seen = inner.query_ranges(content(k_begin), content(k_end), content(queries));
+            const auto seen = detail::query_ranges_of(inner, content(k_begin), content(k_end), content(queries));
             detail::unrolled<inner_capacity>([&](int i) {
                 const range each = seen.at(i);
                 result.append({each.begin, detail::smaller(each.end, position)});

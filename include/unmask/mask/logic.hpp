@@ -7,33 +7,51 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Visible where both masks say so: `a && b`. Kleene logic on tiles, which may call an empty tile partial;
-/// intersected ranges.
-template <mask_policy A, mask_policy B>
-struct mask_and {
-    A a;
-    B b;
+namespace detail {
 
-    UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const { return a.visible(q, k) && b.visible(q, k); }
+// Kleene's logic with two operands: one that is `decisive` decides, whatever the other says.
+struct and_logic {
+    static constexpr bool decisive = false;
+    static constexpr tile_class decisive_class = tile_class::empty;
+    UNMASK_HOST_DEVICE static constexpr auto combined(const auto& a, const auto& b) { return intersection(a, b); }
+};
+struct or_logic {
+    static constexpr bool decisive = true;
+    static constexpr tile_class decisive_class = tile_class::full;
+    UNMASK_HOST_DEVICE static constexpr auto combined(const auto& a, const auto& b) { return set_union(a, b); }
+};
+
+} // namespace detail
+
+/// Two masks as one: mask_and or mask_or.
+template <class Logic, mask_policy A, mask_policy B>
+struct mask_pair {
+    A a; ///< the left operand
+    B b; ///< the right operand
+
+    UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const {
+        return a.visible(q, k) == Logic::decisive ? Logic::decisive : b.visible(q, k);
+    }
     UNMASK_HOST_DEVICE constexpr tile_class classify(index_t q_begin, index_t q_end, index_t k_begin,
                                                      index_t k_end) const {
         const tile_class of_a = a.classify(q_begin, q_end, k_begin, k_end);
         const tile_class of_b = b.classify(q_begin, q_end, k_begin, k_end);
-        if (of_a == tile_class::empty || of_b == tile_class::empty) {
-            return tile_class::empty;
+        if (of_a == Logic::decisive_class || of_b == Logic::decisive_class) {
+            return Logic::decisive_class;
         }
-        return of_a == tile_class::full && of_b == tile_class::full ? tile_class::full : tile_class::partial;
+        return of_a == of_b ? of_a : tile_class::partial;
     }
     UNMASK_HOST_DEVICE constexpr auto key_ranges(index_t q_begin, index_t q_end, index_t keys) const {
-        return intersection(a.key_ranges(q_begin, q_end, keys), b.key_ranges(q_begin, q_end, keys));
+        return Logic::combined(a.key_ranges(q_begin, q_end, keys), b.key_ranges(q_begin, q_end, keys));
     }
     UNMASK_HOST_DEVICE constexpr auto query_ranges(index_t k_begin, index_t k_end, index_t queries) const {
-        return intersection(a.query_ranges(k_begin, k_end, queries), b.query_ranges(k_begin, k_end, queries));
+        return Logic::combined(detail::query_ranges_of(a, k_begin, k_end, queries),
+                               detail::query_ranges_of(b, k_begin, k_end, queries));
     }
     UNMASK_HOST_DEVICE constexpr auto row(index_t q, index_t keys) const
         requires row_mask_policy<A> && row_mask_policy<B>
     {
-        return intersection(a.row(q, keys), b.row(q, keys));
+        return Logic::combined(a.row(q, keys), b.row(q, keys));
     }
 
     constexpr mask_fault fault() const {
@@ -42,46 +60,21 @@ struct mask_and {
     }
 };
 
-/// Visible where either mask says so: `a || b`. Kleene logic on tiles, which may call a full tile partial;
-/// united ranges.
+/// `a && b`: visible where both masks are. Tiles are combined by Kleene logic, which may classify an empty tile as
+/// partial; ranges are intersected.
 template <mask_policy A, mask_policy B>
-struct mask_or {
-    A a;
-    B b;
+using mask_and = mask_pair<detail::and_logic, A, B>;
 
-    UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const { return a.visible(q, k) || b.visible(q, k); }
-    UNMASK_HOST_DEVICE constexpr tile_class classify(index_t q_begin, index_t q_end, index_t k_begin,
-                                                     index_t k_end) const {
-        const tile_class of_a = a.classify(q_begin, q_end, k_begin, k_end);
-        const tile_class of_b = b.classify(q_begin, q_end, k_begin, k_end);
-        if (of_a == tile_class::full || of_b == tile_class::full) {
-            return tile_class::full;
-        }
-        return of_a == tile_class::empty && of_b == tile_class::empty ? tile_class::empty : tile_class::partial;
-    }
-    UNMASK_HOST_DEVICE constexpr auto key_ranges(index_t q_begin, index_t q_end, index_t keys) const {
-        return set_union(a.key_ranges(q_begin, q_end, keys), b.key_ranges(q_begin, q_end, keys));
-    }
-    UNMASK_HOST_DEVICE constexpr auto query_ranges(index_t k_begin, index_t k_end, index_t queries) const {
-        return set_union(a.query_ranges(k_begin, k_end, queries), b.query_ranges(k_begin, k_end, queries));
-    }
-    UNMASK_HOST_DEVICE constexpr auto row(index_t q, index_t keys) const
-        requires row_mask_policy<A> && row_mask_policy<B>
-    {
-        return set_union(a.row(q, keys), b.row(q, keys));
-    }
+/// `a || b`: visible where either mask is. Tiles are combined by Kleene logic, which may classify a full tile as
+/// partial; ranges are united.
+template <mask_policy A, mask_policy B>
+using mask_or = mask_pair<detail::or_logic, A, B>;
 
-    constexpr mask_fault fault() const {
-        const mask_fault of_a = detail::fault_of(a);
-        return of_a ? of_a : detail::fault_of(b);
-    }
-};
-
-/// Visible where the mask says it is not: `!a`. Its ranges are everything, because ranges say which keys some query
-/// sees, and not which keys all do; empty tiles are still skipped, by their class.
+/// `!a`: visible where the mask is not. Its ranges hold every position, because ranges say which keys some query sees,
+/// not which keys every query sees; empty tiles are still skipped, by their class.
 template <mask_policy A>
 struct mask_not {
-    A a;
+    A a; ///< the operand
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const { return !a.visible(q, k); }
     UNMASK_HOST_DEVICE constexpr tile_class classify(index_t q_begin, index_t q_end, index_t k_begin,
@@ -94,9 +87,6 @@ struct mask_not {
     UNMASK_HOST_DEVICE constexpr ranges<1> key_ranges(index_t /*q_begin*/, index_t /*q_end*/, index_t keys) const {
         return ranges<1>({0, keys});
     }
-    UNMASK_HOST_DEVICE constexpr ranges<1> query_ranges(index_t /*k_begin*/, index_t /*k_end*/, index_t queries) const {
-        return ranges<1>({0, queries});
-    }
     UNMASK_HOST_DEVICE constexpr auto row(index_t q, index_t keys) const
         requires row_mask_policy<A>
     {
@@ -106,18 +96,21 @@ struct mask_not {
     constexpr mask_fault fault() const { return detail::fault_of(a); }
 };
 
-/// Masks are combined with the operators of logic. Where neither operand is a type of this library, write
-/// `unmask::mask_and<A, B>{a, b}`, or bring the operators in with `using namespace unmask`.
+/// The mask that is visible where both operands are. If neither operand is a type of this library, C++ does not find
+/// the operators: declare them beside your masks, with `using unmask::operator&&;` (and `||`, `!`), or write
+/// `unmask::mask_and<A, B>{a, b}`.
 template <mask_policy A, mask_policy B>
 UNMASK_HOST_DEVICE constexpr mask_and<A, B> operator&&(const A& a, const B& b) {
     return {a, b};
 }
 
+/// The mask that is visible where either operand is: see operator&&.
 template <mask_policy A, mask_policy B>
 UNMASK_HOST_DEVICE constexpr mask_or<A, B> operator||(const A& a, const B& b) {
     return {a, b};
 }
 
+/// The mask that is visible where `a` is not: see operator&&.
 template <mask_policy A>
 UNMASK_HOST_DEVICE constexpr mask_not<A> operator!(const A& a) {
     return {a};

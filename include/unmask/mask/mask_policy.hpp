@@ -32,48 +32,75 @@ template <int Capacity>
 inline constexpr bool is_ranges<ranges<Capacity>> = true;
 template <class Type>
 concept some_ranges = is_ranges<std::remove_cvref_t<Type>>;
+
+template <class Type>
+concept has_visible = requires(const Type& mask, index_t i) {
+    { mask.visible(i, i) } -> std::convertible_to<bool>;
+};
+template <class Type>
+concept function_of_positions = requires(const Type& function, index_t i) {
+    { function(i, i) } -> std::convertible_to<bool>;
+};
 } // namespace detail
 
 /// A mask policy: which query positions may attend which key positions.
 ///
 /// A small trivially copyable value whose functions are constexpr and cost O(1) (or O(log length)); parameters are
-/// members, so nothing is recompiled when one changes. It needs
+/// members, so nothing is recompiled when one changes.
 ///
-///   1. `bool visible(q, k)`, the meaning: may query position q attend key position k? Everything else agrees with it.
-///   2. `tile_class classify(q_begin, q_end, k_begin, k_end)` for a non-empty tile: `empty` only if nothing in it is
-///      visible, `full` only if everything is, `partial` whenever you like.
-///   3. `ranges<R> key_ranges(q_begin, q_end, keys)`: within [0, keys), every key that a query of [q_begin, q_end)
-///      sees is in one of the ranges. What is outside is never loaded, so tight is fast.
-///   4. `ranges<R> query_ranges(k_begin, k_end, queries)`: the transpose, for the backward pass.
+/// The meaning is one function. Everything else agrees with it (audit checks that):
 ///
-/// Positions are absolute and not negative; begin < end, except that keys and queries may be 0. `detail` aside, all of
-/// these are yours to call. A policy of your own:
+///   `bool visible(q, k)`: may query position q attend key position k?
+///
+/// Two more are required, because without them a mask could skip nothing:
+///
+///   `tile_class classify(q_begin, q_end, k_begin, k_end)` for a non-empty tile: `empty` only if nothing in it is
+///   visible, `full` only if everything is, `partial` whenever you like.
+///
+///   `ranges<R> key_ranges(q_begin, q_end, keys)`: within [0, keys), every key that a query of [q_begin, q_end) sees is
+///   in one of the ranges. What is outside is never loaded, so tight is fast. `ranges<1>({0, keys})` is always right.
+///
+/// Two are optional, and change nothing but speed:
+///
+///   `ranges<C> row(q, keys)`: the keys of [0, keys) that q sees, and no others. Kernels then mask a partial tile by
+///   filling ranges instead of asking `visible` for every element: see row_mask_policy.
+///
+///   `ranges<R> query_ranges(k_begin, k_end, queries)`: the transpose of key_ranges, which attention_received asks for.
+///   Without it, all queries.
+///
+/// And one is for parameters that can be wrong: `mask_fault fault() const`. Attention calls it first, and throws what
+/// it reports.
+///
+/// Positions are absolute and not negative; begin < end, except that keys and queries may be 0. A policy of your own:
 ///
 ///     struct even_keys { // only even positions are seen
-///         constexpr bool visible(index_t, index_t k) const { return k % 2 == 0; }
-///         constexpr tile_class classify(index_t, index_t, index_t, index_t) const { return tile_class::partial; }
-///         constexpr auto key_ranges(index_t, index_t, index_t keys) const { return ranges<1>({0, keys}); }
-///         constexpr auto query_ranges(index_t, index_t, index_t queries) const { return ranges<1>({0, queries}); }
+///         constexpr bool visible(unmask::index_t, unmask::index_t k) const { return k % 2 == 0; }
+///         constexpr auto classify(unmask::index_t, unmask::index_t, unmask::index_t, unmask::index_t) const {
+///             return unmask::tile_class::partial;
+///         }
+///         constexpr auto key_ranges(unmask::index_t, unmask::index_t, unmask::index_t keys) const {
+///             return unmask::ranges<1>({0, keys});
+///         }
 ///     };
 ///
-/// (For a mask on the GPU its functions are UNMASK_HOST_DEVICE, too.) A policy whose parameters can be wrong may have
-/// one more member, `mask_fault fault() const`; the attention functions call it first and throw what it reports.
+/// A type with `visible` alone becomes a mask policy as `predicate(mask)`. For a mask on the GPU, its functions are
+/// UNMASK_HOST_DEVICE, too.
 template <class M>
-concept mask_policy = std::is_trivially_copyable_v<M> && requires(const M& mask, index_t i) {
-    { mask.visible(i, i) } -> std::convertible_to<bool>;
+concept mask_policy = std::is_trivially_copyable_v<M> && detail::has_visible<M> && requires(const M& mask, index_t i) {
     { mask.classify(i, i, i, i) } -> std::same_as<tile_class>;
     { mask.key_ranges(i, i, i) } -> detail::some_ranges;
-    { mask.query_ranges(i, i, i) } -> detail::some_ranges;
 };
 
-/// A mask policy that can also list the visible keys of one row exactly:
-///
-///   5. `ranges<C> row(q, keys)`: the keys of [0, keys) that q sees, and no others.
-///
-/// Kernels then mask a partial tile by filling ranges instead of asking `visible` for every element.
+/// A mask policy with `row`, which lists the visible keys of one row exactly.
 template <class M>
 concept row_mask_policy = mask_policy<M> && requires(const M& mask, index_t i) {
     { mask.row(i, i) } -> detail::some_ranges;
+};
+
+/// A mask policy with `query_ranges`, which bounds the queries that see some keys.
+template <class M>
+concept query_ranges_mask_policy = mask_policy<M> && requires(const M& mask, index_t i) {
+    { mask.query_ranges(i, i, i) } -> detail::some_ranges;
 };
 
 namespace detail {
@@ -87,6 +114,19 @@ constexpr mask_fault fault_of(const M& mask) {
         return mask.fault();
     } else {
         return {};
+    }
+}
+
+// The queries that may see some keys, whether the policy bounds them or not.
+#if defined(__CUDACC__)
+#pragma nv_exec_check_disable // a mask that is for the host alone is asked on the host alone
+#endif
+template <mask_policy M>
+UNMASK_HOST_DEVICE constexpr auto query_ranges_of(const M& mask, index_t k_begin, index_t k_end, index_t queries) {
+    if constexpr (query_ranges_mask_policy<M>) {
+        return mask.query_ranges(k_begin, k_end, queries);
+    } else {
+        return ranges<1>({0, queries});
     }
 }
 

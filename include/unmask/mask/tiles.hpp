@@ -54,8 +54,8 @@ template <mask_policy Mask, class Visit>
 UNMASK_HOST_DEVICE constexpr void for_each_query_tile(const Mask& mask, index_t k_begin, index_t k_end,
                                                       index_t first_query, index_t queries_end, index_t tile_size,
                                                       Visit&& visit) {
-    detail::for_each_aligned_tile(mask.query_ranges(k_begin, k_end, queries_end), first_query, queries_end, tile_size,
-                                  [&](index_t q_begin, index_t q_end) {
+    detail::for_each_aligned_tile(detail::query_ranges_of(mask, k_begin, k_end, queries_end), first_query, queries_end,
+                                  tile_size, [&](index_t q_begin, index_t q_end) {
                                       const tile_class kind = mask.classify(q_begin, q_end, k_begin, k_end);
                                       if (kind != tile_class::empty) {
                                           visit(q_begin, q_end, kind);

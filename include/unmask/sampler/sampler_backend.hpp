@@ -28,12 +28,16 @@ struct sampler_backend<Executor> {
     }
 };
 
+/// An executor that samplers run on: one with a sampler_backend.
+template <class Executor>
+concept sampler_executor = requires { sizeof(sampler_backend<Executor>); };
+
 namespace detail {
 
 // Whether the sampler runs on an executor; if not, says what is missing.
 template <class Executor>
 constexpr bool check_sampler_executor() {
-    constexpr bool runs = requires { sizeof(sampler_backend<Executor>); };
+    constexpr bool runs = sampler_executor<Executor>;
     if constexpr (!runs_on_cuda<Executor>) {
         static_assert(runs, "unmask: the first argument must be an executor: cuda_executor, cpu_executor, or your own with "
                             "workers() and parallel_for(tasks, body)");

@@ -72,6 +72,11 @@ struct tensor_view {
     template <std::same_as<const T> Constant>
         requires(!std::is_const_v<T>)
     constexpr operator tensor_view<Constant, Rank>() const { return {data, extents, strides}; }
+
+    // Named here only for the compiler's message, which would otherwise be about `data`.
+    template <class Element, std::size_t OtherRank>
+        requires(OtherRank != Rank)
+    constexpr operator tensor_view<Element, OtherRank>() const = delete; // wrong rank: view(pointer, all extents...)
 };
 
 /// A view of dense row-major memory: `view(pointer, batch, length, heads, head_dim)`.

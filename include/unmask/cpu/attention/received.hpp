@@ -73,7 +73,7 @@ inline void received_block_of(const attention_problem<T>& problem, const Mask& m
         }
     };
     const index_t end = rows.offset + rows.queries;
-    for_each_aligned_tile(mask.query_ranges(block.begin, block.end, end), rows.offset, end, received_lanes,
+    for_each_aligned_tile(query_ranges_of(mask, block.begin, block.end, end), rows.offset, end, received_lanes,
                           [&](index_t first, index_t last) {
                               for_each_strip<received_lanes>(mask, rows, first - rows.offset, last - rows.offset,
                                                              problem.keys(sequence), add_strip);

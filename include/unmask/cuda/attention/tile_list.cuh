@@ -42,7 +42,7 @@ struct query_axis {
     index_t origin; // the position of query 0
 
     UNMASK_DEVICE bool empty() const { return keys.empty() || origin >= end; }
-    UNMASK_DEVICE auto seen() const { return mask.query_ranges(keys.begin, keys.end, end); }
+    UNMASK_DEVICE auto seen() const { return query_ranges_of(mask, keys.begin, keys.end, end); }
     UNMASK_DEVICE tile_class classify(range queries) const {
         return mask.classify(queries.begin, queries.end, keys.begin, keys.end);
     }

@@ -121,8 +121,7 @@ private:
         token_t* const tokens = state_.tokens + sequence_.offset;
         position_state* const states = state_.states + sequence_.offset;
         const index_t length = sequence_.plan.length;
-        const index_t end =
-            end_of_text<block_loops>(tokens, states, length, [&](token_t token) { return p_.ends.has(token); });
+        const index_t end = end_of_text<block_loops>(tokens, states, length, p_.ends);
         if (end == 0) {
             return;
         }

@@ -21,7 +21,7 @@ struct end_tokens {
     int count = 0;
     token_t tokens[most]{};
 
-    UNMASK_DEVICE bool has(token_t token) const {
+    UNMASK_DEVICE bool operator()(token_t token) const {
         bool found = false;
         UNMASK_UNROLL
         for (int i = 0; i < most; ++i) {

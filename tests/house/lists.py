@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Every mask and sink policy of the library is in the list that tests and benchmarks share, and the test matrices of
+attention name every sink."""
+
+import pathlib
+import re
+import sys
+
+root = pathlib.Path(sys.argv[1])
+bad = []
+
+
+def code_of(path):
+    return re.sub(r"//[^\n]*", "", path.read_text())
+
+
+def structs_with(member, text):
+    """The names of the structs that declare the member, or of the aliases that the library gives them."""
+    for struct in re.finditer(r"^struct (\w+)[^;{]*\{(.*?)^\};", text, re.MULTILINE | re.DOTALL):
+        if re.search(member, struct[2]):
+            aliases = re.findall(rf"^using (\w+) = {struct[1]}<", text, re.MULTILINE)
+            yield from aliases or [struct[1]]
+
+
+def check(folder, member, list_file, entry):
+    listed = re.findall(entry, code_of(root / list_file))
+    policies = [name for header in sorted((root / "include" / "unmask" / folder).glob("*.hpp"))
+                for name in structs_with(member, code_of(header))]
+    if len(policies) < 5:
+        bad.append(f"only {len(policies)} policies found in include/unmask/{folder}")
+    bad.extend(f"{name} is not in {list_file}" for name in policies if name not in listed)
+    return policies
+
+
+check("mask", r"\bbool visible\(", "tests/support/mask_list.hpp", r'\blisted_mask\{"(\w+)')
+sinks = check("sink", r"\bbool present\b", "tests/support/sink_list.hpp", r"\blisted_sink<(\w+)>\{")
+for matrix in ("attention/float_test.cpp", "attention/bfloat16_test.cpp", "cuda/attention/matrix_test.cpp"):
+    text = code_of(root / "tests" / matrix)
+    bad.extend(f"{sink} is not in tests/{matrix}" for sink in sinks if not re.search(rf"\b{sink}\b", text))
+if bad:
+    sys.exit("\n".join(bad))
