@@ -89,4 +89,12 @@ using index_t = std::int64_t;
 /// An entry of a vocabulary.
 using token_t = std::int32_t;
 
+namespace detail {
+
+// A static_assert on it fails where a template is used, and not before.
+template <class...>
+inline constexpr bool never = false;
+
+} // namespace detail
+
 UNMASK_NAMESPACE_END

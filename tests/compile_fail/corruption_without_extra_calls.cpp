@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-errors: 1
 // expected-error: unmask::sampler: a corruption needs a nested type memory, index_t extra_calls
 #include <span>
 

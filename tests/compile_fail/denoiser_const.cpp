@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-errors: 1
 // expected-error: unmask::denoiser: the model is const, but its vocabulary\(\) or denoise\(\) is not
 
 #include <span>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-errors: 1
 // expected-error: unmask::denoiser: denoise must take \(const unmask::canvas&, std::span<const unmask::row>, unmask::tensor_view<float, 2>\)
 
 #include <vector>

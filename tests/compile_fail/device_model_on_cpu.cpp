@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-errors: 1
 // expected-error: the model lives on the GPU, and the executor does not: use cuda_executor
 #include <unmask/sampler/sampler.hpp>
 

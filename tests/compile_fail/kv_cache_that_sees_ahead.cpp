@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-errors: 1
 // expected-error: unmask::kv_cache: keys and values of earlier positions stay right only if the mask lets no position see
 // expected-error: ask for unmask::prefix_cache or unmask::dual_cache by name
 

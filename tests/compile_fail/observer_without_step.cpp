@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-errors: 1
 // expected-error: unmask::sampler: the observer must be callable with const unmask::sampler_step&
 
 #include <span>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-errors: 1
 // expected-error: cuda_executor needs nvcc: include <unmask/unmask.cuh> in a .cu file
 #include <unmask/sampler/sampler.hpp>
 

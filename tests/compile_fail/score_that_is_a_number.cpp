@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-errors: 1
 // expected-error: unmask::sampler: a score needs unmask::score operator\(\)\(const unmask::candidate&\) const
 
 #include <unmask/sampler/sampler.hpp>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-errors: 1
 // expected-error: unmask::sampler: this corruption verifies tokens, and the model is not a shadow_denoiser
 #include <span>
 

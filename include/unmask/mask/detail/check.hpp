@@ -14,9 +14,6 @@ UNMASK_NAMESPACE_BEGIN
 
 namespace detail {
 
-template <class>
-inline constexpr bool never = false;
-
 // Says in one sentence what keeps a type from being a mask policy, or what an optional member is missing.
 template <class Mask>
 constexpr void check_mask_policy() {

@@ -18,9 +18,6 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-template <class...>
-inline constexpr bool never = false;
-
 // Whether the policies of a sampler fit their concepts and each other. If not, the compiler says the first thing that is
 // wrong, and nothing after it.
 template <class... Given>
