@@ -32,7 +32,7 @@ root = given.root.resolve()
 include = given.include or root / "include"
 folders = (".github", "bench", "examples", "tests")
 files = [root / "README.md", *sorted(file for folder in folders for file in (root / folder).rglob("*.md"))]
-programs = {file.read_text().split("\n", 1)[1]: file for file in (root / "examples").glob("*.cpp")}
+programs = {file.read_text().partition("\n")[2] for file in (root / "examples").glob("*.cpp")}
 flags = ["-std=c++20", "-Wall", "-Wextra", "-Werror", f"-I{include}"]
 failures = []
 
@@ -91,7 +91,7 @@ with tempfile.TemporaryDirectory() as folder:
     size = len(readme.read_bytes())
     if size > MOST_BYTES:
         failures.append(f"README.md has {size} bytes, more than {MOST_BYTES}")
-    quickstart = (root / "examples" / "quickstart.cpp").read_text().split("\n", 1)[1]
+    quickstart = (root / "examples" / "quickstart.cpp").read_text().partition("\n")[2]  # without the SPDX line
     if f"```cpp\n{quickstart}```" not in readme.read_text():
         failures.append("README.md does not show examples/quickstart.cpp")
     program = Path(folder) / "readme_program"
