@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include <unmask/mask/audit.hpp>
 #include <unmask/sampler/sampler.hpp>
 
 #include "README.md_1.hpp"
@@ -55,7 +56,7 @@ bool expect(bool condition, const char* what) {
 int main() {
     const unmask::mask_policy auto seen = landmarks{5} && unmask::causal{};
     bool right = expect(seen.visible(7, 5) && !seen.visible(3, 5) && !seen.visible(7, 6), "landmarks are seen");
-    right &= expect(landmarks{5}.classify(0, 9, 6, 10) == unmask::tile_class::empty, "a tile without one is empty");
+    right &= expect(unmask::audit(landmarks{5}, 24, 24).correct(), "the mask agrees with itself");
 
     unmask::sink_tracker tracker;
     one_layer model{&tracker};
