@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Checks the Markdown files: README.md is short, what they name exists, and every block of code compiles as it stands.
 
-A ```cpp block that is a whole program of examples/ is built and run there. Every other one is compiled alone and, if it has
-a main(), run. The blocks of README.md are also used together, by readme_program.cpp. A ```cuda block is compiled if there
-is nvcc.
+A ```cpp block that is a whole program of examples/ is built and run there. Every other one is compiled alone and, if it
+has a main(), run. The blocks of README.md are also used together, by readme_program.cpp. A ```cuda block is compiled if
+there is nvcc.
 
     markdown.py ROOT [--compiler COMPILER] [--nvcc NVCC] [--include FOLDER]
 """
