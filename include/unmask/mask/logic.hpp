@@ -7,12 +7,12 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// `a && b`: visible where both masks are. Tiles are combined by Kleene logic, which may classify an empty tile as
-/// partial; ranges are intersected.
+/// Visible where both masks say so: `a && b`. Kleene logic on tiles, which may call an empty tile partial;
+/// intersected ranges.
 template <mask_policy A, mask_policy B>
 struct mask_and {
-    A a; ///< the left operand
-    B b; ///< the right operand
+    A a;
+    B b;
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const { return a.visible(q, k) && b.visible(q, k); }
     UNMASK_HOST_DEVICE constexpr tile_class classify(index_t q_begin, index_t q_end, index_t k_begin,
@@ -42,12 +42,12 @@ struct mask_and {
     }
 };
 
-/// `a || b`: visible where either mask is. Tiles are combined by Kleene logic, which may classify a full tile as
-/// partial; ranges are united.
+/// Visible where either mask says so: `a || b`. Kleene logic on tiles, which may call a full tile partial;
+/// united ranges.
 template <mask_policy A, mask_policy B>
 struct mask_or {
-    A a; ///< the left operand
-    B b; ///< the right operand
+    A a;
+    B b;
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const { return a.visible(q, k) || b.visible(q, k); }
     UNMASK_HOST_DEVICE constexpr tile_class classify(index_t q_begin, index_t q_end, index_t k_begin,
@@ -77,11 +77,11 @@ struct mask_or {
     }
 };
 
-/// `!a`: visible where the mask is not. Its ranges hold every position, because ranges say which keys some query sees,
-/// not which keys every query sees; empty tiles are still skipped, by their class.
+/// Visible where the mask says it is not: `!a`. Its ranges are everything, because ranges say which keys some query
+/// sees, and not which keys all do; empty tiles are still skipped, by their class.
 template <mask_policy A>
 struct mask_not {
-    A a; ///< the operand
+    A a;
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const { return !a.visible(q, k); }
     UNMASK_HOST_DEVICE constexpr tile_class classify(index_t q_begin, index_t q_end, index_t k_begin,
@@ -106,20 +106,18 @@ struct mask_not {
     constexpr mask_fault fault() const { return detail::fault_of(a); }
 };
 
-/// The mask that is visible where both operands are. If neither operand is a type of this library, write
-/// `unmask::mask_and<A, B>{a, b}`, or make the operators visible with `using namespace unmask`.
+/// Masks are combined with the operators of logic. Where neither operand is a type of this library, write
+/// `unmask::mask_and<A, B>{a, b}`, or bring the operators in with `using namespace unmask`.
 template <mask_policy A, mask_policy B>
 UNMASK_HOST_DEVICE constexpr mask_and<A, B> operator&&(const A& a, const B& b) {
     return {a, b};
 }
 
-/// The mask that is visible where either operand is: see operator&&.
 template <mask_policy A, mask_policy B>
 UNMASK_HOST_DEVICE constexpr mask_or<A, B> operator||(const A& a, const B& b) {
     return {a, b};
 }
 
-/// The mask that is visible where `a` is not: see operator&&.
 template <mask_policy A>
 UNMASK_HOST_DEVICE constexpr mask_not<A> operator!(const A& a) {
     return {a};
