@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Measures attention or the sampler on this machine: builds bench_attention, runs the cases of targets.py and prints the
+"""Measures attention or the sampler on this machine: builds bench_attention, runs the cases of targets.py and prints
 results. Writes bench/results/<date>-<processor>-attention.json, and the plot of speed against length beside it.
 
 Cases that are compared run in one process, in random order, repetition by repetition, so that a machine that slows down

@@ -73,7 +73,7 @@ public:
         clear();
     }
 
-    /// Whether a report of this layer would be recorded now, for models that must do work before they can report.
+    /// True if a report of this layer would be recorded now: for models that must do work before they can report.
     [[nodiscard]] bool wants(index_t layer) const {
         const auto& chosen = options_.layers;
         return recording_ && (chosen.empty() || std::binary_search(chosen.begin(), chosen.end(), layer));

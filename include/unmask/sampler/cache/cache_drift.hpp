@@ -108,7 +108,7 @@ struct compared_model {
 /// the texts. In a run with the cache it also compares each distribution with that of the model without a cache on the
 /// same canvas. The model's three-argument denoise must not change its stored keys and values.
 ///
-/// Throws what the sampler throws. The canvas is not changed. Work: three runs, one of which computes every row twice.
+/// Throws as the sampler does. The canvas is not changed. Work: three runs, one of which computes every row twice.
 template <host_executor Executor, class Sampler, class Model>
 cache_drift measure_cache_drift(const Executor& exec, const Sampler& sampler, Model&& model, const canvas& page,
                                 std::uint64_t seed) {
