@@ -44,7 +44,7 @@ need() {
     fi
 }
 
-# need_tools FOLDER: a virtual environment there with what tests/house/requirements.txt pins, which Debian does not have.
+# need_tools FOLDER: creates a virtual environment with what tests/house/requirements.txt pins, which Debian lacks.
 # Without Python's registry the tests that use it are skipped.
 need_tools() {
     [ -x "$1/bin/pip" ] || python3 -m venv "$1"
