@@ -58,8 +58,8 @@ void for_each_seen(const Mask& mask, range queries, index_t keys, const Add& add
 /// Queries and keys are positions. Sink tokens of an extra_sink mask do not count as queries, because they see only
 /// themselves; inside a larger mask (&&, ||, !) they count like any other token.
 ///
-/// Work: O(queries + keys) for the library's masks. For a mask without row(), every pair in its partial tiles is
-/// tested.
+/// Work: O(queries + keys) for the library's masks. For a mask without row(), every pair in its
+/// partial tiles is tested.
 template <mask_policy Mask>
 std::vector<index_t> seen_by(const Mask& mask, range queries, index_t keys) {
     std::vector<index_t> counts(static_cast<std::size_t>(keys) + 1); // first the differences between neighbouring keys

@@ -180,8 +180,8 @@ template <sink_definition Definition>
                             [&](const sink_record& record) { return received_in(record, layer, definition.unit); });
 }
 
-/// The records in random order, as a control: if the strongest key changes as often in it, it does not move with the
-/// steps.
+/// The records in random order, as a control: if the strongest key changes as often in it, it does
+/// not move with the steps.
 [[nodiscard]] inline std::vector<sink_record> shuffled(std::span<const sink_record> steps, std::uint64_t seed) {
     std::vector<sink_record> result(steps.begin(), steps.end());
     const philox generator{{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)}};

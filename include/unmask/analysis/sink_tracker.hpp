@@ -82,11 +82,11 @@ public:
     /// Reports the attention of a layer, after attention_forward with the same arguments; log_sum_exp and value are
     /// required, output is not. sequences[b] is the sequence of the canvas that row b of the batch belongs to.
     ///
-    /// A model with a cache reports the part that it computes: queries from options.query_offset on, and all keys. The
-    /// sink tokens of an extra_sink mask come last in the record, and don't count as queries, because they attend only
-    /// to themselves. If extra_sink is only part of a mask, as in extra_sink{…} && …, they are treated like other
-    /// tokens; write extra_sink{a && b} instead. A folded sink comes after all keys; its value norm is 0 if it has no
-    /// value.
+    /// A model with a cache reports the part that it computes: queries from options.query_offset on, and all
+    /// keys. The sink tokens of an extra_sink mask come last in the record, and don't count as queries, because
+    /// they attend only to themselves. If extra_sink is only part of a mask, as in extra_sink{…} && …, they are
+    /// treated like other tokens; write extra_sink{a && b} instead. A folded sink comes after all keys; its value
+    /// norm is 0 if it has no value.
     ///
     /// Throws invalid_argument, with nothing recorded, as attention_forward does, and if the number of sequences is not
     /// that of the rows, a sequence is named twice, a layer is not the next one of its sequence, or the number of heads

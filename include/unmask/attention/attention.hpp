@@ -79,8 +79,8 @@ void attention_forward(const Executor& exec, const attention_tensors<T>& tensors
 ///
 /// Throws as attention_forward does; gradients may be parts of one interleaved buffer (a fused projection). For a given
 /// shape the order of summation is fixed: the same bits, whatever the number of threads. Does not run on cuda_executor.
-/// Work: 10 · head_dim operations per visible (query, key, head); each gradient that is not computed saves 2 ·
-/// head_dim.
+/// Work: 10 · head_dim operations per visible (query, key, head); each gradient that is not
+/// computed saves 2 · head_dim.
 /// Memory: a few MiB per thread, 4 bytes per query row and head, and for 16-bit tensors float sums of their gradients:
 /// 32 MiB at a time, or those of one kv head.
 template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
@@ -108,8 +108,8 @@ void attention_backward(const Executor& exec, const attention_tensors<T>& tensor
 ///
 /// Throws as attention_forward does. For a given shape the order of summation is fixed: the same bits, whatever the
 /// number of threads. On cuda_executor the call enqueues its work, as attention_forward does.
-/// Work: 2 · head_dim operations per visible (query, key, head). Memory: a few MiB per thread on the CPU, none on the
-/// GPU.
+/// Work: 2 · head_dim operations per visible (query, key, head). Memory: a few MiB per thread on
+/// the CPU, none on the GPU.
 template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
 void attention_received(const Executor& exec, const attention_tensors<T>& tensors, tensor_view<float, 3> received,
                         const Mask& mask, const Sink& sink = {}, const attention_options& options = {}) {

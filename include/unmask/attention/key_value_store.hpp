@@ -21,9 +21,9 @@ UNMASK_NAMESPACE_BEGIN
 /// still valid. This is the storage of approximate caches for bidirectional models (the prefix and dual caches of
 /// Fast-dLLM, arXiv 2505.22618); where approximation is not acceptable, use kv_cache.
 ///
-/// A value type: copies are independent. Memory: 2 · layers · capacity · kv_heads · head_dim elements. Capacity at
-/// least doubles when it is exceeded; `reserve` sets it in advance. Functions may be called concurrently for different
-/// layers.
+/// A value type: copies are independent. Memory: 2 · layers · capacity · kv_heads · head_dim elements.
+/// Capacity at least doubles when it is exceeded; `reserve` sets it in advance. Functions may be called
+/// concurrently for different layers.
 template <storage_type T>
 class key_value_store {
 public:

@@ -16,9 +16,9 @@ UNMASK_NAMESPACE_BEGIN
 template <class T>
 using sum_type = std::conditional_t<std::same_as<T, double>, double, float>;
 
-/// The tensors of an attention call. T is float, bfloat16 or float16; the reference also accepts double. Innermost
-/// strides are 1. heads is a multiple of kv_heads (grouped queries): head h reads key and value head h / (heads /
-/// kv_heads).
+/// The tensors of an attention call. T is float, bfloat16 or float16; the reference also accepts double.
+/// Innermost strides are 1. heads is a multiple of kv_heads (grouped queries): head h reads key and value
+/// head h / (heads / kv_heads).
 template <class T>
 struct attention_tensors {
     tensor_view<const T, 4> query; ///< [batch, query_length, heads, head_dim]

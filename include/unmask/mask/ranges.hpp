@@ -36,8 +36,8 @@ UNMASK_HOST_DEVICE constexpr void unrolled(const Body& body) {
 }
 } // namespace detail
 
-/// A list of at most Capacity half-open ranges: sorted, disjoint and not touching. Capacity is a constant of the mask
-/// policy.
+/// A list of at most Capacity half-open ranges: sorted, disjoint and not touching. Capacity is a
+/// constant of the mask policy.
 template <int Capacity>
 struct ranges {
     static constexpr int capacity = Capacity; ///< the most ranges that the list can hold

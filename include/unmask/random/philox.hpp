@@ -51,8 +51,8 @@ struct philox {
     }
 };
 
-/// A uniform double in (0, 1), never 0 or 1, from two uniform words: 52 bits plus half a step, which is exact in a
-/// double.
+/// A uniform double in (0, 1), never 0 or 1, from two uniform words: 52 bits plus half a step,
+/// which is exact in a double.
 UNMASK_HOST_DEVICE constexpr double uniform_open(std::uint32_t high, std::uint32_t low) {
     const std::uint64_t bits = (std::uint64_t{high} << 20) ^ (low >> 12);
     return (static_cast<double>(bits) + 0.5) * 0x1p-52;

@@ -78,9 +78,9 @@ using device_logit_of = std::conditional_t<writes_device_logits<Model, float>, f
 ///      `const device_logits_stream&`, to which the model's kernel writes tiles of rows so that no whole row is ever
 ///      stored. If a model has several overloads, the first of float, bfloat16 and stream is called.
 ///
-/// denoise is called once for each step, even if *rows.count may be 0. It must not wait for the device, and must not
-/// allocate memory if steps are to run as a CUDA graph. Optional: `static constexpr bool shifts_logits`, as for a
-/// `denoiser`.
+/// denoise is called once for each step, even if *rows.count may be 0. It must not wait for the device, and
+/// must not allocate memory if steps are to run as a CUDA graph. Optional: `static constexpr bool
+/// shifts_logits`, as for a `denoiser`.
 template <class Model>
 concept device_denoiser = requires(Model& model) {
     { model.vocabulary() } -> std::convertible_to<vocabulary>;

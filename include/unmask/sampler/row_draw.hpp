@@ -43,8 +43,8 @@ struct row_draw : row_rule {
                      [&](auto wanted) { row.read<decltype(wanted)::value>(logits, first, suppressed, rule, highs); });
     }
 
-    // The result of a row that has been read. If a token is drawn, it is looked up in the chosen chunk, which is read
-    // again.
+    // The result of a row that has been read. If a token is drawn, it is looked up in the chosen
+    // chunk, which is read again.
     template <class Logit>
     [[nodiscard]] row_result finish(const row_reduction& row, std::span<const Logit> chosen) const {
         row_result result{raw_statistics(row), {}};

@@ -8,9 +8,9 @@ UNMASK_NAMESPACE_BEGIN
 
 /// A sink with a key and a value: the extra sink token of *One Token Is Enough* (arXiv 2601.19657), folded.
 ///
-/// The token sees only itself, so its key and value depend on the weights alone, and it needs neither a row nor a
-/// column in the sequence. `extra_sink<M>` on length T + 1 and this policy with M on length T give the same content
-/// rows.
+/// The token sees only itself, so its key and value depend on the weights alone, and it needs neither a
+/// row nor a column in the sequence. `extra_sink<M>` on length T + 1 and this policy with M on length T
+/// give the same content rows.
 struct key_value_sink {
     static constexpr bool present = true;
     static constexpr bool has_key = true;

@@ -17,8 +17,8 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A run in a report. All records have the same number of layers, heads, kv_heads and extra sinks; their lengths may
-/// differ.
+/// A run in a report. All records have the same number of layers, heads, kv_heads and extra sinks;
+/// their lengths may differ.
 struct sink_run {
     std::string name;                 ///< UTF-8
     std::vector<sink_record> records; ///< in any order, at most one for each sequence and call

@@ -46,9 +46,9 @@ inline vfloat fused_by_lanes(vfloat a, vfloat b, vfloat c) {
 }
 
 #if defined(__SSE2__) && !defined(__AVX__)
-// For processors without the instruction: products are exact in double, and their sums with c are rounded twice. The
-// result differs from a single rounding only if the first one gives the middle between two floats, or a subnormal
-// float.
+// For processors without the instruction: products are exact in double, and their sums with c are rounded
+// twice. The result differs from a single rounding only if the first one gives the middle between two
+// floats, or a subnormal float.
 inline vfloat fused_by_doubles(vfloat a, vfloat b, vfloat c) {
     const auto low = [](vfloat value) { return _mm_cvtps_pd(value); };
     const auto high = [](vfloat value) { return _mm_cvtps_pd(_mm_movehl_ps(value, value)); };
@@ -132,8 +132,8 @@ inline vint lane_numbers() {
     return result;
 }
 
-// Combines lanes by halves: i with i + lanes/2, then with i + lanes/4, … The lanes of a GPU are combined in the same
-// order.
+// Combines lanes by halves: i with i + lanes/2, then with i + lanes/4, … The lanes of a GPU are
+// combined in the same order.
 template <class Combine>
 [[gnu::always_inline]] inline float folded(vfloat value, const Combine& combine) {
 #if defined(__AVX2__)

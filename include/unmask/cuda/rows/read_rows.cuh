@@ -57,9 +57,9 @@ void read_rows(const work_stream& work, row_call<Logit> call) {
     with_reading(call.rule.reading, [&](auto reading) { launch_rows<decltype(reading)::value>(work, call); });
 }
 
-// Enqueues the reading of rows with a filter; outcomes, records and states must be given. All rows are read, the last
-// token that each keeps is found and stored in `floors` [most], and the rows are read again with −∞ in place of dropped
-// tokens.
+// Enqueues the reading of rows with a filter; outcomes, records and states must be given. All rows are read, the
+// last token that each keeps is found and stored in `floors` [most], and the rows are read again with −∞ in
+// place of dropped tokens.
 template <class Logit>
 void read_filtered_rows(const work_stream& work, const row_call<Logit>& call, const token_filter& filter,
                         token_floor* floors) {

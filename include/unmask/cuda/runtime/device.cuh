@@ -198,8 +198,8 @@ UNMASK_DEVICE float largest(float a, float b) {
     return fmaxf(a, b);
 }
 
-/// Writes a value to mapped memory, where the host will see it after all that this thread or earlier kernels wrote
-/// there.
+/// Writes a value to mapped memory, where the host will see it after all that this thread or
+/// earlier kernels wrote there.
 template <class T>
 UNMASK_DEVICE void publish(T* to, T value) {
     __threadfence_system();

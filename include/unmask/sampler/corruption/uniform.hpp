@@ -75,10 +75,10 @@ struct duo {
     }
 };
 
-/// DiffusionGemma's loop: at each call, the positions of lowest entropy take their drawn tokens, as many as have Σ H −
-/// the largest H ≤ bound; all others get new noise. The block ends when the most likely tokens have stayed the same for
-/// `stable_calls` calls and the mean entropy is below `entropy`, or at its last step. It then takes the most likely
-/// tokens.
+/// DiffusionGemma's loop: at each call, the positions of lowest entropy take their drawn tokens, as many as
+/// have Σ H − the largest H ≤ bound; all others get new noise. The block ends when the most likely tokens have
+/// stayed the same for `stable_calls` calls and the mean entropy is below `entropy`, or at its last step. It
+/// then takes the most likely tokens.
 ///
 /// Entropies are in nats, of the distribution that tokens are drawn from. Replaces the selector. The original uses
 /// steps{48} and annealed_categorical{0.8, 0.4}.

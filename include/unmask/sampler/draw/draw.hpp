@@ -21,9 +21,9 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A draw: chooses the token of a row. `drawn operator()(logits, raw, uniform, scratch) const` receives logits in which
-/// that of the mask token is −∞, raw = statistics_of(logits), and a uniform number in (0, 1). Called by many threads
-/// concurrently.
+/// A draw: chooses the token of a row. `drawn operator()(logits, raw, uniform, scratch) const` receives logits in
+/// which that of the mask token is −∞, raw = statistics_of(logits), and a uniform number in (0, 1). Called by
+/// many threads concurrently.
 ///
 /// Optional: `auto at(const schedule_step&) const`, which returns the draw that the sampler uses for a step of a block.
 template <class D>

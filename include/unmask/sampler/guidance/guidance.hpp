@@ -28,9 +28,9 @@ concept guidance_policy = sampling_policy<G> &&
 /// Classifier-free guidance in LLaDA's convention: u + (scale + 1)(c − u), where c and u are the logits with and
 /// without the prompt; scale 0 gives c. (Other publications call scale + 1 the scale.) Computed as c + scale · (c − u).
 ///
-/// A token that c forbids (−∞) stays forbidden; a token that only u forbids keeps c. NaN or +∞ in either row stays in
-/// the result, and a result beyond the largest float becomes infinite. Throws invalid_argument if the rows differ in
-/// length.
+/// A token that c forbids (−∞) stays forbidden; a token that only u forbids keeps c. NaN or +∞ in either row
+/// stays in the result, and a result beyond the largest float becomes infinite. Throws invalid_argument if
+/// the rows differ in length.
 struct guidance {
     static constexpr auto kind = policy_kind::guidance;
     double scale = 0; ///< at least 0

@@ -191,20 +191,20 @@ private:
 /// Monte Carlo. It is the training bound of masked diffusion: −E of length / n times the sum of the masked tokens'
 /// cross-entropies, where n is uniform in 1 … length and n of the committed positions, chosen uniformly, are masked.
 ///
-/// The bound is the mean over all orders of the log-probability of filling in the tokens one by one, so it equals log p
-/// for a model whose conditional distributions all belong to one joint distribution. The counts n of a batch are
-/// stratified: spread evenly from a random start, as in LLaDA's get_log_likelihood, but each by itself exactly uniform.
-/// Batches are independent, and the standard error comes from the spread of their means, so it is valid despite the
-/// strata.
+/// The bound is the mean over all orders of the log-probability of filling in the tokens one by one, so it equals
+/// log p for a model whose conditional distributions all belong to one joint distribution. The counts n of a
+/// batch are stratified: spread evenly from a random start, as in LLaDA's get_log_likelihood, but each by itself
+/// exactly uniform. Batches are independent, and the standard error comes from the spread of their means, so it
+/// is valid despite the strata.
 ///
 /// An answer of one token takes one call and is exact; an empty answer takes none and gives 0. If options.half_width
 /// stops the estimate, the interval, which is checked after every batch, covers somewhat less often than its level
 /// says. The masks depend only on options.seed and the sequence's id, and the result does not depend on the executor.
 /// Guidance is not supported, since a guided distribution has no such bound.
 ///
-/// The mask token has no probability, as in the sampler. Throws invalid_argument, before any call, if an option is out
-/// of range, the sequence does not exist or is not filled, or the canvas was made for another vocabulary than the
-/// model's.
+/// The mask token has no probability, as in the sampler. Throws invalid_argument, before any call, if an
+/// option is out of range, the sequence does not exist or is not filled, or the canvas was made for another
+/// vocabulary than the model's.
 /// Throws non_finite_logits, with the place in the batch, as the sampler does.
 /// Work: at most options.samples / options.batch calls of `batch` sequences, each for batch · length / 2 rows on
 /// average, whose logits are in memory at once.

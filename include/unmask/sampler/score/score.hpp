@@ -11,8 +11,8 @@ UNMASK_NAMESPACE_BEGIN
 
 /// A score: how sure a position is, `score operator()(const candidate&) const`. NaN is an error.
 ///
-/// Optional: `static constexpr bool logarithmic = true`, for a score that is the logarithm of the quantity in the
-/// literature.
+/// Optional: `static constexpr bool logarithmic = true`, for a score that is the logarithm of the
+/// quantity in the literature.
 template <class S>
 concept score_policy = sampling_policy<S> && requires(const S& policy, const candidate& position) {
     { policy(position) } -> std::same_as<score>;

@@ -100,9 +100,9 @@ inline canvas replayed(const char* function, const trace& what, const canvas& be
 
 } // namespace detail
 
-/// Applies a trace to the canvas before its run, which gives the canvas after the run, without the model. Throws
-/// invalid_argument, naming the entry, if the trace does not fit the canvas, which is then unchanged. O(canvas +
-/// entries).
+/// Applies a trace to the canvas before its run, which gives the canvas after the run, without the model.
+/// Throws invalid_argument, naming the entry, if the trace does not fit the canvas, which is then
+/// unchanged. O(canvas + entries).
 inline void replay(const trace& what, canvas& page) {
     page = detail::replayed("replay", what, page, std::numeric_limits<index_t>::max());
 }
