@@ -24,8 +24,8 @@
 // The sampler's own work on a GPU. Time is the GPU's, between CUDA events, outside the caches.
 //
 //   rows/…    reading 1024 rows of 126464 bfloat16 logits. bandwidth_fraction: of what reading alone reaches
-//   step/…    a step without its model: 64 sequences of 256 masked positions, 32000 tokens. of_reading: time, of that of
-//             reading the logits once at that bandwidth
+//   step/…    a step without its model: 64 sequences of 256 masked positions, 32000 tokens. of_reading: time over
+//             that of reading the logits once at that bandwidth
 //   replay/…  the host's time for a step that is replayed as a CUDA graph
 //
 // Without a GPU nothing is run.

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Measures attention or the sampler on this machine: builds bench_attention, runs the cases of targets.py and prints what was reached.
-Writes bench/results/<date>-<processor>-attention.json, and the plot of speed against length beside it.
+"""Measures attention or the sampler on this machine: builds bench_attention, runs the cases of targets.py and prints
+results. Writes bench/results/<date>-<processor>-attention.json, and the plot of speed against length beside it.
 
 Cases that are compared run in one process, in random order, repetition by repetition, so that a machine that slows down
 slows all of them. Nothing else should run meanwhile. Takes about ten minutes on two cores.
 
 With --cuda it is bench_attention_cuda, cuda_targets.py and the GPU, without a plot. See cuda_peers.py for a machine
-without Google Benchmark. With --sampler it is bench_sampler, bench_decoding, bench_analysis (which need what the language model needs)
-and sampler_targets.py.
+without Google Benchmark. With --sampler it is bench_sampler, bench_decoding, bench_analysis (which need
+the packages of the language model) and sampler_targets.py.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Measures the sampler's work on rows of logits beside LLaDA's recipe in PyTorch, on the same sizes and threads, or with
---cuda on the same GPU: Gumbel noise and softmax in float64, as in its generate.py. The two take turns; medians are
+"""Measures the sampler's work on rows of logits beside LLaDA's recipe in PyTorch, with the same sizes and threads, or
+with --cuda on the same GPU: Gumbel noise and softmax in float64, as in its generate.py. The two take turns; medians are
 compared. Writes bench/results/<date>-<processor>-sampler-peers.json. See peers.py for where PyTorch comes from; --cuda
-takes that of the Python that runs this.
+uses the PyTorch of the Python that runs this script.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-/// A model with memory that thinks by attention: it has read a book, and finds the letter for a hole by attending to every
-/// place of the book with the letters around the hole as its query. The sampler fills the holes in the order in which
-/// they become clear, an observer shows it. Exits with 0 if the text comes back whole.
+/// A model with memory that thinks by attention: it has read a book, and finds the letter for a hole by attending to
+/// every place of the book with the letters around the hole as its query. The sampler fills the holes in the order in
+/// which they become clear, an observer shows it. Exits with 0 if the text comes back whole.
 
 #include <cmath>
 #include <cstdio>
@@ -38,8 +38,8 @@ std::string text_of(std::span<const token_t> tokens) {
     return text;
 }
 
-/// One attention head with weights that are written down, not learned. A key says which letters are around a place of the
-/// book, a value says which letter is there; both are one-hot.
+/// One attention head with weights that are written down, not learned. A key says which letters are around a place of
+/// the book, a value says which letter is there; both are one-hot.
 class memory_model {
 public:
     explicit memory_model(std::string_view book) : length_(static_cast<index_t>(book.size())) {

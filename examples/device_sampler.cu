@@ -22,7 +22,8 @@ constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz .";
 constexpr token_t size = static_cast<token_t>(letters.size());
 constexpr unmask::vocabulary vocabulary{.size = size, .mask = size, .end = {}};
 
-/// How well letters go together, learned from a text: the logarithm of how often one comes before another, and how often.
+/// How well letters go together, learned from a text: the logarithm of how often one comes before another, and how
+/// often.
 struct neighbours {
     const float* after; // [size][size]
     const float* alone; // [size]

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 /// Where are a model's attention sinks? A small model with two attention heads writes a part of the alphabet, and a
-/// sink_tracker watches. Attention has to go somewhere: a position that has nothing to read rests at the last hole, which
-/// moves as holes are filled. With one extra sink it rests there, whatever the page holds. Exits with 0 if that is so.
+/// sink_tracker watches. Attention has to go somewhere: a position that has nothing to read rests at the last hole,
+/// which moves as holes are filled. With one extra sink it rests there, whatever the page holds. Exits with 0 if that
+/// is so.
 
 #include <algorithm>
 #include <cstddef>
@@ -80,8 +81,8 @@ struct alphabet_model {
     }
 
 private:
-    // A letter has its position as its key and itself as its value. A hole has neither, and asks for its neighbours; the
-    // further right it is, the better is it to rest at.
+    // A letter has its position as its key and itself as its value. A hole has neither, and asks for its neighbours;
+    // the further right it is, the better is it to rest at.
     static void write_position(std::span<const token_t> page, index_t i, float* query, float* key, float* value) {
         float* const left = query;
         float* const right = query + head_dim;
@@ -101,8 +102,8 @@ private:
     }
 };
 
-/// Fills a page and prints each call: what the model saw, and where the attention of its first head went. Returns how the
-/// sink moved, where a sink is a key with more than 30 % of the attention.
+/// Fills a page and prints each call: what the model saw, and where the attention of its first head went. Returns how
+/// the sink moved, where a sink is a key with more than 30 % of the attention.
 template <class Sink>
 unmask::sink_movement watch(const char* title, const Sink& sink) {
     unmask::sink_tracker tracker;

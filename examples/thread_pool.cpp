@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// Attention on threads of your own. Any type with workers() and parallel_for(tasks, body) is an executor: this one hands
-// the tasks to a pool that lives as long as the program likes. The sampler takes it as well.
+// Attention on threads of your own. Any type with workers() and parallel_for(tasks, body) is an executor: this one
+// hands the tasks to a pool that lives as long as the program likes. The sampler takes it as well.
 
 #include <atomic>
 #include <condition_variable>

@@ -14,7 +14,8 @@ namespace bench {
 inline constexpr unmask::index_t row_count = 256;
 inline constexpr unmask::index_t vocabulary_size = 126'464; // LLaDA's
 
-/// Rows of logits as language models have them: normal with a spread of 3, so that a few tokens have most of the weight.
+/// Rows of logits as language models have them: normal with a spread of 3, so that a few tokens have most of the
+/// weight.
 template <class T>
 class logit_rows {
 public:

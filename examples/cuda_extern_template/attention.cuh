@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-/// The attention of this program. Files that include this call it without compiling its kernels: attention.cu does that,
-/// for one head dimension, element type, mask and sink.
+/// The attention of this program. Files that include this call it without compiling its kernels: attention.cu does
+/// that, for one head dimension, element type, mask and sink.
 
 #include <unmask/attention/attention.hpp>
 #include <unmask/attention/attention.cuh>

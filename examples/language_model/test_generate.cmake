@@ -30,8 +30,8 @@ if(other STREQUAL page)
   message(FATAL_ERROR "another seed printed the same\n${page}")
 endif()
 
-set(presets llada dream fast_dllm fast_dllm_factor dinfer_credit dinfer_hierarchy sdar llada2 llada21 klass eb mdlm remdm
-            wino)
+set(presets llada dream fast_dllm fast_dllm_factor dinfer_credit dinfer_hierarchy sdar llada2 llada21 klass eb mdlm
+            remdm wino)
 foreach(preset ${presets})
   generate(filled --infill "In the ____ God ___ated" --preset ${preset})
   if(NOT filled MATCHES "^In the [^_][^_][^_][^_] God [^_][^_][^_]ated\n$")
@@ -43,7 +43,8 @@ set(page --prompt "And the LORD said unto " --length 64 --preset llada2 --thresh
 generate(none ${page})
 foreach(options "--cache;prefix" "--cache;dual" "--cache;exact" "--guidance;2" "--guidance;2;--cache;exact")
   generate(filled ${page} ${options})
-  if(NOT filled MATCHES "^And the LORD said unto [^_]+\n$" OR (filled STREQUAL none AND options MATCHES "exact|guidance"))
+  if(NOT filled MATCHES "^And the LORD said unto [^_]+\n$"
+     OR (filled STREQUAL none AND options MATCHES "exact|guidance"))
     message(FATAL_ERROR "${options} left something open, or changed nothing\n${filled}")
   endif()
 endforeach()
@@ -68,8 +69,8 @@ string(REPEAT "A soft answer turneth away wrath: but grievous words stir up ange
 file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/generate_text.txt "${text}")
 generate(table --compare --samples 1 --length 8 --text ${CMAKE_CURRENT_BINARY_DIR}/generate_text.txt)
 file(REMOVE ${CMAKE_CURRENT_BINARY_DIR}/generate_text.txt)
-foreach(row "needs at most [1-9]\\.[0-9]+ ±" ${presets} "fast_dllm, cache prefix" "fast_dllm, cache dual" "sdar, cache exact"
-            "dual cache of fast_dllm")
+foreach(row "needs at most [1-9]\\.[0-9]+ ±" ${presets} "fast_dllm, cache prefix" "fast_dllm, cache dual"
+            "sdar, cache exact" "dual cache of fast_dllm")
   if(NOT table MATCHES "${row}")
     message(FATAL_ERROR "--compare does not say '${row}'\n${table}")
   endif()

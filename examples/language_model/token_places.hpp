@@ -16,8 +16,8 @@ struct token_places {
     index_t sinks_before = 0; ///< this index of the text the sinks are inserted; from its length on: after the text
     index_t copies = 1;       ///< of the text, all at the same positions: 2 for [noised ‖ clean]
 
-    /// The rotary index of every row: the sinks, then the text with its copies. The text begins at 1, or after the sinks
-    /// if they come first, which then begin at 0; what comes after sinks is moved by as many.
+    /// The rotary index of every row: the sinks, then the text with its copies. The text begins at 1, or after the
+    /// sinks if they come first, which then begin at 0; what comes after sinks is moved by as many.
     [[nodiscard]] std::vector<index_t> rotary_rows(index_t length, index_t sinks) const {
         const index_t text = length / copies;
         const index_t place = std::min(sinks_before, text);

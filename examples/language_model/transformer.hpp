@@ -21,8 +21,8 @@ using unmask::token_t;
 /// the mask policy's decision, and what the softmax gets besides the keys is the sink policy's; both cost nothing here.
 ///
 /// With unmask::extra_sink as the mask it is the model of *One Token Is Enough* (arXiv 2601.19657): a learned embedding
-/// goes before every sequence, runs through all layers, and is dropped before the final norm. Which position it holds is
-/// token_places' decision: if nothing else is said, position 0, and the text begins at position 1.
+/// goes before every sequence, runs through all layers, and is dropped before the final norm. Which position it holds
+/// is token_places' decision: if nothing else is said, position 0, and the text begins at position 1.
 ///
 /// The weights are the caller's, so that trainer, optimiser and checkpoint can treat them as one array.
 template <unmask::mask_policy Mask, unmask::sink_policy Sink = unmask::no_sink>

@@ -104,8 +104,8 @@ model_weights<Sink> bind(const model_shape& shape, index_t sinks, float* memory)
     return weights;
 }
 
-/// What decides, with the seed, how a tensor starts: its number among the tensors, or its name. By name, the tensors that
-/// two models have in common start alike.
+/// What decides, with the seed, how a tensor starts: its number among the tensors, or its name. By name, the tensors
+/// that two models have in common start alike.
 enum class weight_draw { by_number, by_name };
 
 namespace detail {

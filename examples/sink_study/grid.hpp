@@ -26,8 +26,8 @@ public:
     grid(study_size size, const study_data& data, study_folders folders, std::function<bool()> stop)
         : size_(std::move(size)), data_(data), folders_(std::move(folders)), stop_(std::move(stop)) {}
 
-    /// Returns the number of jobs that were finished by this call. When one fails the others stop as if they had been told
-    /// to, and its exception is thrown.
+    /// Returns the number of jobs that were finished by this call. When one fails the others stop as if they had been
+    /// told to, and its exception is thrown.
     index_t run(const std::vector<job>& jobs, int threads, double report_every = 30.0) {
         jobs_.clear();
         for (const job& each : jobs) {

@@ -9,8 +9,8 @@
 
 namespace sink_study {
 
-/// One run of the study: a model, what it learns, for how long, and from which start. Jobs with the same seed see the same
-/// batches and start, tensor by tensor, from the same weights.
+/// One run of the study: a model, what it learns, for how long, and from which start. Jobs with the same seed see the
+/// same batches and start, tensor by tensor, from the same weights.
 struct job {
     std::string task;     ///< text or retrieval
     std::string variant;  ///< a name of variant_names
@@ -23,8 +23,8 @@ struct job {
     }
 };
 
-/// All jobs, in an order in which every beginning of the list is worth having: one seed of everything, then the two headline
-/// models for longer, then more seeds of both.
+/// All jobs, in an order in which every beginning of the list is worth having: one seed of everything, then the two
+/// headline models for longer, then more seeds of both.
 inline std::vector<job> all_jobs() {
     std::vector<job> jobs;
     const auto text = [&](std::uint32_t seed) {

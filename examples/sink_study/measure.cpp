@@ -166,7 +166,8 @@ ordered_json extra_sink_of(records_view records) {
             {"value_norm_ratio", norms.json()}};
 }
 
-// What the strongest position of the text receives, over even attention: the mean over steps, and the highest of the heads.
+// What the strongest position of the text receives, over even attention: the mean over steps, and the highest of the
+// heads.
 ordered_json strongest_position_of(records_view records) {
     const unmask::sink_record& shape = records.front();
     std::vector<weighted_mean> of_head(static_cast<std::size_t>(shape.layers * shape.heads));

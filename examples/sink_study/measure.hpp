@@ -12,8 +12,8 @@
 
 namespace sink_study {
 
-/// What is sampled to see where a model's attention goes: held-out texts whose beginning is given. The rest is filled by
-/// LLaDA's low-confidence sampler (arXiv 2502.09992), greedily, which is also what the paper observes.
+/// What is sampled to see where a model's attention goes: held-out texts whose beginning is given. The rest is filled
+/// by LLaDA's low-confidence sampler (arXiv 2502.09992), greedily, which is also what the paper observes.
 struct measure_settings {
     index_t sequences = 8;
     double prompt = 0.25; ///< of the length: given

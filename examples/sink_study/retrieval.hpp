@@ -26,9 +26,9 @@ inline constexpr token_t payloads = 16;
 inline constexpr token_t marker = 40;
 
 /// One sequence of the retrieval task: noise, uniform and independent; in its first quarter, at a uniform place, one
-/// payload, uniform; in each of the last two quarters, at a uniform place, the marker, and after it the payload again. What
-/// follows a marker can be known from the payload alone, and nothing else can be known: a head that retrieves has work at
-/// two positions and must put its attention somewhere at all others.
+/// payload, uniform; in each of the last two quarters, at a uniform place, the marker, and after it the payload again.
+/// What follows a marker can be known from the payload alone, and nothing else can be known: a head that retrieves has
+/// work at two positions and must put its attention somewhere at all others.
 struct retrieval_sequence {
     std::vector<token_t> tokens;      ///< [length]
     std::array<index_t, 2> answers{}; ///< the positions behind the markers

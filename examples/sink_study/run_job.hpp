@@ -30,10 +30,10 @@ struct job_control {
     double save_every = 60.0; ///< seconds
 };
 
-/// Trains the model of a job on one thread, from its state if there is one, evaluates it, measures its sinks, and leaves
-/// its weights and then its result. Returns whether it did; false if it was stopped: its state is then up to date. A job
-/// stopped and gone on with gives the same bits as one that wasn't. Throws std::runtime_error if files can't be read or
-/// written, or the state is of another job.
+/// Trains the model of a job on one thread, from its state if there is one, evaluates it, measures its sinks, and
+/// leaves its weights and then its result. Returns whether it did; false if it was stopped: its state is then up to
+/// date. A job stopped and gone on with gives the same bits as one that wasn't. Throws std::runtime_error if files
+/// can't be read or written, or the state is of another job.
 bool run_job(const job& which, const study_size& size, const study_data& data, const study_folders& folders,
              const job_control& control);
 

@@ -67,8 +67,8 @@ public:
 
     [[nodiscard]] std::size_t size() const { return results_.size(); }
 
-    /// The number that a JSON pointer leads to, over the seeds of a variant; seeds where it is not there or null are left
-    /// out. Of a list it is the last one.
+    /// The number that a JSON pointer leads to, over the seeds of a variant; seeds where it is not there or null are
+    /// left out. Of a list it is the last one.
     [[nodiscard]] estimate of(const std::string& task, const std::string& variant, const std::string& number,
                               const std::string& training = "usual") const {
         estimate result;

@@ -162,7 +162,8 @@ TEST_CASE("a retrieval sequence has one payload, and it again behind each of two
     CHECK(retrieval_tokens(3, 32, 7, 5) != retrieval_tokens(3, 32, 8, 5));
 }
 
-// A model that copies the answer's place is right by construction: what counts are both answers, and the most likely symbol.
+// A model that copies the answer's place is right by construction: what counts are both answers, and the most likely
+// symbol.
 TEST_CASE("exact match is the share of sequences with both answers right") {
     struct oracle {
         bool both;

@@ -3,7 +3,8 @@
 # The whole study at a size that takes seconds: every job gets a result, and none is done twice.
 
 file(REMOVE_RECURSE ${FOLDER})
-set(command ${SINK_STUDY} --run --size tiny --threads 2 --text ${TEXT} --results ${FOLDER}/results --work ${FOLDER}/work)
+set(command ${SINK_STUDY} --run --size tiny --threads 2 --text ${TEXT} --results ${FOLDER}/results
+            --work ${FOLDER}/work)
 
 function(expect text)
   execute_process(COMMAND ${command} OUTPUT_VARIABLE output ERROR_VARIABLE error RESULT_VARIABLE code)

@@ -23,8 +23,8 @@ public:
     /// Runs a text, some of it masked: logits [length, vocabulary], valid until the next text.
     virtual const_matrix logits(std::span<const token_t> tokens) = 0;
 
-    /// Reports the last text to a tracker, with the queries of these positions alone. `seen` is how many positions there
-    /// are for them to see: the whole text, or what an exact cache holds after them.
+    /// Reports the last text to a tracker, with the queries of these positions alone. `seen` is how many positions
+    /// there are for them to see: the whole text, or what an exact cache holds after them.
     virtual void report(unmask::sink_tracker& tracker, index_t sequence, unmask::range queries, index_t seen) const = 0;
 };
 

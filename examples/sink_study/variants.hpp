@@ -60,9 +60,9 @@ inline index_t sink_place(const std::string& variant, const variant_settings& se
     return variant == "middle" ? settings.length / 2 : variant == "end" ? settings.length : 0;
 }
 
-/// Calls use(training, running) with the two transformers of a variant, types from here on. They share their weights and,
-/// except in blocks, are the same: there the one sees [noised ‖ clean], the other a text of which blocks are filled in
-/// order. Throws std::invalid_argument if there is no such variant.
+/// Calls use(training, running) with the two transformers of a variant, types from here on. They share their weights
+/// and, except in blocks, are the same: there the one sees [noised ‖ clean], the other a text of which blocks are
+/// filled in order. Throws std::invalid_argument if there is no such variant.
 template <class Use>
 decltype(auto) with_variant(const std::string& variant, const variant_settings& settings, Use&& use) {
     using unmask::bidirectional;

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-/// Compiler detection, and every macro of the library that is not a version number.
+// Compiler detection, and all macros of the library except the version numbers.
+
+/// @namespace unmask
+/// The library. Names in `unmask::detail` are private. An inline namespace whose name carries the version and the flags
+/// that change the code lets files built with different flags be linked together.
 
 #include <cstdint>
 
 #include <unmask/version.hpp>
 
-// What CUDA adds to the language. For a host compiler it is empty: the tests run kernels with one.
+// CUDA's extensions of the language, empty for a host compiler: the tests compile kernels with one. UNMASK_HOST_DEVICE
+// also marks the functions of your own policies, if they are to run on both; the rest is for the library itself.
 #if defined(__CUDACC__)
 #define UNMASK_HOST_DEVICE __host__ __device__
 #define UNMASK_DEVICE __device__ __forceinline__
 #if defined(__CUDACC_RTC__)
 #define UNMASK_DETAIL_HIDDEN
 #else
-// Of a type in an unnamed namespace a kernel is hidden anyway, and nvcc would say so.
+// nvcc would warn of a kernel of a type in an unnamed namespace, which is hidden anyway.
 #define UNMASK_DETAIL_HIDDEN                                                                             \
     _Pragma("nv_diagnostic push") _Pragma("nv_diag_suppress 1407") __attribute__((visibility("hidden"))) \
     _Pragma("nv_diagnostic pop")
@@ -31,8 +36,8 @@
 #define UNMASK_NO_UNROLL
 #endif
 
-// What changes the code that one source compiles to is part of every mangled name, so that files built with
-// different flags can be linked into one program and each keeps its own functions.
+// Whatever changes the code that a source compiles to is part of every mangled name, so that files built with different
+// flags can be linked into one program and each keeps its own functions.
 #if defined(__AVX512F__) && defined(__AVX512BF16__)
 #define UNMASK_DETAIL_ISA avx512bf16
 #elif defined(__AVX512F__)
@@ -57,8 +62,8 @@
 #define UNMASK_DETAIL_MATH ieee
 #endif
 
-// nvcc's list of architectures, 800,900,1000: _cuda_8009001000. It is sorted, so no two lists read alike. There is room
-// for the 12 that nvcc 13 knows.
+// nvcc's list of architectures as a name: 800,900,1000 becomes _cuda_8009001000. The list is sorted, so no two lists
+// give the same name. There is room for the 12 architectures that nvcc 13 knows.
 #if defined(__CUDACC__) && defined(__CUDA_ARCH_LIST__)
 #define UNMASK_DETAIL_CUDA_PASTE(a, b, c, d, e, f, g, h, i, j, k, l, ...) _cuda_##a##b##c##d##e##f##g##h##i##j##k##l
 #define UNMASK_DETAIL_CUDA_EXPAND(...) UNMASK_DETAIL_CUDA_PASTE(__VA_ARGS__)
@@ -83,10 +88,10 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Positions, lengths, extents and strides.
+/// A position, length, extent or stride.
 using index_t = std::int64_t;
 
-/// An entry of a vocabulary.
+/// A token: an index into a vocabulary.
 using token_t = std::int32_t;
 
 namespace detail {

@@ -11,17 +11,17 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A call of the CUDA runtime has failed. what() reads "cudaMallocAsync: out of memory (2)".
+/// A failed call of the CUDA runtime. what() reads "cudaMallocAsync: out of memory (2)".
 class cuda_error : public std::runtime_error {
 public:
-    /// The failure of `call`, a function's name, which returned `code`.
+    /// The failure of the function named `call`, which returned `code`.
     cuda_error(std::string call, cudaError_t code)
         : std::runtime_error(call + ": " + cudaGetErrorString(code) + " (" + std::to_string(code) + ")"),
           call_(std::move(call)), code_(code) {}
 
-    /// The function that failed.
+    /// The name of the function that failed.
     [[nodiscard]] const std::string& call() const noexcept { return call_; }
-    /// The code that it returned.
+    /// The error code that the function returned.
     [[nodiscard]] cudaError_t code() const noexcept { return code_; }
 
 private:

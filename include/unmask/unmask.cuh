@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-/// Everything that unmask.hpp has, and the same on CUDA: cuda_executor. Needs nvcc.
+/// @file
+/// Everything in unmask.hpp, and the same on CUDA by a cuda_executor. Needs nvcc.
 
 #include <unmask/unmask.hpp>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-/// Everything that a host compiler can use. Each header also stands alone: include less to compile faster.
+/// @file
+/// Everything that a host compiler can use. Each header can also be included alone: include less to compile faster.
 
 #include <unmask/analysis/mixing.hpp>
 #include <unmask/analysis/report/csv.hpp>

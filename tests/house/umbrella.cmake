@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-# Whoever includes unmask.hpp gets every header for host compilers, directly or through another; unmask.cuh leads to all.
+# unmask.hpp includes every header for host compilers, directly or through others; unmask.cuh includes all headers.
 cmake_minimum_required(VERSION 3.21)
 set(root ${CMAKE_ARGV3}/include)
 

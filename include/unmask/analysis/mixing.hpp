@@ -11,11 +11,13 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// How alike some vectors are: the mean cosine of the angle between two of them, over all pairs. 1 where all point the same
-/// way; the deeper the layer, the nearer to it, the more attention has mixed its tokens (Barbero et al., arXiv 2504.02732,
-/// call too much of it over-mixing). NaN for fewer than two rows or NaN in one; a row of zeros is at a right angle to all.
+/// The similarity of vectors: the mean cosine of the angle between two of them, over all pairs. It is 1 if all point in
+/// the same direction. The closer it is to 1 in deep layers, the more attention has mixed the tokens (Barbero et al.,
+/// arXiv 2504.02732, call too much of this over-mixing). NaN for fewer than two rows or for NaN in a row; a row of
+/// zeros counts as orthogonal to all others.
 ///
-/// rows is [n, width]. O(n · width): with unit vectors x̂, Σ over pairs i ≠ j of x̂ᵢ · x̂ⱼ is |Σ x̂ᵢ|² − Σ |x̂ᵢ|². Sums in double.
+/// rows is [n, width]. O(n · width), because for unit vectors x̂ the sum over pairs i ≠ j of x̂ᵢ · x̂ⱼ is |Σ x̂ᵢ|² − Σ
+/// |x̂ᵢ|². Sums are in double.
 [[nodiscard]] inline double mean_pairwise_cosine(const tensor_view<const float, 2>& rows) {
     const auto [count, width] = rows.extents;
     if (count < 2) {
@@ -29,7 +31,7 @@ UNMASK_NAMESPACE_BEGIN
         for (index_t j = 0; j < width; ++j) {
             square += static_cast<double>(row[j]) * static_cast<double>(row[j]);
         }
-        if (square != 0) { // NaN goes on into the sums
+        if (square != 0) { // NaN propagates to the sums
             const double scale = 1 / std::sqrt(square);
             units += 1;
             for (index_t j = 0; j < width; ++j) {

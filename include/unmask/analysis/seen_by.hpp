@@ -14,7 +14,7 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// The sink tokens of a mask, an empty range if it is no extra_sink.
+// The sink tokens of a mask; an empty range unless it is an extra_sink.
 template <mask_policy Mask>
 constexpr range sink_tokens(const Mask& /*mask*/) {
     return {};
@@ -54,14 +54,15 @@ void for_each_seen(const Mask& mask, range queries, index_t keys, const Add& add
 
 } // namespace detail
 
-/// How many of some queries see each key of [0, keys): what turns received attention, a sum, into a mean. Queries and
-/// keys are positions. Sink tokens of an extra_sink mask are not counted as queries, because all that they see is
-/// themselves; where extra_sink is part of a larger mask (&&, ||, !) they count as any other token does.
+/// The number of given queries that see each key of [0, keys), which turns received attention, a sum, into a mean.
+/// Queries and keys are positions. Sink tokens of an extra_sink mask do not count as queries, because they see only
+/// themselves; inside a larger mask (&&, ||, !) they count like any other token.
 ///
-/// Cost: O(queries + keys) for the library's masks. A mask without row() is asked about every pair of its partial tiles.
+/// Work: O(queries + keys) for the library's masks. For a mask without row(), every pair in its
+/// partial tiles is tested.
 template <mask_policy Mask>
 std::vector<index_t> seen_by(const Mask& mask, range queries, index_t keys) {
-    std::vector<index_t> counts(static_cast<std::size_t>(keys) + 1); // first what changes from one key to the next
+    std::vector<index_t> counts(static_cast<std::size_t>(keys) + 1); // first the differences between neighbouring keys
     const auto add = [&](range seen, index_t count) {
         counts[static_cast<std::size_t>(seen.begin)] += count;
         counts[static_cast<std::size_t>(seen.end)] -= count;

@@ -17,21 +17,22 @@
 #include <unmask/analysis/sink_record.hpp>
 #include <unmask/config.hpp>
 
-// What is a sink? Papers disagree, and by what they measure in more than by their thresholds: a key's column sum, its mean
-// over the queries, or percent of them. Here a definition says in which unit it reads attention.
+// Papers disagree about what a sink is, less in thresholds than in units: a key's column sum, its mean over the
+// queries, or percent of these. Here each definition states the unit in which it reads attention.
 
 UNMASK_NAMESPACE_BEGIN
 
-/// In what received attention is read. For L queries that all see all of L keys, even attention is 1, 1/L and 100/L.
+/// The unit of received attention. If L queries all see the same L keys, uniform attention is 1, 1/L and 100/L.
 enum class attention_unit : std::uint8_t {
-    sum,     ///< over the queries: the column sum, up to their number; its mean over the keys is 1
-    mean,    ///< over the queries that see the key, up to 1
+    sum,     ///< sum over the queries (column sum), up to their number; its mean over the keys is 1
+    mean,    ///< mean over the queries that see the key, up to 1
     percent, ///< 100 · mean
 };
 
-/// Says which keys of a head, or of the mean of some heads, are sinks: a struct with a member `unit`, callable with what the
-/// keys received in it and one flag a key, all 0 before, which it sets to 1 for a sink. A key that nobody sees received 0.
-/// `description()`, if it is there, returns the text that reports show.
+/// A definition of sinks: decides which keys of a head, or of the mean of several heads, are sinks. It is a struct with
+/// a member `unit` and `void operator()(std::span<const double> received, std::span<std::uint8_t> is_sink) const`,
+/// which gets the attention that each key received in that unit and sets the flags of sinks, initially 0, to 1. A key
+/// that no query sees received 0. Optional: `description()`, which returns the text that reports show.
 template <class D>
 concept sink_definition = requires(const D& definition, std::span<const double> received,
                                    std::span<std::uint8_t> is_sink) {
@@ -49,7 +50,7 @@ inline void mark_above(double threshold, std::span<const double> received, std::
 
 struct mean_and_deviation {
     double mean = 0;
-    double deviation = 0; // of all of them: divided by their number
+    double deviation = 0; // of the population: divided by the number of values
 
     template <class Range>
     explicit mean_and_deviation(const Range& values) {
@@ -64,7 +65,7 @@ struct mean_and_deviation {
     }
 };
 
-// Of one or more; NaN if one of them is, since NaN has no place in an order.
+// The median of at least one value; NaN if any is NaN, which can't be ordered.
 inline double median(std::vector<double> values) {
     if (std::any_of(values.begin(), values.end(), [](double each) { return std::isnan(each); })) {
         return std::numeric_limits<double>::quiet_NaN();
@@ -74,7 +75,7 @@ inline double median(std::vector<double> values) {
     return values.size() % 2 == 1 ? *middle : (*middle + *std::max_element(values.begin(), middle)) / 2;
 }
 
-// To six digits, whatever the locale.
+// To six digits, in any locale.
 inline std::string rounded_text(double number) {
     std::array<char, 32> text{};
     const auto result = std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::general, 6);
@@ -83,11 +84,11 @@ inline std::string rounded_text(double number) {
 
 } // namespace detail
 
-/// Mean received attention above ε. Gu et al., When Attention Sink Emerges (arXiv 2410.10781): ε = 0.3, for the first key of
-/// sequences of 64; sink_rate() is their metric over heads.
+/// A sink is a key whose mean received attention is above ε. Gu et al., When Attention Sink Emerges (arXiv 2410.10781):
+/// ε = 0.3, for the first key of sequences of 64 tokens; sink_rate() is their metric over heads.
 struct above_share {
-    static constexpr auto unit = attention_unit::mean;
-    double epsilon = 0.3;
+    static constexpr auto unit = attention_unit::mean; ///< see sink_definition
+    double epsilon = 0.3;                              ///< ε
 
     void operator()(std::span<const double> received, std::span<std::uint8_t> is_sink) const {
         detail::mark_above(epsilon, received, is_sink);
@@ -98,12 +99,12 @@ struct above_share {
     }
 };
 
-/// More than the mean of the other keys, by ε. Rulli et al., Attention Sinks in Diffusion Language Models (arXiv 2510.15731),
-/// with ε = 3. Read as mean attention, which is at most 1, no key could ever exceed the others by 3. The column sum is one
-/// reading that works, about 4 times even attention; percent of the queries is another.
+/// A sink is a key that receives more than the mean of the other keys by ε. Rulli et al., Attention Sinks in Diffusion
+/// Language Models (arXiv 2510.15731), with ε = 3. Their unit can't be mean attention, which is at most 1. It can be
+/// the column sum, for which ε = 3 is about 4 times uniform attention, or percent of the queries.
 struct above_others {
-    double epsilon = 3;
-    attention_unit unit = attention_unit::sum;
+    double epsilon = 3;                        ///< ε, in `unit`
+    attention_unit unit = attention_unit::sum; ///< see sink_definition
 
     void operator()(std::span<const double> received, std::span<std::uint8_t> is_sink) const {
         const double all = std::accumulate(received.begin(), received.end(), 0.0);
@@ -119,12 +120,12 @@ struct above_others {
     }
 };
 
-/// More than the mean of all keys by c standard deviations: a z-score above c. Attention Floating (arXiv 2601.07894) with
-/// c = 3, Sink-Aware Pruning (arXiv 2602.17664) with c = 2 in the middle of its soft threshold. Among n keys no z-score is
-/// above √(n − 1): with 10 keys or fewer, c = 3 finds nothing.
+/// A sink is a key whose z-score is above c: it receives more than the mean of all keys by c standard deviations.
+/// Attention Floating (arXiv 2601.07894) has c = 3, Sink-Aware Pruning (arXiv 2602.17664) c = 2 in the middle of its
+/// soft threshold. Among n keys no z-score exceeds √(n − 1): with 10 keys or fewer, c = 3 finds none.
 struct above_deviations {
-    static constexpr auto unit = attention_unit::sum;
-    double deviations = 3;
+    static constexpr auto unit = attention_unit::sum; ///< see sink_definition
+    double deviations = 3;                            ///< c
 
     void operator()(std::span<const double> received, std::span<std::uint8_t> is_sink) const {
         const detail::mean_and_deviation all(received);
@@ -136,12 +137,13 @@ struct above_deviations {
     }
 };
 
-/// z-score by median and median absolute deviation, so that the sinks themselves don't raise the threshold: above c times
-/// 1.4826 · MAD (the standard deviation of normal numbers) over the median. Finds a sink among few keys, where
-/// above_deviations can't. If more than half of the keys received the same, whatever is above that is a sink.
+/// A sink is a key whose robust z-score is above c: it receives more than the median by c · 1.4826 · MAD, where MAD is
+/// the median absolute deviation (1.4826 · MAD is the standard deviation of normal numbers). Unlike in
+/// above_deviations, the sinks themselves don't raise the threshold, so a sink is also found among few keys. If more
+/// than half of the keys receive equal attention, every key above that is a sink.
 struct above_robust_z_score {
-    static constexpr auto unit = attention_unit::sum;
-    double score = 3;
+    static constexpr auto unit = attention_unit::sum; ///< see sink_definition
+    double score = 3;                                 ///< c
 
     void operator()(std::span<const double> received, std::span<std::uint8_t> is_sink) const {
         if (received.empty()) {
@@ -160,10 +162,11 @@ struct above_robust_z_score {
     }
 };
 
-/// The `count` keys that received most; of equals, those of the lowest position, and NaN last. Always finds some.
+/// The sinks are the `count` keys that receive most; of equals, those with the lowest positions, and NaN last. Always
+/// finds sinks.
 struct highest {
-    static constexpr auto unit = attention_unit::sum;
-    index_t count = 1;
+    static constexpr auto unit = attention_unit::sum; ///< see sink_definition
+    index_t count = 1;                                ///< number of sinks
 
     void operator()(std::span<const double> received, std::span<std::uint8_t> is_sink) const {
         std::vector<std::size_t> order(received.size());
@@ -184,7 +187,7 @@ struct highest {
     }
 };
 
-/// [record.keys()]: what the keys of a layer received from one head, in a unit.
+/// The attention that the keys of a layer received from a head, [record.keys()], in a unit.
 [[nodiscard]] inline std::vector<double> received_in(const sink_record& record, index_t layer, index_t head,
                                                      attention_unit unit) {
     const std::span<const float> sums = record.received_of(layer, head);
@@ -197,7 +200,7 @@ struct highest {
     return result;
 }
 
-/// The same from the mean of a layer's heads.
+/// The attention that the keys of a layer received in the mean of its heads, [record.keys()], in a unit.
 [[nodiscard]] inline std::vector<double> received_in(const sink_record& record, index_t layer, attention_unit unit) {
     std::vector<double> mean(static_cast<std::size_t>(record.keys()));
     for (index_t head = 0; head < record.heads; ++head) {
@@ -220,14 +223,14 @@ std::vector<std::uint8_t> sinks_among(std::span<const double> received, const De
 
 } // namespace detail
 
-/// [record.keys()]: 1 for the sinks of one head, 0 for the others.
+/// The sinks of a head, [record.keys()]: 1 for a sink, 0 for other keys.
 template <sink_definition Definition>
 [[nodiscard]] std::vector<std::uint8_t> sinks_of(const sink_record& record, index_t layer, index_t head,
                                                  const Definition& definition) {
     return detail::sinks_among(received_in(record, layer, head, definition.unit), definition);
 }
 
-/// The same for the mean of a layer's heads.
+/// The sinks of the mean of a layer's heads, [record.keys()]: 1 for a sink, 0 for other keys.
 template <sink_definition Definition>
 [[nodiscard]] std::vector<std::uint8_t> sinks_of(const sink_record& record, index_t layer,
                                                  const Definition& definition) {

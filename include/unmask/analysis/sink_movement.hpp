@@ -19,25 +19,25 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// How the strongest key of one head moved over the steps of a sequence. A key is known by its position; extra sinks are at
-/// −1, −2, … in front of the text. Only gated steps count, those whose strongest key is a sink: where attention is nearly
-/// even, the strongest key says nothing, and that of an untrained model moves as well. NaN where there is nothing to
-/// measure.
+/// The movement of a head's strongest key over the steps of a sequence. Keys are identified by position; extra sinks
+/// are at −1, −2, … before the text. Only gated steps count, those whose strongest key is a sink: if attention is
+/// nearly uniform, the strongest key means nothing, and even that of an untrained model moves. NaN where there is
+/// nothing to measure.
 struct sink_movement {
-    index_t steps = 0;
-    index_t gated = 0;      ///< whose strongest key is a sink
-    index_t pairs = 0;      ///< of gated steps that follow each other
-    index_t distinct = 0;   ///< strongest keys in gated steps
-    double strength = 0;    ///< what the strongest key receives in gated steps, in the definition's unit: mean
-    double change_rate = 0; ///< share of the pairs in which the strongest key is another one
-    double residence = 0;   ///< for how many gated steps in a row the strongest key stays the same: mean
-    double overlap = 0; ///< of the sinks of a pair of steps, those in both over those in either (Jaccard index): mean
-    /// c = Σ m · position / Σ m over a step's sinks, m what they received (Sink-Aware Pruning, arXiv 2602.17664): mean
-    /// over gated steps.
+    index_t steps = 0;      ///< number of records
+    index_t gated = 0;      ///< steps whose strongest key is a sink
+    index_t pairs = 0;      ///< pairs of consecutive gated steps
+    index_t distinct = 0;   ///< different strongest keys in gated steps
+    double strength = 0;    ///< mean attention of the strongest key in gated steps, in the definition's unit
+    double change_rate = 0; ///< share of the pairs in which the strongest key changes
+    double residence = 0;   ///< mean number of consecutive gated steps with the same strongest key
+    double overlap = 0;     ///< mean Jaccard index of the sinks of a pair: those in both steps over those in either
+    /// Mean over gated steps of c = Σ m · position / Σ m, over a step's sinks and the attention m that they received
+    /// (Sink-Aware Pruning, arXiv 2602.17664).
     double centroid = 0;
-    double centroid_variance = 0; ///< of c over gated steps: the temporal variance of that paper
-    /// Variance over the keys of what they receive, mean over all steps: the spatial variance of that paper. Counts keys
-    /// that every step has.
+    double centroid_variance = 0; ///< variance of c over gated steps: the temporal variance of that paper
+    /// Mean over all steps of the variance of received attention over the keys that every step has: the spatial
+    /// variance of that paper.
     double spatial_variance = 0;
 };
 
@@ -45,16 +45,16 @@ namespace detail {
 
 inline constexpr double no_measure = std::numeric_limits<double>::quiet_NaN();
 
-// −1, −2, … for extra sinks.
+// The position of a key; −1, −2, … for extra sinks.
 inline index_t position_of(const sink_record& record, std::size_t key) {
     const auto i = static_cast<index_t>(key);
     return i < record.length ? i : record.length - 1 - i;
 }
 
-// What a gated step comes to.
+// The summary of a gated step.
 struct sink_step {
-    index_t strongest;          // its position
-    std::vector<index_t> sinks; // rising
+    index_t strongest;          // position of the strongest key
+    std::vector<index_t> sinks; // ascending positions
     double centroid;
 };
 
@@ -80,12 +80,13 @@ inline sink_step sink_step_of(const sink_record& record, std::span<const double>
     return step;
 }
 
-// What each key receives in the mean of the steps. Positions that some step doesn't have are left out.
+// The mean over the steps of the attention that each key receives. Positions that some step lacks are left out.
 class mean_over_steps {
 public:
-    // `received` is that of a record with so many positions.
+    // `received` is from a record with `length` positions.
     void add(std::vector<double> received, index_t length) {
-        std::rotate(received.begin(), received.begin() + length, received.end()); // extra sinks first: texts may grow
+        std::rotate(received.begin(), received.begin() + length,
+                    received.end()); // extra sinks first, since texts may grow
         if (steps_++ == 0) {
             sum_ = std::move(received);
             return;
@@ -103,7 +104,7 @@ private:
     index_t steps_ = 0;
 };
 
-// `received_at(record)` is what the keys received in a step, in the definition's unit.
+// `received_at(record)` returns the attention that the keys received in a step, in the definition's unit.
 template <class Definition, class ReceivedAt>
 sink_movement movement(std::span<const sink_record> steps, const Definition& definition,
                        const ReceivedAt& received_at) {
@@ -158,11 +159,11 @@ sink_movement movement(std::span<const sink_record> steps, const Definition& def
 
 } // namespace detail
 
-/// The movement of one head's strongest key over the records of a sequence, in their order. Of keys that received the same,
-/// the first is the strongest. O(steps · keys), besides what the definition takes.
+/// The movement of a head's strongest key over the records of a sequence, in their order. Of keys that received the
+/// same, the first is the strongest. O(steps · keys), plus the cost of the definition.
 ///
-/// Published figures differ in whether heads are looked at one by one: movement of their mean is another thing. So is the
-/// order of steps: compare with that of shuffled() records, and with that of an untrained model.
+/// Published figures are for single heads or for the mean of heads, which are different quantities. To judge a figure,
+/// compare it with that of shuffled() records and with that of an untrained model.
 template <sink_definition Definition>
 [[nodiscard]] sink_movement movement_of(std::span<const sink_record> steps, index_t layer, index_t head,
                                         const Definition& definition) {
@@ -171,7 +172,7 @@ template <sink_definition Definition>
     });
 }
 
-/// The same for the mean over the heads of a layer, as in Attention Floating (arXiv 2601.07894).
+/// The movement of the strongest key in the mean of a layer's heads, as in Attention Floating (arXiv 2601.07894).
 template <sink_definition Definition>
 [[nodiscard]] sink_movement movement_of(std::span<const sink_record> steps, index_t layer,
                                         const Definition& definition) {
@@ -179,7 +180,8 @@ template <sink_definition Definition>
                             [&](const sink_record& record) { return received_in(record, layer, definition.unit); });
 }
 
-/// The same records in a random order, a control: a strongest key that changes as often in it does not move with the steps.
+/// The records in random order, as a control: if the strongest key changes as often in it, it does
+/// not move with the steps.
 [[nodiscard]] inline std::vector<sink_record> shuffled(std::span<const sink_record> steps, std::uint64_t seed) {
     std::vector<sink_record> result(steps.begin(), steps.end());
     const philox generator{{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)}};

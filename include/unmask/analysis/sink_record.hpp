@@ -12,44 +12,45 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// What the keys of one sequence received in one call of the model, by layer and head. Keys are the positions of the
-/// sequence in order, and behind them the extra sinks: the sink tokens of an extra_sink mask, or the one folded sink of a
-/// sink policy. The functions throw invalid_argument for a layer or head that the record doesn't have, and for an array of
-/// another size than the counts say.
+/// The attention that the keys of a sequence received in one call of the model, by layer and head. The keys are the
+/// positions of the sequence in order, followed by the extra sinks: the sink tokens of an extra_sink mask, or the
+/// single folded sink of a sink policy. Member functions throw invalid_argument for a layer or head that the record
+/// doesn't have, and for an array whose size doesn't match the counts.
 struct sink_record {
-    index_t call = 0;     ///< of the model in its run
-    index_t sequence = 0; ///< of the canvas
-    index_t layers = 0;
-    index_t heads = 0;
-    index_t kv_heads = 0;
-    index_t length = 0; ///< keys that are positions of the sequence
-    index_t sinks = 0;  ///< extra sinks behind them
+    index_t call = 0;     ///< number of the model's call in its run
+    index_t sequence = 0; ///< index of the sequence in the canvas
+    index_t layers = 0;   ///< number of layers
+    index_t heads = 0;    ///< number of query heads
+    index_t kv_heads = 0; ///< number of key and value heads
+    index_t length = 0;   ///< number of keys that are positions of the sequence
+    index_t sinks = 0;    ///< number of extra sinks after these
 
     /// [layers, heads, keys()]: column sums of the probabilities, without the rows of sink tokens.
     std::vector<float> received{};
-    /// [layers, keys()]: how many queries see the key, sink tokens not counted.
+    /// [layers, keys()]: number of queries that see the key, without sink tokens.
     std::vector<index_t> seen_by{};
-    /// [layers, kv_heads, keys()]: L2 norms of the values; 0 for a sink without value.
+    /// [layers, kv_heads, keys()]: L2 norms of the values; 0 for a sink without a value.
     std::vector<float> value_norms{};
-    /// [layers + 1]: mean pairwise cosine of the stream before each layer and after the last; empty if the model doesn't
-    /// report it.
+    /// [layers + 1]: mean pairwise cosine of the residual stream before each layer and after the last; empty if the
+    /// model doesn't report it.
     std::vector<double> similarity{};
-    /// [length]: 1 where the model was shown a mask; empty without a canvas.
+    /// [length]: 1 for positions that were masked in the call; empty without a canvas.
     std::vector<std::uint8_t> masked{};
-    /// [length]: what the canvas held after the step; empty without a canvas.
+    /// [length]: the tokens on the canvas after the step; empty without a canvas.
     std::vector<token_t> tokens{};
 
+    /// Number of keys, extra sinks included.
     [[nodiscard]] index_t keys() const { return length + sinks; }
 
-    /// [keys()]: what the keys received from one head.
+    /// The attention that the keys received from a head, [keys()].
     [[nodiscard]] std::span<const float> received_of(index_t layer, index_t head) const {
         return row("sink_record::received_of", "received.size()", received, layer, head, heads);
     }
-    /// [keys()]: how many queries of a layer see them.
+    /// The number of a layer's queries that see each key, [keys()].
     [[nodiscard]] std::span<const index_t> seen_by_of(index_t layer) const {
         return row("sink_record::seen_by_of", "seen_by.size()", seen_by, layer, 0, 1);
     }
-    /// [keys()]: the norms of the values that a head reads, which it may share with others.
+    /// The norms of the values that a head reads, [keys()], which heads may share.
     [[nodiscard]] std::span<const float> value_norms_of(index_t layer, index_t head) const {
         const char* function = "sink_record::value_norms_of";
         expects(head >= 0 && head < heads, function, "head", head, "between 0 and ", heads - 1);

@@ -16,18 +16,18 @@
 #include <unmask/analysis/sink_record.hpp>
 #include <unmask/config.hpp>
 
-// How strong sinks are, and what their values carry.
+// The strength of sinks, and the norms of their values.
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A mean over steps, and the standard deviation (of all of them: divided by their number).
+/// A mean over steps and its standard deviation (of the population: divided by the number of steps).
 struct over_steps {
-    double mean = std::numeric_limits<double>::quiet_NaN();
-    double deviation = std::numeric_limits<double>::quiet_NaN();
+    double mean = std::numeric_limits<double>::quiet_NaN();      ///< NaN without steps
+    double deviation = std::numeric_limits<double>::quiet_NaN(); ///< NaN without steps
 };
 
-/// The share of all (record, layer, head) in which a key is a sink: with above_share the Sink_k^ε of Gu et al. (arXiv
-/// 2410.10781). Without a key, the share in which any is. A key is an index among a record's keys; NaN without records.
+/// The share of all (record, layer, head) in which `key`, an index among a record's keys, is a sink, or in which any
+/// key is if none is given. With above_share it is Sink_k^ε of Gu et al. (arXiv 2410.10781). NaN without records.
 template <sink_definition Definition>
 [[nodiscard]] double sink_rate(std::span<const sink_record> records, const Definition& definition,
                                std::optional<index_t> key = {}) {
@@ -48,7 +48,7 @@ template <sink_definition Definition>
     return heads > 0 ? sinks / heads : std::numeric_limits<double>::quiet_NaN();
 }
 
-/// The share of all that a head gives which goes to the `count` keys that receive most; NaN if it gives nothing.
+/// The share of a head's attention that goes to the `count` keys that receive most; NaN if the head gives none.
 [[nodiscard]] inline double top_mass(const sink_record& record, index_t layer, index_t head, index_t count) {
     std::vector<double> received = received_in(record, layer, head, attention_unit::sum);
     const double all = std::accumulate(received.begin(), received.end(), 0.0);
@@ -57,14 +57,14 @@ template <sink_definition Definition>
     return std::accumulate(received.begin(), some, 0.0) / all;
 }
 
-/// The share of all that a head gives which goes to the extra sinks; 0 if there are none, NaN if it gives nothing.
+/// The share of a head's attention that goes to the extra sinks; 0 without extra sinks, NaN if the head gives none.
 [[nodiscard]] inline double extra_mass(const sink_record& record, index_t layer, index_t head) {
     const std::vector<double> received = received_in(record, layer, head, attention_unit::sum);
     return std::accumulate(received.begin() + record.length, received.end(), 0.0) /
            std::accumulate(received.begin(), received.end(), 0.0);
 }
 
-/// The same over steps: a deviation that is small beside the mean is a sink that stays put.
+/// extra_mass over steps. A deviation that is small compared with the mean shows a sink that does not move.
 [[nodiscard]] inline over_steps extra_mass_of(std::span<const sink_record> steps, index_t layer, index_t head) {
     std::vector<double> masses;
     for (const sink_record& record : steps) {
@@ -99,7 +99,7 @@ inline std::optional<double> norm_ratio(std::span<const double> norms, std::span
     return sum / sinks / median(std::move(others));
 }
 
-// The mean of ratio(record), over the records that have one.
+// The mean of ratio(record) over the records for which it is defined.
 template <class Ratio>
 double mean_ratio(std::span<const sink_record> steps, const Ratio& ratio) {
     double sum = 0;
@@ -115,8 +115,8 @@ double mean_ratio(std::span<const sink_record> steps, const Ratio& ratio) {
 
 } // namespace detail
 
-/// The mean value norm of a head's sinks over the median of the positions that are none (One Token Is Enough, arXiv
-/// 2601.19657, Eq. 15), mean over the steps that have both; NaN without. Below 1: sinks carry little.
+/// The mean value norm of a head's sinks divided by the median norm of all other positions (One Token Is Enough, arXiv
+/// 2601.19657, Eq. 15), averaged over the steps that have both; NaN if none has. Below 1, sinks carry little content.
 template <sink_definition Definition>
 [[nodiscard]] double value_norm_ratio_of(std::span<const sink_record> steps, index_t layer, index_t head,
                                          const Definition& definition) {
@@ -127,7 +127,7 @@ template <sink_definition Definition>
     });
 }
 
-/// The same for a layer, from the mean norm over its heads, r̄ of Eq. 16, and sinks of the mean over its heads.
+/// The ratio for a layer, from the mean norm over its heads, r̄ of Eq. 16, and the sinks of the mean of its heads.
 template <sink_definition Definition>
 [[nodiscard]] double value_norm_ratio_of(std::span<const sink_record> steps, index_t layer,
                                          const Definition& definition) {
@@ -143,7 +143,8 @@ template <sink_definition Definition>
     });
 }
 
-/// The mean value norm of the extra sinks over the median of the positions, mean over the steps; NaN without extra sinks.
+/// The mean value norm of the extra sinks divided by the median norm of the positions, averaged over the steps; NaN
+/// without extra sinks.
 [[nodiscard]] inline double extra_norm_ratio_of(std::span<const sink_record> steps, index_t layer, index_t head) {
     return detail::mean_ratio(steps, [&](const sink_record& record) {
         const std::span<const float> norms = record.value_norms_of(layer, head);

@@ -27,18 +27,18 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// What a sink_tracker keeps.
+/// Options of a sink_tracker: what it records.
 struct sink_tracker_options {
-    index_t every = 1;                             ///< calls 0, every, 2 · every, … of the model are recorded
-    std::vector<index_t> layers{};                 ///< those to record, rising; none given: all
-    std::size_t most_bytes = std::size_t{1} << 30; ///< once the records take as much, no further call is recorded
+    index_t every = 1;                             ///< records calls 0, every, 2 · every, … of the model
+    std::vector<index_t> layers{};                 ///< the layers to record, ascending; all if empty
+    std::size_t most_bytes = std::size_t{1} << 30; ///< stops recording calls once the records take this much
 };
 
-/// Writes down where the attention of a model goes, call by call of a sampler's run: a sink_record for every sequence in
-/// every call. A model has one hook, after attention_forward in each layer; the run has the tracker as its observer:
+/// Records where a model's attention goes during a sampler's run: a sink_record for each sequence and call. The model
+/// needs one hook, after attention_forward in each layer, and the run gets the tracker as its observer:
 ///
 ///     if (tracker != nullptr) { // a member of the model: unmask::sink_tracker*
-///         tracker->attention(exec, layer, sequences, tensors, mask, sink, options); // as attention_forward had them
+///         tracker->attention(exec, layer, sequences, tensors, mask, sink, options); // as for attention_forward
 ///     }
 ///
 ///     unmask::sink_tracker tracker;
@@ -46,22 +46,22 @@ struct sink_tracker_options {
 ///     sampler(exec, model, canvas, seed, tracker);
 ///     tracker.records(); // for movement_of, sink_rate, write_sink_html, …
 ///
-/// It reads and never writes what it is shown: a run gives the same tokens with it and without. Without a sampler, close
-/// each call with end_call(). Layers count from 0 and come in order, each once a call. denoise() reports, and not
-/// prefill() or commit(). A tracker watches one run: clear() it before the next. It stays where it is, because models
-/// point to it: no copies.
+/// The tracker never writes to its arguments: a run gives the same tokens with or without it. Without a sampler, end
+/// each call with end_call(). Layers are numbered from 0 and reported in order, each once per call, by denoise() but
+/// not by prefill() or commit(). A tracker is for one run: clear() it before the next. It can't be copied, because
+/// models point to it.
 ///
-/// With guidance a model is called on a canvas with a twin of every sequence: the record of sequence s's twin, in which the
-/// prompt counts as masked, is that of sequence s + canvas.sequences().
+/// With guidance, a model is called on a canvas with a twin of each sequence. The twin of sequence s, in which the
+/// prompt counts as masked, is recorded as sequence s + canvas.sequences().
 ///
-/// Models may report different sequences at the same time, from several threads. Everything else, the step above all, is
-/// for one thread while no report is under way; a sampler's run is so by itself.
+/// Models may report different sequences concurrently from several threads. All other functions, including the observer
+/// call, must not run concurrently with a report; in a sampler's run they don't.
 ///
-/// Cost of a layer that is recorded: attention_received, which is half of attention_forward's products, and O(length) more;
-/// of one that isn't, a comparison. Memory of a record: layers · keys · (4 · (heads + kv_heads) + 8) bytes.
+/// Work for a recorded layer: attention_received, which is half of the products of attention_forward, plus O(length);
+/// for any other layer, a comparison. Memory of a record: layers · keys · (4 · (heads + kv_heads) + 8) bytes.
 class sink_tracker {
 public:
-    /// Throws invalid_argument if `every` is below 1, or the layers are negative or don't rise.
+    /// An empty tracker. Throws invalid_argument if `every` is below 1, or the layers are negative or not ascending.
     explicit sink_tracker(sink_tracker_options options = {}) : options_(std::move(options)) {
         const detail::checker check{"sink_tracker"};
         check.expects(options_.every >= 1, "options.every", options_.every, "at least 1");
@@ -73,23 +73,24 @@ public:
         clear();
     }
 
-    /// Whether a report of this layer would be kept now: for models that have work to do before they can report.
+    /// True if a report of this layer would be recorded now: for models that must do work before they can report.
     [[nodiscard]] bool wants(index_t layer) const {
         const auto& chosen = options_.layers;
         return recording_ && (chosen.empty() || std::binary_search(chosen.begin(), chosen.end(), layer));
     }
 
-    /// One layer's attention, after attention_forward with the same arguments; output is not needed, log_sum_exp and value
-    /// are. sequences[b] is the sequence of the canvas that row b of the batch belongs to.
+    /// Reports the attention of a layer, after attention_forward with the same arguments; log_sum_exp and value are
+    /// required, output is not. sequences[b] is the sequence of the canvas that row b of the batch belongs to.
     ///
-    /// A model with a cache reports what it computes: queries from options.query_offset on, and all keys. Of an
-    /// extra_sink mask the sink tokens come last in the record, and don't count as queries: what they attend to is
-    /// themselves. Where extra_sink is only part of a mask, as in extra_sink{…} && …, they are tokens like others; write
-    /// extra_sink{a && b} instead. A folded sink comes after all keys; its value norm is 0 if it has no value.
+    /// A model with a cache reports the part that it computes: queries from options.query_offset on, and all
+    /// keys. The sink tokens of an extra_sink mask come last in the record, and don't count as queries, because
+    /// they attend only to themselves. If extra_sink is only part of a mask, as in extra_sink{…} && …, they are
+    /// treated like other tokens; write extra_sink{a && b} instead. A folded sink comes after all keys; its value
+    /// norm is 0 if it has no value.
     ///
-    /// Throws invalid_argument, with nothing recorded, for what attention_forward complains of, other than one sequence a
-    /// row, one that is named twice, a layer that is not the next one of its sequence, and other numbers of heads or
-    /// keys than in the layers before.
+    /// Throws invalid_argument, with nothing recorded, as attention_forward does, and if the number of sequences is not
+    /// that of the rows, a sequence is named twice, a layer is not the next one of its sequence, or the number of heads
+    /// or keys differs from that of the layers before.
     template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
     void attention(const Executor& exec, index_t layer, std::span<const index_t> sequences,
                    const attention_tensors<T>& tensors, const Mask& mask, const Sink& sink = {},
@@ -119,9 +120,10 @@ public:
         }
     }
 
-    /// The same for one sequence, measured elsewhere: on a GPU, say, and copied to the host. `received` is [heads, keys],
-    /// what attention_received gives, less what sink tokens give; value_norms is [kv_heads, keys]; the function seen_by
-    /// makes the third. The last `sinks` of the keys are extra sinks. Errors as in attention().
+    /// Reports the attention of a layer for one sequence that was measured elsewhere, for instance on a GPU. `received`
+    /// is [heads, keys], the result of attention_received without the rows of sink tokens; value_norms is [kv_heads,
+    /// keys]; seen_by is [keys], as the function of that name returns it. The last `sinks` keys are extra sinks. Throws
+    /// as attention() does.
     void received(index_t layer, index_t sequence, const tensor_view<const float, 2>& received,
                   std::span<const index_t> seen_by, const tensor_view<const float, 2>& value_norms, index_t sinks = 0) {
         if (!wants(layer)) {
@@ -144,12 +146,13 @@ public:
         open_.add_layer(sequence, count, elements_of(received), seen_by, elements_of(value_norms));
     }
 
-    /// The stream [positions, width] of a sequence before a layer or, if `layer` is the number of layers, after the last:
-    /// for the record's similarity. Optional, but all of them or none. Leave sink tokens out, so that models with and without
-    /// are compared. If layers were chosen, the record has the streams before these, and the last one that was reported.
+    /// Reports the residual stream [positions, width] of a sequence before a layer or, if `layer` is the number of
+    /// layers, after the last, for the record's similarity. Optional, but for all layers or none. Leave out sink
+    /// tokens, so that models with and without them can be compared. If options.layers is not empty, the record has the
+    /// streams before these layers, and the last one that was reported.
     ///
-    /// Throws invalid_argument, with nothing recorded, if it is not the next one of its sequence or rows has no elements
-    /// beside each other. Cost: O(positions · width).
+    /// Throws invalid_argument, with nothing recorded, if the stream is not the next one of its sequence, or if the
+    /// innermost stride is not 1. Work: O(positions · width).
     void stream(index_t layer, index_t sequence, const tensor_view<const float, 2>& rows) {
         const bool past_chosen = !options_.layers.empty() && layer > options_.layers.back();
         if (!wants(layer) && !(recording_ && past_chosen)) {
@@ -161,13 +164,12 @@ public:
         open_.add_stream(sequence, place_of(layer), mean_pairwise_cosine(rows));
     }
 
-    /// Closes a call: as the observer of a run it is called after every step. A record then knows what was masked at the
-    /// call, and the tokens after the step; not so if there are more keys than the sequence has positions, as behind a
-    /// shadow block. (Positions that remdm masks again in a step of its own, without a call, count as not masked for the
-    /// next one.)
+    /// Ends a call: the sampler calls it after every step. It adds the masked positions of the call and the tokens
+    /// after the step to the records, except to those with more keys than the sequence has positions, as with a shadow
+    /// block. (Positions that remdm masks again in a step without a call count as not masked in the next one.)
     ///
-    /// Throws invalid_argument if the step is not the next one of the run, or if what was reported fits neither the canvas
-    /// nor itself: sequences that there are not, or some with fewer layers.
+    /// Throws invalid_argument if the step is not the next one of the run, if a reported sequence is not on the canvas,
+    /// or if the sequences have different numbers of layers.
     void operator()(const sampler_step& step) {
         const detail::checker check{"sink_tracker"};
         check.expects(step.call == calls_, "step.call", step.call,
@@ -188,15 +190,16 @@ public:
         }
     }
 
-    /// Closes a call outside of a sampler's run. Throws invalid_argument if what was reported does not fit itself.
+    /// Ends a call outside of a sampler's run. Throws invalid_argument if the sequences have different numbers of
+    /// layers.
     void end_call() {
         open_.check_complete({"sink_tracker::end_call"}, layers_);
         close();
         masked_.forget();
     }
 
-    /// What was recorded, by sequence and then by call: the records of a sequence are beside each other. Valid until the
-    /// next call is closed.
+    /// All records, by sequence and then by call, so that the records of a sequence are contiguous. Valid until the
+    /// next call ends.
     [[nodiscard]] std::span<const sink_record> records() const { return records_; }
 
     /// The records of one sequence, by call.
@@ -205,13 +208,13 @@ public:
         return {begin, end};
     }
 
-    /// Number of calls that were closed, recorded or not.
+    /// Number of calls that have ended, recorded or not.
     [[nodiscard]] index_t calls() const { return calls_; }
 
-    /// Number of calls that are not recorded because the records took most_bytes.
+    /// Number of calls that were not recorded because the records had reached most_bytes.
     [[nodiscard]] index_t lost() const { return lost_; }
 
-    /// Forgets everything, also a call that has begun.
+    /// Discards all records, and any call that has not ended.
     void clear() {
         open_.records().clear();
         records_.clear();
@@ -248,7 +251,7 @@ private:
         return result;
     }
 
-    // A layer's index in the records: after those that were chosen if it is past them.
+    // The index of a layer in the records; one past the last for a layer after all chosen ones.
     [[nodiscard]] index_t place_of(index_t layer) const {
         const auto& chosen = options_.layers;
         return chosen.empty() ? layer : std::lower_bound(chosen.begin(), chosen.end(), layer) - chosen.begin();
@@ -299,7 +302,7 @@ private:
     bool recording_ = false;
     index_t calls_ = 0;
     index_t lost_ = 0;
-    index_t layers_ = 0; // of a record; 0 as long as it is not known
+    index_t layers_ = 0; // of a record; 0 until known
     std::size_t bytes_ = 0;
     detail::open_call open_;
     detail::masked_at_call masked_;

@@ -16,7 +16,7 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// The kernels for the GPU: with this header included, attention_forward and attention_received take a cuda_executor.
+/// Attention on the GPU: with this header included, attention_forward and attention_received accept a cuda_executor.
 template <std::derived_from<cuda_executor> Executor>
 struct attention_backend<Executor> {
     /// Enqueues the forward pass on exec.stream.
@@ -24,7 +24,7 @@ struct attention_backend<Executor> {
     static void forward(const Executor& exec, const attention_call<T>& call, const Mask& mask, const Sink& sink) {
         detail::cuda::run_forward(detail::cuda::work_on(exec), call, mask, sink, typename Executor::kernels{});
     }
-    /// Enqueues the column sums on exec.stream.
+    /// Enqueues the column sums of the probability matrix on exec.stream.
     template <class T, mask_policy Mask>
     static void received(const Executor& exec, const attention_call<T>& call, const tensor_view<float, 3>& received,
                          const Mask& mask) {

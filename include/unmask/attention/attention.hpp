@@ -74,20 +74,23 @@ constexpr void check_attention_types() {
 /// Exact: float scores, softmax and sums, rounded to T once. A row with no visible key and no sink gets output 0 and
 /// LSE −∞. The mask decides which tiles are visited: what it hides costs nothing.
 ///
-/// `exec` says where it runs. On cpu_executor, or any host_executor, the call returns when it is done; a row's output and
-/// LSE depend on its query, its visible keys and their positions alone, to the last bit: not on the rows, sequences,
-/// padding or threads beside it. bfloat16 is multiplied as it is where the processor can (AVX512-BF16); probabilities are
-/// then rounded to bfloat16, too. On cuda_executor the call enqueues its work and does not wait; tensors, and what masks and
-/// sinks point to, are in memory of the device. bfloat16 and float16 run on the tensor cores, with probabilities rounded
-/// to that type, if head_dim is a multiple of 8 up to 256 and rows are aligned to 16 bytes; everything else runs, slower,
-/// without them. Which keys are summed together depends on the call's shape and the number of multiprocessors.
+/// `exec` decides where the call runs.
 ///
-/// Work: 4 · head_dim operations a visible (query, key, head). Memory: on the CPU a few MiB a thread, whatever the length,
-/// and at most 32 MiB where few queries meet so many keys that these are split; on the GPU none, and where keys are split
-/// 4 · (head_dim + 1) bytes for each row and part.
-/// Throws invalid_argument, before anything is written: for shapes that don't fit each other, heads that are not a
-/// multiple of kv_heads, missing data, an innermost stride other than 1, an output that overlaps anything else, or
-/// lengths, offset, scale or soft cap out of range.
+/// On cpu_executor, or any host_executor, the call returns when the work is done. A row's output and LSE depend only on
+/// its query, its visible keys and their positions, to the last bit: not on other rows or sequences, padding or
+/// threads. Processors that multiply bfloat16 directly (AVX512-BF16) do so, with probabilities rounded to bfloat16.
+///
+/// On cuda_executor the call enqueues its work and does not wait. Tensors, and whatever masks and sinks point to, are
+/// in device memory. bfloat16 and float16 run on the tensor cores, with probabilities rounded to that type, if head_dim
+/// is a multiple of 8 up to 256 and rows are aligned to 16 bytes; everything else runs without them, more slowly. The
+/// order in which keys are summed depends on the call's shape and the number of multiprocessors.
+///
+/// Work: 4 · head_dim operations per visible (query, key, head). Memory: on the CPU a few MiB per thread at any length,
+/// and at most 32 MiB more if the keys of few queries are split among threads; on the GPU none, or, if keys are split,
+/// 4 · (head_dim + 1) bytes per row and part.
+/// Throws invalid_argument, before anything is written, for shapes that don't match, heads that are not a multiple of
+/// kv_heads, missing data, an innermost stride other than 1, an output that overlaps another tensor, or lengths,
+/// offset, scale or soft cap out of range.
 /// Source: FlashAttention-2 (arXiv 2307.08691); the sink is folded as in Eq. 6 of arXiv 2601.19657.
 template <class Executor, class T, class Mask, class Sink = no_sink>
 void attention_forward(const Executor& exec, const attention_tensors<T>& tensors, const Mask& mask,
@@ -101,15 +104,16 @@ void attention_forward(const Executor& exec, const attention_tensors<T>& tensors
 
 /// The gradients of attention_forward.
 ///
-/// Takes the tensors as forward left them, output and log_sum_exp included, with the same mask, sink and options, and
-/// gradients.output. Every other gradient is overwritten; empty ones are left out. A sink's gradients are summed over
-/// the batch, the queries and the heads of a group. Rows and keys past a sequence's length get gradient 0.
+/// Reads the tensors as attention_forward left them, output and log_sum_exp included, with the same mask, sink and
+/// options, and gradients.output. All other gradients are overwritten; empty ones are not computed. A sink's gradients
+/// are summed over the batch, the queries and the heads of a group. Rows and keys past a sequence's length get 0.
 ///
-/// Errors as in attention_forward; parts of one interleaved buffer (a fused projection) may be given as separate
-/// gradients. Sums have one order for a given shape: the same bits, whatever the number of threads.
-/// Work: 10 · head_dim operations a visible (query, key, head); what is left out saves 2 · head_dim each.
-/// Memory: a few MiB a thread, 4 bytes a query row and head, and for 16-bit tensors float sums of their gradients, 32 MiB
-/// at a time or those of one kv head.
+/// Throws as attention_forward does; gradients may be parts of one interleaved buffer (a fused projection). For a given
+/// shape the order of summation is fixed: the same bits, whatever the number of threads. Does not run on cuda_executor.
+/// Work: 10 · head_dim operations per visible (query, key, head); each gradient that is not
+/// computed saves 2 · head_dim.
+/// Memory: a few MiB per thread, 4 bytes per query row and head, and for 16-bit tensors float sums of their gradients:
+/// 32 MiB at a time, or those of one kv head.
 template <class Executor, class T, class Mask, class Sink = no_sink>
 void attention_backward(const Executor& exec, const attention_tensors<T>& tensors,
                         const attention_gradients<T>& gradients, const Mask& mask, const Sink& sink = {},
@@ -132,14 +136,17 @@ void attention_backward(const Executor& exec, const attention_tensors<T>& tensor
     }
 }
 
-/// What every key receives: the column sums of the probability matrix, cⱼ = Σᵢ exp(sᵢⱼ − LSEᵢ), never stored as one.
+/// The attention that every key receives: the column sums of the probability matrix, cⱼ = Σᵢ exp(sᵢⱼ − LSEᵢ). The
+/// matrix itself is never stored.
 ///
 /// received is [batch, heads, key_length]. Needs query, key and the log_sum_exp that attention_forward wrote with the
-/// same mask, sink and options; value and output may be empty. What the sink receives is the number of rows that see
-/// anything minus the sum of the keys'. Keys past a sequence's length receive 0.
+/// same mask, sink and options; value and output may be empty. The sink receives the rest: the number of rows that see
+/// anything, minus the sum over the keys. Keys past a sequence's length receive 0.
 ///
-/// Errors and determinism as in attention_backward; on cuda_executor the call enqueues its work, as attention_forward does.
-/// Work: 2 · head_dim operations a visible (query, key, head). Memory: a few MiB a thread on the CPU, none on the GPU.
+/// Throws as attention_forward does. For a given shape the order of summation is fixed: the same bits, whatever the
+/// number of threads. On cuda_executor the call enqueues its work, as attention_forward does.
+/// Work: 2 · head_dim operations per visible (query, key, head). Memory: a few MiB per thread on
+/// the CPU, none on the GPU.
 template <class Executor, class T, class Mask, class Sink = no_sink>
 void attention_received(const Executor& exec, const attention_tensors<T>& tensors, tensor_view<float, 3> received,
                         const Mask& mask, const Sink& sink = {}, const attention_options& options = {}) {

@@ -12,22 +12,20 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// What attention over some keys knows of one row: enough to be merged with the state of the other keys, in any
-/// grouping, as split keys, sinks and sharded sequences need.
-///
-/// largest is the largest score, sum = Σ exp(score − largest), output = Σ exp(score − largest) · value, not divided.
-/// A state that has seen nothing (largest −∞, sum 0, output 0) is the identity of merge.
+/// The state of one row's attention over some of its keys. States of other keys can be merged with it in any grouping,
+/// as split keys, sinks and sharded sequences need. The state of no keys (largest −∞, sum 0, output 0) is the identity
+/// of merge.
 struct attention_state {
-    float largest = -std::numeric_limits<float>::infinity();
-    float sum = 0.0F;
-    std::span<float> output{}; ///< [head_dim], somebody else's memory
+    float largest = -std::numeric_limits<float>::infinity(); ///< the largest score
+    float sum = 0.0F;                                        ///< Σ exp(score − largest)
+    std::span<float> output{}; ///< [head_dim], Σ exp(score − largest) · value; not owned by the state
 
-    /// log Σ exp(score), −∞ if nothing was seen.
+    /// log Σ exp(score); −∞ for the state of no keys.
     [[nodiscard]] float log_sum_exp() const {
         return sum > 0.0F ? largest + std::log(sum) : -std::numeric_limits<float>::infinity();
     }
 
-    /// Divides output by sum: the row's attention. 0 if nothing was seen.
+    /// Divides output by sum, which gives the row's attention; 0 for the state of no keys.
     void finish() const {
         for (float& each : output) {
             each = sum > 0.0F ? each / sum : 0.0F;
@@ -35,13 +33,14 @@ struct attention_state {
     }
 };
 
-/// The state of a finished row of attention_forward: its output (which becomes the state's memory) and log-sum-exp.
+/// The state of a row that attention_forward has finished, from its log-sum-exp and its output, which the state then
+/// uses as its memory.
 inline attention_state state_of(std::span<float> output, float log_sum_exp) {
     const bool seen = log_sum_exp > -std::numeric_limits<float>::infinity();
     return {log_sum_exp, seen ? 1.0F : 0.0F, output};
 }
 
-/// The state of a's keys and b's together, in a's memory. Associative and commutative up to rounding.
+/// The state of the keys of a and b together, in the memory of a. Associative and commutative up to rounding.
 /// Throws invalid_argument if the outputs differ in length.
 inline attention_state merge(const attention_state& a, const attention_state& b) {
     if (a.output.size() != b.output.size()) {

@@ -16,13 +16,14 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// The keys and values of one sequence in every layer of a model, in host memory: positions 0, 1, … n − 1, dense, as
-/// attention_tensors takes them. Any of them can be written again; whether what is kept is still right is the caller's
-/// affair. This is the storage of approximate caches over bidirectional models (Fast-dLLM's prefix and dual cache,
-/// arXiv 2505.22618); where nothing may be approximate, take kv_cache.
+/// The keys and values of one sequence in every layer of a model, in host memory: positions 0, 1, … n − 1, dense, in
+/// the layout of attention_tensors. Any position can be overwritten; the caller decides whether stored entries are
+/// still valid. This is the storage of approximate caches for bidirectional models (the prefix and dual caches of
+/// Fast-dLLM, arXiv 2505.22618); where approximation is not acceptable, use kv_cache.
 ///
-/// A value: copies are independent. Memory: 2 · layers · capacity · kv_heads · head_dim elements. It grows by itself,
-/// at least doubling, or once by `reserve`. Functions may be called at the same time for different layers.
+/// A value type: copies are independent. Memory: 2 · layers · capacity · kv_heads · head_dim elements.
+/// Capacity at least doubles when it is exceeded; `reserve` sets it in advance. Functions may be called
+/// concurrently for different layers.
 template <storage_type T>
 class key_value_store {
 public:
@@ -35,8 +36,11 @@ public:
         layers_.resize(static_cast<std::size_t>(layers));
     }
 
+    /// Number of layers.
     [[nodiscard]] index_t layers() const { return std::ssize(layers_); }
+    /// Number of key and value heads.
     [[nodiscard]] index_t kv_heads() const { return kv_heads_; }
+    /// Elements per head.
     [[nodiscard]] index_t head_dim() const { return head_dim_; }
 
     /// Number of positions that a layer holds.
@@ -54,7 +58,7 @@ public:
         return shortest;
     }
 
-    /// Makes room for this many positions: none of what follows allocates until there are more.
+    /// Makes room for this many positions: nothing allocates until there are more.
     void reserve(index_t positions) {
         detail::checker{"key_value_store::reserve"}.expects(positions >= 0, "positions", positions, "at least 0");
         for (layer_data& each : layers_) {
@@ -63,11 +67,11 @@ public:
         }
     }
 
-    /// Copies keys and values of positions begin, begin + 1, … to a layer, over what is there and past its end.
+    /// Copies keys and values to positions begin, begin + 1, … of a layer, overwriting and appending.
     ///
     /// key and value are [1, positions, kv_heads, head_dim], in memory other than the store's. Throws invalid_argument,
-    /// with nothing written, for other shapes, or if begin is not in [0, length(layer)]: there are no gaps. What `key`
-    /// and `value` returned for the layer is then invalid if the layer has grown. Work: a copy.
+    /// with nothing written, for other shapes, or if begin is not in [0, length(layer)]: there are no gaps. If the
+    /// layer grows, views of it that `key` and `value` returned become invalid. Work: a copy.
     void write(index_t layer, index_t begin, const tensor_view<const T, 4>& key, const tensor_view<const T, 4>& value) {
         const detail::checker check{"key_value_store::write"};
         check_layer(check.function, layer);
@@ -84,8 +88,8 @@ public:
         copy(value, begin, to.value);
     }
 
-    /// Drops positions from `length` on, in every layer; memory is kept. Throws invalid_argument if length < 0; nothing
-    /// happens to layers that hold fewer.
+    /// Removes positions from `length` on in every layer and keeps the memory. Layers that hold fewer stay as they are.
+    /// Throws invalid_argument if length < 0.
     void truncate(index_t length) {
         detail::checker{"key_value_store::truncate"}.expects(length >= 0, "length", length, "at least 0");
         for (layer_data& each : layers_) {
@@ -101,7 +105,7 @@ public:
         return first(layer, positions, "key_value_store::key", &layer_data::key);
     }
 
-    /// The values, as `key` has the keys.
+    /// The values of a layer's first positions, like `key`.
     [[nodiscard]] tensor_view<const T, 4> value(index_t layer, index_t positions) const {
         return first(layer, positions, "key_value_store::value", &layer_data::value);
     }

@@ -13,15 +13,15 @@
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/sink/sink_policy.hpp>
 
-/// Attention in plain loops, all arithmetic in double: the judge of every kernel, and the definition to read. It asks
-/// the mask nothing but `visible`. T may also be double. Same errors as the fast calls; one thread; O(length²) work.
-/// With another Real than double it is the naive float implementation that kernels are compared with.
+/// Attention in plain loops with all arithmetic in double: the judge of every kernel, and the definition to read. Of
+/// the mask it calls only `visible`. T may also be double. Throws as the fast functions do; runs on one thread;
+/// O(length²) work. With Real = float it is the naive implementation that kernels are compared with.
 namespace unmask::inline UNMASK_ABI_NAMESPACE::reference {
 namespace detail {
 
 using unmask::detail::resolved_scale;
 
-// One row of the score matrix and what the softmax makes of it.
+// The softmax of one row of the score matrix.
 template <class Real>
 struct row_softmax {
     std::vector<Real> slopes;        // derivative of each capped score with respect to scale · q · k
@@ -114,7 +114,7 @@ private:
     Real scale_;
 };
 
-// A dense tensor to sum in, rounded to the storage type once, at the end.
+// A dense tensor of sums, rounded to the storage type once, at the end.
 template <class Real, std::size_t Rank>
 class accumulator {
 public:
@@ -154,7 +154,7 @@ private:
 
 } // namespace detail
 
-/// attention_forward in double.
+/// attention_forward, computed in Real.
 template <class Real = double, class T, mask_policy Mask, sink_policy Sink = no_sink>
 void attention_forward(const attention_tensors<T>& tensors, const Mask& mask, const Sink& sink = {},
                        const attention_options& options = {}) {
@@ -186,7 +186,7 @@ void attention_forward(const attention_tensors<T>& tensors, const Mask& mask, co
     output.store(tensors.output);
 }
 
-/// attention_backward in double. Recomputes the forward pass itself: output and log_sum_exp are not read.
+/// attention_backward, computed in Real. Recomputes the forward pass: output and log_sum_exp are not read.
 template <class Real = double, class T, mask_policy Mask, sink_policy Sink = no_sink>
 void attention_backward(const attention_tensors<T>& tensors, const attention_gradients<T>& gradients, const Mask& mask,
                         const Sink& sink = {}, const attention_options& options = {}) {
@@ -251,7 +251,7 @@ void attention_backward(const attention_tensors<T>& tensors, const attention_gra
     d_sink_values.store(gradients.sink_values);
 }
 
-/// attention_received in double. Recomputes the log-sum-exp itself: log_sum_exp is not read.
+/// attention_received, computed in Real. Recomputes the log-sum-exp: log_sum_exp is not read.
 template <class Real = double, class T, mask_policy Mask, sink_policy Sink = no_sink>
 void attention_received(const attention_tensors<T>& tensors, tensor_view<sum_type<T>, 3> received, const Mask& mask,
                         const Sink& sink = {}, const attention_options& options = {}) {

@@ -58,25 +58,14 @@ inline float sum_of_lanes(vfloat value) {
     return each[0];
 }
 
-inline float largest_of_lanes(vfloat value) {
-    float each[lanes];
-    store(each, value);
-    for (int half = lanes / 2; half > 0; half /= 2) {
-        for (int i = 0; i < half; ++i) {
-            each[i] = each[i] > each[i + half] ? each[i] : each[i + half];
-        }
-    }
-    return each[0];
-}
-
 // True for −∞ and nothing that a score can be. Written so that -ffinite-math-only can't fold it away.
 inline bool is_minus_infinity(float value) {
     return value < -3.0e38F;
 }
 
-// 2^x for x ≤ 0, relative error 1.2e-7; 0 far below −125, so exactly 0 at −∞, and exactly 1 at 0. A little above 0, where
-// rounding may put a score that is its row's largest, it is as good. The whole part is taken by an instruction or by a
-// conversion, not by adding and subtracting a large constant: -ffast-math folds the latter away.
+// 2^x for x ≤ 0, relative error 1.2e-7; 0 far below −125, so exactly 0 at −∞, and exactly 1 at 0. A little above 0,
+// where rounding may put a score that is its row's largest, it is as good. The whole part is taken by an instruction or
+// by a conversion, not by adding and subtracting a large constant: -ffast-math folds the latter away.
 inline vfloat exp2(vfloat x) {
 #if defined(__AVX512F__)
     const vfloat whole = _mm512_maskz_roundscale_ps(0xffff, x, _MM_FROUND_TO_NEAREST_INT);

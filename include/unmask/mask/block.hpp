@@ -7,11 +7,11 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Block-causal: a query sees its own block of `size` positions, both ways, and the blocks before it:
+/// Block-causal mask: a query sees all of its own block of `size` positions and all earlier blocks:
 /// k / size ≤ q / size. The inference mask of block diffusion (BD3-LM, arXiv 2503.09573; SDAR; LLaDA2).
 /// block{1} is causal; block{length} is bidirectional.
 struct block {
-    index_t size; ///< at least 1
+    index_t size; ///< positions in a block, at least 1
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const { return k < block_end(q); }
     UNMASK_HOST_DEVICE constexpr tile_class classify(index_t q_begin, index_t q_end, index_t k_begin,
@@ -32,7 +32,7 @@ struct block {
         return size < 1 ? mask_fault{"block.size", size, "at least 1"} : mask_fault{};
     }
 
-    /// The position after the last one of a position's block.
+    /// The end of the block that contains `position`: the first position after it.
     UNMASK_HOST_DEVICE constexpr index_t block_end(index_t position) const { return (position / size + 1) * size; }
 };
 

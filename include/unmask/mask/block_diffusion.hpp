@@ -8,17 +8,17 @@
 UNMASK_NAMESPACE_BEGIN
 
 /// The training mask of block diffusion on [noised ‖ clean], 2 · length positions (BD3-LM, arXiv 2503.09573, §3.3:
-/// M_BD ∪ M_OBC ∪ M_BC). One pass then gives the loss of every block.
+/// M_BD ∪ M_OBC ∪ M_BC). With it, one pass gives the loss of every block.
 ///
-///   noised query, noised key   in the same block                (M_BD)
-///   noised query, clean key    key in an earlier block          (M_OBC)
-///   clean query, clean key     key in the same block or earlier (M_BC)
-///   clean query, noised key    never
+///   noised query, noised key   visible in the same block            (M_BD)
+///   noised query, clean key    visible in an earlier block          (M_OBC)
+///   clean query, clean key     visible in the same block or earlier (M_BC)
+///   clean query, noised key    never visible
 ///
-/// The last block may be short. Positions from 2 · length on see nothing and are seen by nothing.
+/// The last block may be shorter than `size`. Positions from 2 · length on neither see nor are seen.
 struct block_diffusion {
-    index_t length; ///< of one half, at least 0
-    index_t size;   ///< of a block, at least 1
+    index_t length; ///< positions in one half, at least 0
+    index_t size;   ///< positions in a block, at least 1
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const {
         if (q >= 2 * length || k >= 2 * length) {
@@ -74,7 +74,7 @@ struct block_diffusion {
             noised_queries = {start(clean_keys.begin + 1), length};
             clean_queries = {length + start(clean_keys.begin), 2 * length};
         }
-        if (!noised_keys.empty()) { // if there are clean keys as well, these reach up to `length`, as those do
+        if (!noised_keys.empty()) { // with clean keys as well, both ranges of noised queries end at `length`
             const range own{noised_keys.begin * size, start(noised_keys.end)};
             noised_queries = noised_queries.empty() || own.begin < noised_queries.begin ? own : noised_queries;
         }

@@ -7,7 +7,7 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A query sees the keys up to its own position: k ≤ q, the mask of autoregressive models.
+/// A query sees the keys at and before its own position, k ≤ q: the mask of autoregressive models.
 struct causal {
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const { return k <= q; }
     UNMASK_HOST_DEVICE constexpr tile_class classify(index_t q_begin, index_t q_end, index_t k_begin,

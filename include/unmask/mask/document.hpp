@@ -10,17 +10,19 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Packed documents: a query sees the keys of its own document. Per position it holds that position's document as
-/// [begin, end), so that every function takes O(1) time, whatever the number of documents.
+/// Packed documents: a query sees the keys of its own document. The policy refers to an array with the range of the
+/// document at each position, so every function takes O(1) time, whatever the number of documents.
 ///
 /// Non-owning: the array must outlive the call, in memory that the executor can read. Documents follow one another
-/// without gaps from position 0 (see document_ranges); positions from `length` on see nothing and are seen by nothing.
+/// without gaps from position 0 (see document_ranges); positions from `length` on neither see nor are seen.
 struct document {
-    const range* documents; ///< [length]
-    index_t length;
+    const range* documents; ///< [length], the document at each position
+    index_t length;         ///< number of positions
 
+    /// Refers to `positions` ranges from `first` on.
     UNMASK_HOST_DEVICE constexpr document(const range* first, index_t positions)
         : documents(first), length(positions) {}
+    /// Refers to the ranges of a span.
     constexpr explicit document(std::span<const range> positions)
         : documents(positions.data()), length(static_cast<index_t>(positions.size())) {}
 
@@ -54,14 +56,14 @@ struct document {
     }
 
 private:
-    // From the begin of the first position's document to the end of the last one's.
+    // From the start of the first position's document to the end of the last position's.
     UNMASK_HOST_DEVICE constexpr range span_of(index_t begin, index_t end) const {
         return begin < length ? range{documents[begin].begin, documents[detail::smaller(end, length) - 1].end}
                               : range{};
     }
 };
 
-/// What `document` needs, from the lengths of consecutive documents: one range a position. O(total length).
+/// The array that `document` refers to, [total length], from the lengths of consecutive documents. O(total length).
 inline std::vector<range> document_ranges(std::span<const index_t> lengths) {
     std::vector<range> result;
     index_t begin = 0;

@@ -10,13 +10,13 @@ UNMASK_NAMESPACE_BEGIN
 /// Adds `count` sink tokens at `position` to any mask (*One Token Is Enough*, arXiv 2601.19657, Eq 6).
 ///
 /// A sink sees only itself; every other token sees every sink; between other tokens the inner mask decides, on content
-/// positions, that is with the sinks removed from the count. The paper's mask is extra_sink{bidirectional{}}.
-/// The sinks may stand anywhere, also past the end of the sequence. classify is as exact as the inner mask's.
+/// positions: positions counted without the sinks. The paper's mask is extra_sink{bidirectional{}}.
+/// The sinks may be anywhere, even past the end of the sequence. classify is as exact as the inner mask's.
 template <mask_policy Inner>
 struct extra_sink {
-    Inner inner;
+    Inner inner;          ///< decides between content positions
     index_t position = 0; ///< of the first sink, at least 0
-    index_t count = 1;    ///< at least 0
+    index_t count = 1;    ///< number of sinks, at least 0
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const {
         if (sinks().contains(q)) {
@@ -62,14 +62,14 @@ struct extra_sink {
         constexpr int inner_capacity = decltype(detail::query_ranges_of(inner, k_begin, k_end, queries))::capacity;
         ranges<(inner_capacity > 2 ? inner_capacity : 2) + 1> result;
         const range sink_keys = detail::intersect({k_begin, k_end}, sinks());
-        if (sink_keys.empty()) { // the sinks see none of these keys: they are a hole in what the inner mask says
+        if (sink_keys.empty()) { // no sink sees these keys: the sinks are a gap in the inner mask's ranges
             const auto seen = detail::query_ranges_of(inner, content(k_begin), content(k_end), content(queries));
             detail::unrolled<inner_capacity>([&](int i) {
                 const range each = seen.at(i);
                 result.append({each.begin, detail::smaller(each.end, position)});
                 result.append({detail::larger(each.begin, position) + count, each.end + count});
             });
-        } else { // all content, and of the sinks those that see themselves
+        } else { // all content, and the sinks that see themselves
             result.append({0, detail::smaller(position, queries)});
             result.append(detail::clip(sink_keys, queries));
             result.append({position + count, queries});
@@ -88,7 +88,7 @@ struct extra_sink {
     /// The positions of the sinks.
     UNMASK_HOST_DEVICE constexpr range sinks() const { return {position, position + count}; }
 
-    /// The number of content positions before this one: the content position of a token that is not a sink.
+    /// The number of content positions before `at`: the content position of a token that is not a sink.
     UNMASK_HOST_DEVICE constexpr index_t content(index_t at) const {
         return at <= position ? at : detail::larger(position, at - count);
     }
@@ -100,7 +100,7 @@ struct extra_sink {
     }
 
 private:
-    // Content ranges as positions of the whole sequence, and the sinks.
+    // Content ranges in positions of the whole sequence, and the sinks.
     template <int Capacity>
     UNMASK_HOST_DEVICE constexpr ranges<Capacity + 1> with_sinks(const ranges<Capacity>& seen, index_t keys) const {
         ranges<Capacity> moved;

@@ -11,13 +11,13 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// True for a mask whose positions fall into blocks, one after the other, of which none sees a later one. What a model
-/// computes for the first blocks then never changes, whatever follows, and a kv_cache of them is exact.
+/// True for a mask type that divides positions into consecutive blocks and lets no block see a later one. Whatever
+/// follows, the keys and values of the first blocks then never change, and a kv_cache of them is exact.
 ///
-/// True for causal, block, and prefix (whose first `length` positions are one block); for `a && b` if it is for one of
-/// them, for `a || b` if it is for both, for extra_sink if it is for the inner mask. False for the rest: a sliding
-/// window that looks ahead by 0 is a number, not a type (write `causal{} && sliding_window{…}`). Say it of a mask of
-/// your own:
+/// True for causal, block, and prefix (whose first `length` positions are one block); for `a && b` if either mask looks
+/// back, for `a || b` if both do, for extra_sink if the inner mask does. False for all others: that a sliding_window
+/// sees 0 positions ahead is a number, which its type does not show (write `causal{} && sliding_window{…}`).
+/// Specialise the variable for a mask of your own that looks back:
 ///
 ///     template <>
 ///     inline constexpr bool unmask::looks_back<my_mask> = true;

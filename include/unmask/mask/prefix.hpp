@@ -7,9 +7,10 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Prefix language model: everything sees the first `length` positions, and causally the rest: k < length or k ≤ q.
+/// The mask of prefix language models: every query sees the first `length` positions, and the rest causally:
+/// k < length or k ≤ q.
 struct prefix {
-    index_t length; ///< at least 0
+    index_t length; ///< positions in the prefix, at least 0
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const { return k < length || k <= q; }
     UNMASK_HOST_DEVICE constexpr tile_class classify(index_t q_begin, index_t q_end, index_t k_begin,

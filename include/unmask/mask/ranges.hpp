@@ -6,12 +6,14 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Positions begin, begin + 1, … end − 1.
+/// The positions begin, begin + 1, … end − 1; none if end ≤ begin.
 struct range {
-    index_t begin = 0;
-    index_t end = 0;
+    index_t begin = 0; ///< the first position
+    index_t end = 0;   ///< the position after the last
 
+    /// True for a range without positions.
     UNMASK_HOST_DEVICE constexpr bool empty() const { return begin >= end; }
+    /// True if the position is in the range.
     UNMASK_HOST_DEVICE constexpr bool contains(index_t position) const { return begin <= position && position < end; }
     friend constexpr bool operator==(const range&, const range&) = default;
 };
@@ -23,8 +25,8 @@ UNMASK_HOST_DEVICE constexpr range intersect(range a, range b) {
 UNMASK_HOST_DEVICE constexpr range clip(range a, index_t length) {
     return intersect(a, {0, length});
 }
-// Calls body(0) … body(Count − 1), written out one after another: an array whose indices are constants from the start stays
-// in the registers of a GPU.
+// Calls body(0) … body(Count − 1), unrolled at compile time: an array that is only indexed by constants stays in the
+// registers of a GPU.
 template <int Count, class Body>
 UNMASK_HOST_DEVICE constexpr void unrolled(const Body& body) {
     if constexpr (Count > 0) {
@@ -34,21 +36,23 @@ UNMASK_HOST_DEVICE constexpr void unrolled(const Body& body) {
 }
 } // namespace detail
 
-/// At most Capacity half-open ranges, sorted, disjoint and not touching. Capacity is a constant of the mask policy.
+/// A list of at most Capacity half-open ranges: sorted, disjoint and not touching. Capacity is a
+/// constant of the mask policy.
 template <int Capacity>
 struct ranges {
-    static constexpr int capacity = Capacity;
+    static constexpr int capacity = Capacity; ///< the most ranges that the list can hold
 
-    range items[Capacity]{};
-    int count = 0;
+    range items[Capacity]{}; ///< the ranges; those from `count` on are not part of the list
+    int count = 0;           ///< number of ranges
 
+    /// An empty list.
     constexpr ranges() = default;
 
-    /// One range, or none if it is empty.
+    /// A list of one range; an empty list if that range is empty.
     UNMASK_HOST_DEVICE constexpr explicit ranges(range only) { append(only); }
 
-    /// Adds a range that begins at or after the begin of the last one. An empty range adds nothing; one that touches
-    /// or overlaps the last grows it.
+    /// Adds a range that begins no earlier than the last one in the list. An empty range adds nothing; a range that
+    /// touches or overlaps the last one extends it.
     UNMASK_HOST_DEVICE constexpr void append(range next) {
         if (next.empty()) {
             return;
@@ -64,17 +68,21 @@ struct ranges {
         count = place + 1;
     }
 
-    /// items[i], an empty range past the last one.
+    /// items[i], or an empty range if i ≥ count.
     UNMASK_HOST_DEVICE constexpr range at(int i) const {
         range result{};
         detail::unrolled<Capacity>([&](int j) { result = j == i && j < count ? items[j] : result; });
         return result;
     }
 
+    /// The first range, for range-based loops.
     UNMASK_HOST_DEVICE constexpr const range* begin() const { return items; }
+    /// The end of the ranges, for range-based loops.
     UNMASK_HOST_DEVICE constexpr const range* end() const { return items + count; }
+    /// items[i]; i < count, which is not checked.
     UNMASK_HOST_DEVICE constexpr const range& operator[](int i) const { return items[i]; }
 
+    /// True if the position is in one of the ranges.
     UNMASK_HOST_DEVICE constexpr bool contains(index_t position) const {
         bool found = false;
         detail::unrolled<Capacity>([&](int i) { found = found || at(i).contains(position); });
@@ -82,7 +90,7 @@ struct ranges {
     }
 };
 
-/// The positions in both.
+/// The positions that are in both lists.
 template <int A, int B>
 UNMASK_HOST_DEVICE constexpr ranges<A + B - 1> intersection(const ranges<A>& a, const ranges<B>& b) {
     ranges<A + B - 1> result;
@@ -91,7 +99,7 @@ UNMASK_HOST_DEVICE constexpr ranges<A + B - 1> intersection(const ranges<A>& a, 
     return result;
 }
 
-/// The positions in either.
+/// The positions that are in either list.
 template <int A, int B>
 UNMASK_HOST_DEVICE constexpr ranges<A + B> set_union(const ranges<A>& a, const ranges<B>& b) {
     ranges<A + B> result;
@@ -106,7 +114,7 @@ UNMASK_HOST_DEVICE constexpr ranges<A + B> set_union(const ranges<A>& a, const r
     return result;
 }
 
-/// The positions of [0, length) that are not in a.
+/// The positions of [0, length) that are not in the list.
 template <int A>
 UNMASK_HOST_DEVICE constexpr ranges<A + 1> complement(const ranges<A>& a, index_t length) {
     ranges<A + 1> result;

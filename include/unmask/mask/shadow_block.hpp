@@ -10,13 +10,13 @@ UNMASK_NAMESPACE_BEGIN
 /// Verification of decoded tokens by a shadow block (WINO, arXiv 2507.18578, Fig. 2b).
 ///
 /// A canvas of `length` positions is followed by `size` shadow positions, all masked, which stand for the canvas
-/// positions [begin, begin + size) and should be given their position numbers. Shadow position i sees the canvas except
-/// the token it stands for, begin + i, and the shadow block; so its prediction for that token is not its own echo. The
-/// canvas sees the canvas and never the shadow, as if there were none. Positions beyond see nothing.
+/// positions [begin, begin + size); give them the same position numbers. Shadow position i sees the shadow block and
+/// the canvas except for the token it stands for, begin + i, so that its prediction of that token is not just a copy.
+/// The canvas sees only the canvas, as if there were no shadow. Positions after the shadow neither see nor are seen.
 struct shadow_block {
-    index_t length; ///< of the canvas
-    index_t begin;  ///< of the block that is verified, at least 0
-    index_t size;   ///< of that block, at least 0; begin + size ≤ length
+    index_t length; ///< positions in the canvas
+    index_t begin;  ///< first position of the verified block, at least 0
+    index_t size;   ///< positions in that block, at least 0; begin + size ≤ length
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const {
         return q < length ? k < length : q < total() && k < total() && k != mirrored(q);
@@ -48,7 +48,7 @@ struct shadow_block {
         if (shadow_queries.empty()) {
             return ranges<2>({0, q_begin < length ? detail::smaller(length, keys) : 0});
         }
-        if (shadow_queries.end - q_begin > 1) { // together they see everything
+        if (shadow_queries.end - q_begin > 1) { // two shadow queries together see everything
             return ranges<2>({0, detail::smaller(total(), keys)});
         }
         return without(mirrored(q_begin), detail::smaller(total(), keys));
@@ -58,14 +58,14 @@ struct shadow_block {
         if (k_begin >= length) {
             return ranges<2>(detail::clip({length, k_begin < total() ? total() : length}, queries));
         }
-        // One key is hidden from the query that stands for it, if there is such a one; a wider tile from none.
+        // A single key is hidden from the query that stands for it, if there is one; a wider tile is hidden from none.
         const bool hidden = k_end - k_begin == 1 && k_begin >= begin;
         return without(hidden ? length + k_begin - begin : total(), detail::smaller(total(), queries));
     }
 
     UNMASK_HOST_DEVICE constexpr ranges<2> row(index_t q, index_t keys) const { return key_ranges(q, q + 1, keys); }
 
-    /// Canvas and shadow together.
+    /// Positions in the canvas and the shadow together.
     UNMASK_HOST_DEVICE constexpr index_t total() const { return length + size; }
 
     constexpr mask_fault fault() const {

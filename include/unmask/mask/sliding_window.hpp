@@ -9,10 +9,10 @@ UNMASK_NAMESPACE_BEGIN
 
 /// A query sees `left` keys before its own position and `right` after it: q − left ≤ k ≤ q + right.
 struct sliding_window {
-    index_t left;  ///< at least 0
-    index_t right; ///< at least 0; with 0 the window is causal
+    index_t left;  ///< keys before the query's position that it sees, at least 0
+    index_t right; ///< keys after it, at least 0; 0 makes the window causal
 
-    // Differences of positions, never position + right: a huge width then means "no limit" and can't overflow.
+    // Compares differences of positions, never position + right: a huge width means "no limit" and can't overflow.
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const { return q - k <= left && k - q <= right; }
     UNMASK_HOST_DEVICE constexpr tile_class classify(index_t q_begin, index_t q_end, index_t k_begin,
                                                      index_t k_end) const {

@@ -7,15 +7,15 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Calls visit(tile_begin, tile_end) for every tile of `size` positions that meets one of the ranges, tiles counted from
-// `origin`: each tile once, in rising order, the last one cut at `end`. What the ranges hold below `origin` is ignored.
+// Calls visit(tile_begin, tile_end) for every tile of `size` positions, counted from `origin`, that overlaps a range:
+// each tile once, in ascending order, the last one cut at `end`. Positions of the ranges below `origin` are ignored.
 #if defined(__CUDACC__)
 #pragma nv_exec_check_disable // what `visit` calls decides where this can run
 #endif
 template <int Capacity, class Visit>
 UNMASK_HOST_DEVICE constexpr void for_each_aligned_tile(const ranges<Capacity>& where, index_t origin, index_t end,
                                                         index_t size, Visit&& visit) {
-    index_t next = origin; // two ranges can meet the same tile
+    index_t next = origin; // two ranges can overlap the same tile
     for (const range& each : where) {
         const index_t first = origin + (each.begin - origin) / size * size;
         for (index_t tile = larger(next, first); tile < each.end; tile += size) {
@@ -27,8 +27,9 @@ UNMASK_HOST_DEVICE constexpr void for_each_aligned_tile(const ranges<Capacity>& 
 
 } // namespace detail
 
-/// Calls visit(k_begin, k_end, tile_class) for the key tiles that queries [q_begin, q_end) must visit, in rising order.
-/// This is the loop that every kernel runs: tiles outside the mask's ranges and empty ones are never seen.
+/// Calls visit(k_begin, k_end, tile_class) for the key tiles that queries [q_begin, q_end) must visit, in ascending
+/// order. Tiles that lie outside the mask's key_ranges or that it classifies as empty are skipped. Kernels skip tiles
+/// by the same rule, in loops and with tile sizes of their own; this one is for counting and inspecting tiles.
 #if defined(__CUDACC__)
 #pragma nv_exec_check_disable // what `visit` calls decides where this can run
 #endif
@@ -44,9 +45,9 @@ UNMASK_HOST_DEVICE constexpr void for_each_key_tile(const Mask& mask, index_t q_
                                   });
 }
 
-/// Calls visit(q_begin, q_end, tile_class) for the tiles of [first_query, queries_end) that must visit the keys
-/// [k_begin, k_end), in rising order: the transpose, for the backward pass. Positions are absolute; q_begin −
-/// first_query is a multiple of tile_size and q_end ≤ queries_end.
+/// Calls visit(q_begin, q_end, tile_class) for the query tiles of [first_query, queries_end) that must visit the keys
+/// [k_begin, k_end), in ascending order: the transpose of for_each_key_tile, as attention_received goes through
+/// queries. Positions are absolute; q_begin − first_query is a multiple of tile_size and q_end ≤ queries_end.
 #if defined(__CUDACC__)
 #pragma nv_exec_check_disable // what `visit` calls decides where this can run
 #endif

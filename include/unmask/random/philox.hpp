@@ -14,7 +14,7 @@ struct four_words {
     std::uint32_t word[4];
 };
 
-// philox, where std::array can't be used.
+// Philox for code that can't use std::array.
 UNMASK_HOST_DEVICE constexpr four_words philox_words(std::uint64_t key, std::uint64_t low, std::uint64_t high) {
     auto key0 = static_cast<std::uint32_t>(key);
     auto key1 = static_cast<std::uint32_t>(key >> 32);
@@ -37,12 +37,12 @@ UNMASK_HOST_DEVICE constexpr four_words philox_words(std::uint64_t key, std::uin
 
 } // namespace detail
 
-/// Philox 4x32-10, a counter-based generator: the same counter and key always give the same four words, on every device
-/// and in any order (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
+/// Philox 4x32-10, a counter-based generator: equal counters and keys give equal words, on every device and in any
+/// order (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
 struct philox {
-    std::array<std::uint32_t, 2> key{};
+    std::array<std::uint32_t, 2> key{}; ///< for instance the two halves of a seed
 
-    /// Four independent uniform 32-bit words for one counter.
+    /// Four independent uniform 32-bit words for a counter.
     [[nodiscard]] constexpr std::array<std::uint32_t, 4> operator()(std::array<std::uint32_t, 4> counter) const {
         const auto joined = [](std::uint32_t low, std::uint32_t high) { return std::uint64_t{high} << 32 | low; };
         const auto made = detail::philox_words(joined(key[0], key[1]), joined(counter[0], counter[1]),
@@ -51,7 +51,8 @@ struct philox {
     }
 };
 
-/// A double in (0, 1), never 0 or 1, from two words: 52 bits, offset by half a step, which a double holds exactly.
+/// A uniform double in (0, 1), never 0 or 1, from two uniform words: 52 bits plus half a step,
+/// which is exact in a double.
 UNMASK_HOST_DEVICE constexpr double uniform_open(std::uint32_t high, std::uint32_t low) {
     const std::uint64_t bits = (std::uint64_t{high} << 20) ^ (low >> 12);
     return (static_cast<double>(bits) + 0.5) * 0x1p-52;

@@ -19,19 +19,19 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// In the tokens given to canvas::add_infill: a position to be filled.
+/// Marks a position to be filled in the tokens that canvas::add_infill takes.
 inline constexpr token_t blank = -1;
 
 /// The token grid that is denoised: a batch of sequences of any lengths, without padding.
 ///
-/// What is masked is kept beside the tokens and never inferred from them: a prompt may hold the mask token, and it stays
-/// prompt. A sequence has an id, its index unless one is given. The random numbers of a run are keyed by it, so a
-/// sequence that keeps its id gets the same tokens alone, in any batch and at any place in it.
+/// The state of each position is stored beside its token and never inferred from it: a mask token in a prompt stays
+/// prompt. Each sequence has an id, by default its index. The id keys the random numbers of a run, so a sequence that
+/// keeps its id gets the same tokens on its own, in any batch, and at any place in the batch.
 ///
-/// A value: copies are independent. Reading costs O(1), adding and writing O(what is added or written).
+/// A value type: copies are independent. Reading costs O(1); adding and writing cost O(positions added or written).
 class canvas {
 public:
-    /// An empty canvas for a model with this vocabulary. Throws invalid_argument if that is not a possible one.
+    /// An empty canvas for a model with this vocabulary. Throws invalid_argument if the vocabulary is not valid.
     explicit canvas(const unmask::vocabulary& tokens) : vocabulary_(tokens) {
         detail::check_vocabulary("canvas", tokens);
     }
@@ -50,8 +50,8 @@ public:
         return append(tokens, id);
     }
 
-    /// Adds a sequence in which every `blank` is to be filled and every other token, before, between and after them, is
-    /// prompt. Returns its index. Throws as `add` does.
+    /// Adds a sequence in which every `blank` is to be filled and all other tokens, wherever they are, are prompt.
+    /// Returns its index. Throws as `add` does.
     index_t add_infill(std::span<const token_t> tokens, std::optional<std::uint64_t> id = {}) {
         expects(static_cast<index_t>(tokens.size()) <= longest, "add_infill", "tokens.size()",
                 static_cast<index_t>(tokens.size()), "fewer than 2^32");
@@ -63,30 +63,36 @@ public:
         return append(tokens, id);
     }
 
+    /// The vocabulary that the canvas was made for.
     [[nodiscard]] const unmask::vocabulary& vocabulary() const { return vocabulary_; }
 
     /// Number of sequences.
     [[nodiscard]] index_t sequences() const { return static_cast<index_t>(ids_.size()); }
     /// Number of positions of a sequence.
     [[nodiscard]] index_t length(index_t sequence) const { return offset(sequence + 1) - offset(sequence); }
-    /// Number of positions before a sequence's first in `tokens()`; sequence may be `sequences()`.
+    /// Number of positions in `tokens()` before a sequence; `sequence` may be `sequences()`.
     [[nodiscard]] index_t offset(index_t sequence) const { return offsets_[at(sequence)]; }
+    /// The id of a sequence.
     [[nodiscard]] std::uint64_t id(index_t sequence) const { return ids_[at(sequence)]; }
 
-    /// Every sequence's tokens, one after the other.
+    /// The tokens of all sequences, one after another.
     [[nodiscard]] std::span<const token_t> tokens() const { return tokens_; }
+    /// The tokens of a sequence.
     [[nodiscard]] std::span<const token_t> tokens(index_t sequence) const { return part(tokens_, sequence); }
+    /// The states of a sequence's positions.
     [[nodiscard]] std::span<const position_state> states(index_t sequence) const { return part(states_, sequence); }
+    /// The token at a position.
     [[nodiscard]] token_t token(index_t sequence, index_t position) const {
         return tokens_[at(offset(sequence) + position)];
     }
+    /// The state of a position.
     [[nodiscard]] position_state state(index_t sequence, index_t position) const {
         return states_[at(offset(sequence) + position)];
     }
 
     /// Number of masked positions of a sequence.
     [[nodiscard]] index_t masked(index_t sequence) const { return masked_[at(sequence)]; }
-    /// Number of masked positions.
+    /// Number of masked positions in all sequences.
     [[nodiscard]] index_t masked() const {
         index_t sum = 0;
         for (const index_t count : masked_) {
@@ -95,15 +101,15 @@ public:
         return sum;
     }
 
-    /// The first position that is not prompt: the generation region begins here. The length if there is none.
+    /// The first position that is not prompt, where the generation region begins; the length if there is none.
     [[nodiscard]] index_t generation_begin(index_t sequence) const {
         const auto all = states(sequence);
         return std::find_if(all.begin(), all.end(), [](auto state) { return state != position_state::prompt; }) -
                all.begin();
     }
 
-    /// One past the first committed end token: what comes after is not part of the text. The length if there is none;
-    /// an end token in the prompt does not count.
+    /// The position after the first committed end token, where the text ends; the length if there is none. An end token
+    /// in the prompt does not count.
     [[nodiscard]] index_t text_end(index_t sequence) const {
         for (index_t position = 0; vocabulary_.end && position < length(sequence); ++position) {
             if (state(sequence, position) == position_state::committed &&
@@ -130,15 +136,15 @@ public:
         ++masked_[at(sequence)];
     }
 
-    /// Gives a masked position another token to hold: noise, which stays to be filled. Throws invalid_argument if the
-    /// position is not masked or the token is neither in [0, size) nor the mask.
+    /// Puts another token, noise, at a masked position, which stays masked. Throws invalid_argument if the position is
+    /// not masked or the token is neither in [0, size) nor the mask.
     void renoise(index_t sequence, index_t position, token_t token) {
         expects_state("renoise", sequence, position, position_state::masked, "a masked one");
         check_given("renoise", "token", token);
         tokens_[at(offset(sequence) + position)] = token;
     }
 
-    /// Gives a committed position another token. Throws invalid_argument if it is not committed or the token can't be
+    /// Replaces the token at a committed position. Throws invalid_argument if it is not committed or the token can't be
     /// drawn.
     void edit(index_t sequence, index_t position, token_t token) {
         expects_state("edit", sequence, position, position_state::committed, "a committed one");
@@ -146,7 +152,7 @@ public:
         write(sequence, position, token);
     }
 
-    /// Fills every position from `begin` on that is not prompt with the end token, committed ones too.
+    /// Fills all positions from `begin` on that are not prompt, committed ones included, with the end token.
     /// Throws invalid_argument if the vocabulary has no end token or begin is not in [0, length].
     void end_text(index_t sequence, index_t begin) {
         expects(sequence >= 0 && sequence < sequences(), "end_text", "sequence", sequence, "one of the canvas");

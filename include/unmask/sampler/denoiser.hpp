@@ -15,8 +15,8 @@ UNMASK_NAMESPACE_BEGIN
 
 /// A position of a sequence of a canvas.
 struct row {
-    index_t sequence = 0;
-    index_t position = 0;
+    index_t sequence = 0; ///< index of the sequence
+    index_t position = 0; ///< position in the sequence
 
     friend constexpr bool operator==(const row&, const row&) = default;
 };
@@ -39,27 +39,27 @@ concept gives_logits = writes_logits<Model, float> || writes_logits<Model, bfloa
 
 } // namespace detail
 
-/// A model that the sampler can drive: any type with these two members.
+/// A model that the sampler can use: any type with two members.
 ///
-///   1. `vocabulary vocabulary()`: its tokens, always the same.
+///   1. `vocabulary vocabulary()`: the model's tokens, the same at every call.
 ///   2. `denoise(canvas, rows, logits)`: reads the canvas, whose masked positions hold the mask token, and writes the
 ///      logits of the requested rows: logits(i, v) is the unnormalised log-probability of token v at rows[i]. logits is
 ///      [rows.size(), vocabulary.size] and every element is written. −∞ forbids a token; NaN, +∞ and a row of −∞
 ///      alone are errors. The mask token's logit is not read.
 ///
-/// Rows come sequence by sequence in rising order of position, all of unfinished sequences; a model whose parts run on
-/// whole sequences need not touch the others. What it writes for a sequence must depend on that sequence alone if the
-/// results are to be independent of the batch.
+/// Rows are grouped by sequence, in ascending order of position, and belong to unfinished sequences; a model that
+/// computes whole sequences can skip those without rows. For results that don't depend on the batch, the logits of a
+/// sequence must depend only on that sequence.
 ///
-/// logits may also be a tensor_view<bfloat16, 2>. Or it is an `unmask::logits_stream&`, into which tiles of rows are written
-/// so that no row is ever stored; policies that read whole rows then do not compile. A model with several is asked for the
-/// first of float, bfloat16 and stream that it has.
+/// `logits` may also be a tensor_view<bfloat16, 2>, or an `unmask::logits_stream&`, to which the model writes tiles of
+/// rows so that no whole row is ever stored; policies that read whole rows then do not compile. If a model has several
+/// overloads, the first of float, bfloat16 and stream is called.
 ///
-/// Optional: `static constexpr bool shifts_logits = true;` for a model in which the logits at position i − 1 predict the
-/// token at i (Dream). The sampler then asks for rows one position earlier, and for position 0 where there is none, so a
-/// row can be asked for twice.
+/// Optional: `static constexpr bool shifts_logits = true;` for a model whose logits at position i − 1 predict the token
+/// at position i (Dream). The sampler then requests rows one position earlier, and row 0 for position 0, so the same
+/// row can be requested twice.
 ///
-/// A model whose canvas and logits are on the GPU is a device_denoiser instead (device_denoiser.cuh), and says so by
+/// A model whose canvas and logits are on the GPU is a device_denoiser instead (device_denoiser.cuh), which declares
 /// `static constexpr bool on_device = true;`.
 template <class Model>
 concept denoiser = requires(Model& model) {
@@ -73,7 +73,7 @@ namespace detail {
 template <class Model>
 inline constexpr bool only_streams = !writes_logits<Model, float> && !writes_logits<Model, bfloat16>;
 
-// The type of the logits that a model writes: float if it can choose.
+// The type of the logits that a model writes: float if it offers both.
 template <class Model>
 using logit_of = std::conditional_t<writes_logits<Model, float>, float, bfloat16>;
 
@@ -109,7 +109,7 @@ constexpr bool check_denoiser() {
     return denoiser<Type>;
 }
 
-// Whether a model says that it lives on the GPU.
+// Whether a model declares that it runs on the GPU.
 template <class Model>
 constexpr bool is_on_device() {
     if constexpr (requires { Model::on_device; }) {

@@ -16,13 +16,14 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// The canvas of a run on the GPU, as its model sees it. What pointers lead to is device memory, to be read only.
+/// The canvas of a run on the GPU, as its model sees it. Pointers refer to device memory, which the model only reads.
 struct device_canvas {
-    const token_t* tokens = nullptr;         ///< every sequence's, one after the other
-    const position_state* states = nullptr;  ///< the same
-    const index_t* offsets = nullptr;        ///< [sequences + 1]: where each sequence begins in them
-    std::span<const index_t> host_offsets{}; ///< the same in the host's memory, to plan launches with
+    const token_t* tokens = nullptr;         ///< tokens of all sequences, one after another
+    const position_state* states = nullptr;  ///< states of the same positions
+    const index_t* offsets = nullptr;        ///< [sequences + 1], where each sequence begins in these arrays
+    std::span<const index_t> host_offsets{}; ///< the same offsets in host memory, to plan launches with
 
+    /// Number of sequences.
     [[nodiscard]] index_t sequences() const { return static_cast<index_t>(host_offsets.size()) - 1; }
     /// Number of positions of a sequence.
     [[nodiscard]] index_t length(index_t sequence) const {
@@ -31,11 +32,11 @@ struct device_canvas {
     }
 };
 
-/// The rows whose logits a step needs: how many is known on the device alone.
+/// The rows whose logits a step needs. Their number is known only on the device.
 struct device_rows {
-    const row* rows = nullptr; ///< [most], by sequence and position; those from *count on are not to be looked at
-    const int* count = nullptr;
-    index_t most = 0; ///< the same at every step of a run
+    const row* rows = nullptr; ///< [most], by sequence and position; only the first *count are valid
+    const int* count = nullptr; ///< in device memory, the number of rows of this step
+    index_t most = 0;           ///< upper bound of *count, the same at every step of a run
 };
 
 namespace detail {
@@ -61,24 +62,25 @@ template <class Model>
 inline constexpr bool only_streams_on_device =
     !writes_device_logits<Model, float> && !writes_device_logits<Model, bfloat16>;
 
-// The type of the logits that a model writes: float if it can choose.
+// The type of the logits that a model writes: float if it offers both.
 template <class Model>
 using device_logit_of = std::conditional_t<writes_device_logits<Model, float>, float, bfloat16>;
 
 } // namespace detail
 
-/// A model that the sampler can drive on cuda_executor: any type with
+/// A model that the sampler can use on cuda_executor: any type with
 ///
 ///   1. `static constexpr bool on_device = true`
-///   2. `vocabulary vocabulary()`: its tokens, always the same.
-///   3. `denoise(exec, canvas, rows, logits)`: enqueues, on exec.stream, work that reads the canvas and writes the logits of
-///      the first *rows.count rows: logits(i, v) is that of token v at rows.rows[i]; logits is a tensor_view of [rows.most,
-///      vocabulary.size] float or bfloat16. What the values mean is as for a `denoiser`. Or logits is a
-///      `const device_logits_stream&`, into which the model's kernel writes tiles of rows so that no row is ever stored. A
-///      model with several is asked for the first of float, bfloat16 and stream that it has.
+///   2. `vocabulary vocabulary()`: the model's tokens, the same at every call.
+///   3. `denoise(exec, canvas, rows, logits)`: enqueues, on exec.stream, work that reads the canvas and writes the
+///      logits of the first *rows.count rows: logits(i, v) is the logit of token v at rows.rows[i], with the meaning
+///      that it has for a `denoiser`. `logits` is a tensor_view of [rows.most, vocabulary.size] float or bfloat16, or a
+///      `const device_logits_stream&`, to which the model's kernel writes tiles of rows so that no whole row is ever
+///      stored. If a model has several overloads, the first of float, bfloat16 and stream is called.
 ///
-/// It is called once for each step, also where *rows.count may be 0, and must neither wait for the device nor, if steps are
-/// to run as a CUDA graph, allocate memory. Optional: `static constexpr bool shifts_logits`, as for a `denoiser`.
+/// denoise is called once for each step, even if *rows.count may be 0. It must not wait for the device, and
+/// must not allocate memory if steps are to run as a CUDA graph. Optional: `static constexpr bool
+/// shifts_logits`, as for a `denoiser`.
 template <class Model>
 concept device_denoiser = requires(Model& model) {
     { model.vocabulary() } -> std::convertible_to<vocabulary>;

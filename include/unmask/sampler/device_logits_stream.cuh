@@ -16,35 +16,35 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-// What is left of a row that has been streamed.
+// The state of a streamed row.
 struct streamed_state {
     row_state row;
     int read;     // tokens
-    int bad_from; // the first token of the first chunk that has NaN or +∞; −1: none has
+    int bad_from; // the first token of the first chunk that has NaN or +∞; −1 if none has
 };
 
 } // namespace detail::cuda
 
-/// Where a model's kernel on the GPU writes the logits of a step tile by tile, so that no row is ever stored: the sampler
-/// hands it to the model's denoise(exec, canvas, rows, stream), which passes it to its kernel by value. There one warp
-/// writes each row:
+/// The destination of a model's kernel that writes the logits of a step tile by tile, so that no row is ever stored.
+/// The sampler passes it to the model's denoise(exec, canvas, rows, stream), which passes it to its kernel by value.
+/// There one warp writes each row:
 ///
 ///     device_logits_stream::row_writer row(stream, i); // the i-th requested row
 ///     row.write(tile, count);                          // the next `count` tokens, as floats in any memory
 ///     row.finish();
 ///
-/// All 32 lanes call each of these together. The tiles of a row come in rising order of tokens; each but the last is a
-/// multiple of `tile_unit` tokens. Every row is written to its end. What logits mean, and what the sampler makes of them,
-/// is as if they had been stored, to the bit.
+/// All 32 lanes call these functions together. The tiles of a row are written in ascending order of tokens; the length
+/// of each but the last is a multiple of `tile_unit` tokens. Every row is written to its end. Statistics and tokens are
+/// those of stored logits, bit for bit.
 ///
-/// Memory: about 160 bytes a row, and 4 KiB a row if tokens are drawn at random.
+/// Memory: about 160 bytes per row, and 4 KiB more per row if tokens are drawn at random.
 class device_logits_stream {
 public:
-    static constexpr int tile_unit = static_cast<int>(detail::chunk_size); ///< in tokens
+    static constexpr int tile_unit = static_cast<int>(detail::chunk_size); ///< tokens in the shortest inner tile
 
     class row_writer;
 
-    /// For the sampler: device memory for so many rows, and what is wanted of them.
+    /// For the sampler: a stream into device memory, with the way in which rows are read.
     device_logits_stream(detail::cuda::streamed_state* rows, float* chosen, const double* uniforms, int size,
                          int suppressed, const detail::row_rule& rule)
         : rows_(rows), chosen_(chosen), uniforms_(uniforms), size_(size), suppressed_(suppressed), rule_(rule) {}
@@ -58,15 +58,16 @@ private:
     detail::row_rule rule_;
 };
 
-/// One row, as a warp writes it.
+/// Writes one row, by all lanes of a warp.
 class device_logits_stream::row_writer {
 public:
+    /// A writer of the i-th requested row.
     UNMASK_DEVICE row_writer(const device_logits_stream& stream, index_t i)
         : stream_(stream), i_(i), drawn_(stream.rule_.reading != detail::row_reading::statistics) {
         state_.choice.uniform = drawn_ ? stream.uniforms_[i] : 0;
     }
 
-    /// The next tokens.
+    /// Writes the logits of the next `count` tokens.
     UNMASK_DEVICE void write(const float* tile, int count) {
         for (int first = 0; first < count; first += tile_unit) {
             detail::cuda::warp_chunk tokens;
@@ -77,7 +78,7 @@ public:
         }
     }
 
-    /// After the last of them.
+    /// Ends the row, after its last tile.
     UNMASK_DEVICE void finish() const {
         if (detail::device::lane() == 0) {
             stream_.rows_[i_] = {state_, read_, bad_from_};
@@ -104,7 +105,7 @@ private:
         }
     }
 
-    // Whether the chunk is bad.
+    // Whether the chunk has NaN or +∞.
     template <detail::row_reading Reading>
     UNMASK_DEVICE bool add(detail::cuda::warp_chunk& tokens) {
         constexpr bool tempered = Reading == detail::row_reading::tempered_draw;

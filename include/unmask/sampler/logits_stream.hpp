@@ -42,7 +42,7 @@ row_draw row_draw_of(const char* function, [[maybe_unused]] const Draw& draw) {
     }
 }
 
-// What a stream knows of a row, with log-probabilities at temperature 1, before the draw's.
+// The result of a streamed row, with log-probabilities at temperature 1, before the draw's temperature.
 struct streamed_row {
     row_result result;
     double drawn_log_probability = 0;
@@ -51,42 +51,44 @@ struct streamed_row {
 
 } // namespace detail
 
-/// Where a model writes the logits of a call tile by tile, so that no row is ever stored: each tile is read while it is in
-/// the cache, and forgotten.
+/// The destination of a model that writes the logits of a call tile by tile, so that no row is ever stored: the sampler
+/// reads each tile while it is in the cache and doesn't keep it.
 ///
 ///     stream.write(i, begin, tile); // the logits of tokens [begin, begin + tile.size()) of the i-th requested row
 ///
-/// The tiles of a row come in rising order of tokens, without gaps. Each begins at a multiple of `tile_unit` tokens and is
-/// a multiple of it long, but for the last one, which ends with the vocabulary. Each row is written once, to its end. −∞
-/// forbids a token; NaN, +∞ and a row of −∞ alone are errors that the sampler reports. The mask token's logit is read by
-/// nobody. Statistics and the drawn token are those of a stored row, bit for bit.
+/// The tiles of a row are written in ascending order of tokens, without gaps. The length of each is a multiple of
+/// `tile_unit` tokens, except for the last, which ends with the vocabulary. Each row is written once, to its end. −∞
+/// forbids a token; NaN, +∞ and a row of −∞ alone are errors that the sampler reports. The mask token's logit is not
+/// read. Statistics and the drawn token are those of a stored row, bit for bit.
 ///
-/// Memory: about 200 bytes a row, and 4 KiB a row if tokens are drawn at random. Different rows may be written by different
-/// threads at once; one row by one thread at a time.
+/// Memory: about 200 bytes per row, and 4 KiB more per row if tokens are drawn at random. Threads may write different
+/// rows concurrently, but not the same row.
 class logits_stream {
 public:
-    static constexpr index_t tile_unit = detail::chunk_size; ///< in tokens
+    static constexpr index_t tile_unit = detail::chunk_size; ///< tokens in the shortest inner tile
 
-    /// For the sampler, as is all that follows write(): no row is expected yet.
+    /// A stream that expects no rows yet. For the sampler, like all members after write().
     explicit logits_stream(const vocabulary& tokens) : tokens_(tokens) {}
 
-    /// How many rows are expected.
+    /// Number of rows that are expected.
     [[nodiscard]] index_t rows() const { return std::ssize(rows_); }
-    /// How many logits a row has.
+    /// Number of logits in a row.
     [[nodiscard]] index_t row_size() const { return tokens_.size; }
 
-    /// The next tile of a row. Throws invalid_argument, with nothing changed, if it is not that. Work: one pass over it.
+    /// Writes the next tile of a row, the logits of tokens [begin, begin + tile.size()). Throws invalid_argument, with
+    /// nothing changed, if the row, `begin` or the length is not the next tile's. Work: one pass over the tile.
     void write(index_t row, index_t begin, std::span<const float> tile) { read(row, begin, tile); }
+    /// The same for bfloat16 logits.
     void write(index_t row, index_t begin, std::span<const bfloat16> tile) { read(row, begin, tile); }
 
-    /// Forgets all rows and expects `count` new ones: expect() must say of each what is wanted.
+    /// Discards all rows and expects `count` new ones; expect() must then be called for each.
     void reset(index_t count) {
         rows_.assign(static_cast<std::size_t>(count), {});
         chosen_.clear();
     }
 
-    /// Says how the token of a row is drawn: by `draw`, greedy or a categorical without filters, which throws
-    /// invalid_argument, from a uniform number in (0, 1). `held` is a token whose log-probability is wanted too. Not to be
+    /// Sets how the token of a row is drawn: by `draw`, from a uniform number in (0, 1). `held` is a token whose
+    /// log-probability is also computed. Throws invalid_argument if `draw` is a categorical with filters. Must not be
     /// called while another thread writes.
     template <detail::streaming_draw Draw>
     void expect(index_t row, const Draw& draw, double uniform, token_t held = -1) {
@@ -101,7 +103,7 @@ public:
         }
     }
 
-    /// What is wrong with a row, as in "the logits of sequence 2, position 17 are …"; empty if it has a distribution.
+    /// A description of a row's error that completes "the logits of … are"; empty if the row has a distribution.
     [[nodiscard]] std::string fault(index_t row) const {
         const row_state& state = rows_[static_cast<std::size_t>(row)];
         if (state.bad_token >= 0) {
@@ -113,7 +115,7 @@ public:
         return state.reduction.part.best < 0 ? "-infinity for every token" : "";
     }
 
-    /// The statistics and the token of a row without a fault; statistics with `best` −1, if its logits have one.
+    /// The statistics and the drawn token of a row; `best` is −1 if the row has a fault.
     [[nodiscard]] detail::streamed_row result(index_t row) const {
         const row_state& state = rows_[static_cast<std::size_t>(row)];
         const auto chosen = chosen_of(static_cast<std::size_t>(row));
@@ -137,8 +139,8 @@ private:
     struct row_state {
         detail::row_draw how{};
         detail::row_reduction reduction{};
-        std::size_t read = 0;   // tokens so far
-        index_t bad_token = -1; // the first whose logit is NaN or +∞
+        std::size_t read = 0;   // tokens read so far
+        index_t bad_token = -1; // the first token whose logit is NaN or +∞
         bool bad_is_infinite = false;
         token_t held = -1;
         float held_logit = detail::minus_infinity;

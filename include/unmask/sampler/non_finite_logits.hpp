@@ -10,16 +10,17 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A model wrote logits that no distribution belongs to. what() reads "sampler: the logits of sequence 2, position 17
-/// are NaN at token 5".
+/// Thrown if the logits that a model wrote define no distribution. what() reads "sampler: the logits of sequence 2,
+/// position 17 are NaN at token 5".
 class non_finite_logits : public std::runtime_error {
 public:
+    /// An error at `where`; `fault` completes "the logits of … are".
     non_finite_logits(row where, std::string_view fault)
         : std::runtime_error("sampler: the logits of sequence " + std::to_string(where.sequence) + ", position " +
                              std::to_string(where.position) + " are " + std::string(fault)),
           where_(where) {}
 
-    /// The position whose token was to be predicted.
+    /// The position whose token the logits should have predicted.
     [[nodiscard]] row where() const noexcept { return where_; }
 
 private:

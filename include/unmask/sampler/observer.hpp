@@ -12,25 +12,25 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A position that a step changed: in most samplers a token that it committed.
+/// A position that a step changed, in most samplers by committing a token.
 struct commitment {
-    row where;
-    token_t token = -1; ///< what the canvas holds there now
-    unmask::score score;
+    row where;                  ///< the position
+    token_t token = -1;         ///< the token there after the step
+    unmask::score score;        ///< the position's score in the step
     double log_probability = 0; ///< of the token, by the model's own probabilities; 0 if it was not drawn
-    unmask::change change = unmask::change::commit;
+    unmask::change change = unmask::change::commit; ///< the kind of change
 };
 
-/// What an observer is told after every call of the model.
+/// A step of a run, as the observer receives it after each call of the model.
 struct sampler_step {
-    index_t call = 0;                        ///< of the model in this run, from 0
-    const unmask::canvas& canvas;            ///< as it is now
-    std::span<const commitment> commitments; ///< all that changed, by sequence and position; valid until it returns
+    index_t call = 0;                        ///< number of the model's call in this run, from 0
+    const unmask::canvas& canvas;            ///< the canvas after the step
+    std::span<const commitment> commitments; ///< all changes, by sequence and position; valid during the call
     index_t masked = 0;                      ///< positions that are still masked
 };
 
-/// Something that watches a run: callable with a sampler_step. If what it returns converts to bool, false ends the run
-/// after this step. It is called on the thread that runs the sampler and may throw: the canvas is then restored.
+/// An observer of a run: callable with a const sampler_step&. If it returns a type that converts to bool, false ends
+/// the run after this step. It is called on the thread that runs the sampler. If it throws, the canvas is restored.
 template <class O>
 concept sampler_observer = std::invocable<O&, const sampler_step&> &&
     (std::is_void_v<std::invoke_result_t<O&, const sampler_step&>> ||
@@ -58,8 +58,9 @@ constexpr bool check_observer() {
 
 } // namespace detail
 
-/// Watches nothing: no code is generated for it.
+/// The observer that does nothing; no code is generated for it.
 struct no_observer {
+    /// Does nothing.
     void operator()(const sampler_step& /*step*/) const {}
 };
 

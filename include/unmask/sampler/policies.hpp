@@ -8,27 +8,29 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// What a sampling policy decides. A policy says which kind it is by a member
+/// The kind of a sampling policy: the question that it decides. A policy declares its kind,
 ///
 ///     static constexpr auto kind = unmask::policy_kind::score;
 ///
-/// and has the members that its kind's concept asks for: schedule_policy, score_policy, selector_policy, draw_policy,
-/// stop_policy, logits_policy, guidance_policy, corruption_policy. It may have a `void check() const` that throws
-/// invalid_argument if its parameters are wrong; the sampler calls it when it is made.
+/// and has the members that the concept of that kind requires: schedule_policy, score_policy, selector_policy,
+/// draw_policy, stop_policy, logits_policy, guidance_policy, corruption_policy.
+///
+/// Optional: `void check() const`, which throws invalid_argument if a parameter is out of range. The constructor of the
+/// sampler calls it.
 enum class policy_kind {
     schedule,   ///< how many steps, and how many positions each commits
-    blocks,     ///< the parts of a sequence that are done one after the other
-    score,      ///< which position is surest
+    blocks,     ///< the parts of a sequence that are filled one after another
+    score,      ///< how sure each position is
     selector,   ///< which positions a step commits
     draw,       ///< which token a position gets
-    stop,       ///< when a sequence is done before all of it is filled
-    logits,     ///< what is done to logits before anything reads them
+    stop,       ///< when a sequence is done although positions are still masked
+    logits,     ///< changes to logits before anything else reads them
     guidance,   ///< how logits with and without the prompt are combined
-    corruption, ///< what an open position holds, and how positions may become open again
-    cache,      ///< what a model may keep from one call to the next
+    corruption, ///< what open positions hold, and how positions become open again
+    cache,      ///< what a model may reuse from earlier calls
 };
 
-/// A sampling policy of some kind.
+/// A sampling policy of any kind.
 template <class P>
 concept sampling_policy = requires {
     { P::kind } -> std::convertible_to<policy_kind>;
@@ -36,7 +38,7 @@ concept sampling_policy = requires {
 
 namespace detail {
 
-// The default of a kind that a sampler need not have.
+// The default of a kind that is optional in a sampler.
 template <policy_kind Kind>
 struct no_policy {
     static constexpr auto kind = Kind;

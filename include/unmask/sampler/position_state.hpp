@@ -9,7 +9,7 @@ UNMASK_NAMESPACE_BEGIN
 
 /// The state of a position of a canvas.
 enum class position_state : std::uint8_t {
-    prompt,    ///< given: never written
+    prompt,    ///< given, and never written
     masked,    ///< to be filled: holds the mask token, or noise in a model of uniform diffusion
     committed, ///< filled
 };

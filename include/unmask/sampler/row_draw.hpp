@@ -17,16 +17,17 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Memory that a draw may use as it likes; one for each worker, kept from row to row.
+/// Scratch memory of a draw: one for each worker, reused from row to row, with no meaning between rows.
 struct draw_scratch {
+    /// A token and its weight in a distribution.
     struct weighted_token {
-        token_t token;
-        float logit;
-        std::uint64_t weight; ///< as a whole number
+        token_t token;        ///< the token
+        float logit;          ///< its logit
+        std::uint64_t weight; ///< its weight, as an integer
     };
-    std::vector<weighted_token> tokens; ///< that a filter may keep, in any order
+    std::vector<weighted_token> tokens; ///< the tokens that a filter may keep, in any order
     std::vector<float> highs;           ///< the highest logits of sets of tokens
-    std::vector<float> logits;          ///< a row of another type
+    std::vector<float> logits;          ///< a row converted to float
 };
 
 namespace detail {
@@ -42,7 +43,8 @@ struct row_draw : row_rule {
                      [&](auto wanted) { row.read<decltype(wanted)::value>(logits, first, suppressed, rule, highs); });
     }
 
-    // What a row that has been read gives. The chunk that was chosen is looked at again to find the token, if one is drawn.
+    // The result of a row that has been read. If a token is drawn, it is looked up in the chosen
+    // chunk, which is read again.
     template <class Logit>
     [[nodiscard]] row_result finish(const row_reduction& row, std::span<const Logit> chosen) const {
         row_result result{raw_statistics(row), {}};
@@ -69,7 +71,7 @@ row_result read_row(const row_draw& how, std::span<const Logit> logits, double u
     row_reduction row;
     row.choice.uniform = uniform;
     how.read(row, logits, 0, no_token);
-    const std::size_t first = std::min(row.choice.first, logits.size()); // or none was chosen
+    const std::size_t first = std::min(row.choice.first, logits.size()); // no chunk may have been chosen
     return how.finish(row, logits.subspan(first, std::min(chunk_size, logits.size() - first)));
 }
 

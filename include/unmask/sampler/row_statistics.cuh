@@ -36,11 +36,12 @@ logit_rows<Logit> checked_rows(const char* function, const tensor_view<const Log
 
 } // namespace detail::cuda
 
-/// `statistics_of` for every row of a matrix [rows, vocabulary] of float or bfloat16 logits in device memory, to the same
-/// bits. results[row], in device memory too, is written when the stream gets there.
+/// `statistics_of` for every row of a matrix [rows, vocabulary] of float or bfloat16 logits in device memory, with the
+/// same bits. The work is enqueued; the stream writes results[row], also in device memory.
 ///
-/// Work: the logits are read once, and some chunks of 1024 again, 5 in a row of 128 in random order. Scratch memory: 20
-/// bytes a chunk, from the executor. Throws invalid_argument if an extent or a stride is not possible.
+/// Work: the logits are read once and some chunks of 1024 tokens a second time, about 5 in a row of 128 chunks in
+/// random order. Memory: 20 bytes of scratch per chunk, from the executor. Throws invalid_argument if an extent or a
+/// stride is not valid.
 template <class Logit>
 void statistics_of(const cuda_executor& exec, const tensor_view<const Logit, 2>& logits, row_statistics* results) {
     const auto rows = detail::cuda::checked_rows("statistics_of", logits);

@@ -24,17 +24,17 @@ row_statistics read_statistics(std::span<const Logit> logits) {
 
 } // namespace detail
 
-/// The statistics of softmax(logits), in one pass over them. `best` is −1, and the rest without meaning, if a logit is NaN
-/// or +∞ or all are −∞.
+/// The statistics of softmax(logits), in one pass over them. `best` is −1, and the other members are meaningless, if a
+/// logit is NaN or +∞ or all are −∞.
 ///
 /// The weights exp(logit − highest) are floats, with a relative error of 1.5e-7 + 1e-7 · (highest − logit); those below
-/// e^−87 count as 0. Sums are in float over at most 1024 tokens, and then in double: log_sum and entropy have a relative
-/// error of about 1e-6 at most, 1e-7 in a usual row. Every processor gets the same bits.
+/// e^−87 count as 0. Sums are in float over at most 1024 tokens, and in double beyond: log_sum and entropy have a
+/// relative error of about 1e-6 at most, 1e-7 in a typical row. Every processor computes the same bits.
 [[nodiscard]] inline row_statistics statistics_of(std::span<const float> logits) {
     return detail::read_statistics(logits);
 }
 
-/// The same for bfloat16 logits: as if they were converted to float.
+/// The statistics of softmax(logits), as if the logits were converted to float.
 [[nodiscard]] inline row_statistics statistics_of(std::span<const bfloat16> logits) {
     return detail::read_statistics(logits);
 }

@@ -9,14 +9,14 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// The tokens of a model. It gives logits for [0, size). The mask token may be one of these, in which case it is never
-/// drawn, or lie above them, in which case it has no logit at all.
+/// The tokens of a model, which has logits for tokens in [0, size). The mask token may be one of these, and is then
+/// never drawn, or lie above them, and then has no logit at all.
 struct vocabulary {
-    token_t size = 0;             ///< how many logits a row has
-    token_t mask = 0;             ///< what a masked position holds for the model to read
+    token_t size = 0;             ///< number of logits in a row
+    token_t mask = 0;             ///< the token that the model reads at masked positions
     std::optional<token_t> end{}; ///< the end-of-text token, if the model has one
 
-    /// True for a token that a position can hold when it is done: one with a logit, and not the mask.
+    /// True for a token that a filled position can hold: one that has a logit and is not the mask.
     [[nodiscard]] constexpr bool holds(token_t token) const { return token >= 0 && token < size && token != mask; }
 
     friend constexpr bool operator==(const vocabulary&, const vocabulary&) = default;

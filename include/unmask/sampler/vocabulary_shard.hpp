@@ -13,15 +13,16 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// What one shard of the vocabulary knows of a row: enough to merge shards that lie in different memories, about 100 bytes
-/// each instead of the logits. The draw is greedy or a categorical without filters; another throws invalid_argument.
+/// The statistics and the draw of a row from one shard of its vocabulary. Shards in different memories are merged by
+/// exchanging these, about 100 bytes each, instead of logits. The draw is greedy or a categorical; one with filters
+/// throws invalid_argument.
 ///
-/// The merged draw is exactly as probable as from the whole row, but not the same token from the same numbers. Statistics
-/// are those of the whole row up to rounding in double.
+/// A merged draw has exactly the distribution of a draw from the whole row, but equal random numbers don't give the
+/// same token. Statistics equal those of the whole row up to rounding in double.
 class vocabulary_shard {
 public:
-    /// Reads the logits of tokens from `first_token` on, in which the mask token's is −∞; `uniform` is in (0, 1). Work: one
-    /// pass over them.
+    /// Reads the logits of the tokens from `first_token` on; that of the mask token must be −∞. `uniform` is in (0, 1).
+    /// Work: one pass over the logits.
     template <detail::streaming_draw Draw>
     vocabulary_shard(const Draw& draw, std::span<const float> logits, token_t first_token, double uniform)
         : how_(detail::row_draw_of("vocabulary_shard", draw)) {
@@ -39,8 +40,8 @@ public:
         }
     }
 
-    /// This shard and one of higher tokens, by the same draw, as one. `uniform` is another number in (0, 1), independent of
-    /// those that the shards were read with.
+    /// This shard merged with a shard of higher tokens that was read with the same draw. `uniform` is a number in (0,
+    /// 1) that is independent of those that the shards were read with.
     [[nodiscard]] vocabulary_shard merged(const vocabulary_shard& higher, double uniform) const {
         vocabulary_shard both = part_.best < 0 ? higher : *this;
         both.bad_ = bad_ || higher.bad_;
@@ -69,7 +70,7 @@ public:
     /// The statistics of the row at temperature 1; `best` is −1 if a logit is NaN or +∞ or all are −∞.
     [[nodiscard]] row_statistics statistics() const { return detail::raw_statistics({part_, {}, bad_}); }
 
-    /// The token, if there are statistics.
+    /// The drawn token; meaningless if statistics().best is −1.
     [[nodiscard]] drawn draw() const {
         const row_statistics shaped = how_.shaped_statistics(statistics(), part_);
         const double distance = static_cast<double>(logit_) - static_cast<double>(part_.highest);

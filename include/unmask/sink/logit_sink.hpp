@@ -6,7 +6,7 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// One learned logit a head, with a value of zero (GPT-OSS "sinks"). The logit is added as it is: neither scaled nor
+/// One learned logit per head, with a value of zero (the "sinks" of GPT-OSS). The logit is neither scaled nor
 /// soft-capped.
 struct logit_sink {
     static constexpr bool present = true;

@@ -5,7 +5,7 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Plain softmax: the denominator is the sum over the keys.
+/// No sink: plain softmax, whose denominator is the sum over the keys.
 struct no_sink {
     static constexpr bool present = false;
     static constexpr bool has_key = false;

@@ -5,8 +5,8 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Softmax with one more term in the denominator, exp(0) = 1, and a value of zero: "softmax off by one" (Miller), the
-/// zero sink of StreamingLLM (arXiv 2309.17453). A query may thereby attend to nothing.
+/// A sink with logit 0 and a value of zero, which adds exp(0) = 1 to the denominator: "softmax off by one" (Miller),
+/// the zero sink of StreamingLLM (arXiv 2309.17453). It lets a query attend to nothing.
 struct off_by_one_sink {
     static constexpr bool present = true;
     static constexpr bool has_key = false;

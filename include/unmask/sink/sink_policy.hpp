@@ -8,17 +8,17 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A sink policy: what a row's softmax denominator gets besides its keys.
+/// A sink policy: an extra term in each row's softmax, besides the row's keys.
 ///
 /// With zᵢ the sink's logit for query i and u its value,
 ///     outᵢ = (Σⱼ exp(sᵢⱼ) vⱼ + exp(zᵢ) u) / (Σⱼ exp(sᵢⱼ) + exp(zᵢ)).
-/// A small trivially copyable value. Three constants say where z and u come from:
+/// A policy is a small trivially copyable value. Three constants say where z and u come from:
 ///
-///   present     false for `no_sink` alone: z = −∞, and no code is generated
-///   has_key     z = scale · q · key(kv_head), soft-capped as a key's score is; otherwise z = logit(head)
+///   present     false only for `no_sink`: z = −∞, and no code is generated
+///   has_key     z = scale · q · key(kv_head), soft-capped like the score of any key; otherwise z = logit(head)
 ///   has_value   u = value(kv_head); otherwise u = 0
 ///
-/// key and value return head_dim floats. A sink is seen by every query, whatever the mask.
+/// `key` and `value` return head_dim floats. Every query sees the sink, whatever the mask.
 template <class S>
 concept sink_policy = std::is_trivially_copyable_v<S> && requires(const S& sink, index_t head) {
     { S::present } -> std::convertible_to<bool>;

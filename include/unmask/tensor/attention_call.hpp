@@ -6,7 +6,7 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// An attention call as an attention_backend gets it: checked, and with defaults filled in. Shapes are those of
+/// An attention call as an attention_backend receives it: checked, with defaults filled in. Shapes are those of
 /// attention_tensors.
 template <class T>
 struct attention_call {
@@ -14,20 +14,20 @@ struct attention_call {
     tensor_view<const T, 4> key;        ///< [batch, key_length, kv_heads, head_dim]
     tensor_view<const T, 4> value;      ///< like key
     tensor_view<T, 4> output;           ///< like query
-    tensor_view<float, 3> log_sum_exp;  ///< [batch, heads, query_length]; empty: not wanted
+    tensor_view<float, 3> log_sum_exp;  ///< [batch, heads, query_length]; empty if not wanted
 
     index_t batch;        ///< number of sequences
-    index_t query_length; ///< positions of a sequence of queries, padding included
-    index_t key_length;   ///< positions of a sequence of keys, padding included
-    index_t heads;        ///< of queries; a multiple of kv_heads
-    index_t kv_heads;     ///< of keys and values
-    index_t head_dim;     ///< numbers a head
+    index_t query_length; ///< query positions per sequence, padding included
+    index_t key_length;   ///< key positions per sequence, padding included
+    index_t heads;        ///< number of query heads, a multiple of kv_heads
+    index_t kv_heads;     ///< number of key and value heads
+    index_t head_dim;     ///< elements per head
 
-    float scale;                  ///< of query · key
-    float soft_cap;               ///< scores are cap · tanh(score / cap); 0: not capped
+    float scale;                  ///< factor of query · key
+    float soft_cap;               ///< if positive, scores become soft_cap · tanh(score / soft_cap)
     index_t query_offset;         ///< absolute position of the first query
-    const index_t* query_lengths; ///< [batch], in the host's memory; null: all are query_length
-    const index_t* key_lengths;   ///< [batch], in the host's memory; null: all are key_length
+    const index_t* query_lengths; ///< [batch], in host memory; null if all are query_length
+    const index_t* key_lengths;   ///< [batch], in host memory; null if all are key_length
 
     /// The number of queries of a sequence, without padding.
     [[nodiscard]] index_t queries(index_t sequence) const {
@@ -37,17 +37,17 @@ struct attention_call {
     [[nodiscard]] index_t keys(index_t sequence) const {
         return key_lengths != nullptr ? key_lengths[sequence] : key_length;
     }
-    /// The number of heads that share one of keys and values.
+    /// The number of query heads that share a key and value head.
     [[nodiscard]] index_t group() const { return heads / kv_heads; }
 };
 
-/// The gradients of such a call. `output` is given; the others are written, and empty where they are not wanted.
+/// The gradients of an attention_call. `output` is given; the others are written unless they are empty.
 template <class T>
 struct attention_call_gradients {
-    tensor_view<const T, 4> output;     ///< of the loss by the output
-    tensor_view<T, 4> query;            ///< like the query
-    tensor_view<T, 4> key;              ///< like the key
-    tensor_view<T, 4> value;            ///< like the value
+    tensor_view<const T, 4> output;     ///< gradient of the loss with respect to the output
+    tensor_view<T, 4> query;            ///< like query
+    tensor_view<T, 4> key;              ///< like key
+    tensor_view<T, 4> value;            ///< like value
     tensor_view<float, 1> sink_logits;  ///< [heads]
     tensor_view<float, 2> sink_keys;    ///< [kv_heads, head_dim]
     tensor_view<float, 2> sink_values;  ///< [kv_heads, head_dim]

@@ -12,14 +12,15 @@ UNMASK_NAMESPACE_BEGIN
 /// The CUDA stream that work is enqueued on.
 using cuda_stream = cudaStream_t;
 
-/// Source of the library's scratch memory on the device. Derive from it to hand in a pool of your own (RMM, PyTorch's
-/// allocator): memory is used on `stream` alone, between the two calls, and only in the order of the stream.
+/// The source of the library's scratch memory on the device. Derive from it to use a pool of your own (RMM, PyTorch's
+/// allocator). Memory is only used by work enqueued on `stream` between the calls of allocate and deallocate.
 class device_memory_resource {
 public:
+    /// Virtual, for derived classes.
     virtual ~device_memory_resource() = default;
-    /// At least `bytes` bytes, aligned to 256. Throws if there are none.
+    /// Returns at least `bytes` bytes, aligned to 256. Throws if it can't.
     virtual void* allocate(std::size_t bytes, cuda_stream stream) = 0;
-    /// Takes back what allocate() returned for `bytes` bytes on `stream`.
+    /// Takes back memory that allocate() returned for the same `bytes` and `stream`.
     virtual void deallocate(void* memory, std::size_t bytes, cuda_stream stream) noexcept = 0;
 };
 

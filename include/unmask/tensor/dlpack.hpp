@@ -15,7 +15,7 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A DLTensor of dlpack.h, or anything with its members. The header itself is not needed.
+/// DLTensor of dlpack.h, or any type with the same members. The header itself is not needed.
 template <class Tensor>
 concept dlpack_tensor = requires(const Tensor& tensor) {
     { tensor.data } -> std::convertible_to<const void*>;
@@ -49,7 +49,7 @@ constexpr dlpack_type dlpack_type_of() {
     return {code, static_cast<int>(8 * sizeof(T))};
 }
 
-// The DLDeviceTypes that a function takes.
+// The DLDeviceTypes that a function accepts.
 struct dlpack_devices {
     const char* function;
     int types[4]; // 0: none
@@ -95,7 +95,7 @@ tensor_view<T, Rank> view_of_dlpack(const Tensor& tensor, const dlpack_devices& 
     }
     if constexpr (Rank > 0) {
         if (result.extents[Rank - 1] <= 1) {
-            result.strides[Rank - 1] = 1; // DLPack leaves the stride of such a dimension open
+            result.strides[Rank - 1] = 1; // DLPack does not define the stride of such a dimension
         }
         expects(result.strides[Rank - 1] == 1, "strides", text(result.strides[Rank - 1]),
                 "1 for the innermost dimension");
@@ -114,16 +114,16 @@ tensor_view<T, Rank> view_of_dlpack(const Tensor& tensor, const dlpack_devices& 
 /// A view of a DLPack tensor in memory that the host can read (DLDeviceType 1 CPU, 3 CUDA pinned, 11 ROCm pinned,
 /// 13 CUDA managed): from_dlpack<const float, 4>(managed->dl_tensor).
 ///
-/// Nothing is copied or owned: the tensor's deleter is still the caller's to call, after the view's last use. Throws
-/// invalid_argument if the rank or the element type is another one, lanes is not 1, the device is not one of those, an
-/// extent is negative, data is null or not aligned for T, or the innermost stride is not 1.
+/// Nothing is copied or owned: the caller still calls the tensor's deleter, after the last use of the view. Throws
+/// invalid_argument if the rank or the element type differs, lanes is not 1, the device is not in that list, an extent
+/// is negative, data is null or not aligned for T, or the innermost stride is not 1.
 template <class T, std::size_t Rank, dlpack_tensor Tensor>
 [[nodiscard]] tensor_view<T, Rank> from_dlpack(const Tensor& tensor) {
     return detail::view_of_dlpack<T, Rank>(tensor, detail::host_dlpack_devices);
 }
 
-/// The same for memory that a CUDA device can read (2 CUDA, 3 CUDA pinned, 13 CUDA managed), for calls on cuda_executor.
-/// Which device it is on is not checked.
+/// A view of a DLPack tensor in memory that a CUDA device can read (DLDeviceType 2 CUDA, 3 CUDA pinned, 13 CUDA
+/// managed), for calls on cuda_executor. Otherwise like from_dlpack. It is not checked which device the memory is on.
 template <class T, std::size_t Rank, dlpack_tensor Tensor>
 [[nodiscard]] tensor_view<T, Rank> from_cuda_dlpack(const Tensor& tensor) {
     return detail::view_of_dlpack<T, Rank>(tensor, detail::cuda_dlpack_devices);

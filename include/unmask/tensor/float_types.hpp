@@ -9,20 +9,23 @@
 UNMASK_NAMESPACE_BEGIN
 
 namespace detail {
-// std::bit_cast is not callable in device code without a compiler flag that we do not force on users.
+// Device code can't call std::bit_cast without a compiler flag, which the library does not force on users.
 template <class To, class From>
 UNMASK_HOST_DEVICE constexpr To bits_as(From from) {
     return __builtin_bit_cast(To, from);
 }
 } // namespace detail
 
-/// Sixteen bits of storage: 8 of exponent, 7 of fraction. Arithmetic is done in float.
+/// A 16-bit storage type with 8 bits of exponent and 7 of fraction. Arithmetic is done in float.
 /// Conversion from float rounds to nearest, ties to even; NaN stays NaN.
 struct bfloat16 {
-    std::uint16_t bits = 0;
+    std::uint16_t bits = 0; ///< the upper half of the bits of a float
 
+    /// Zero.
     bfloat16() = default;
+    /// The value, rounded.
     UNMASK_HOST_DEVICE constexpr explicit bfloat16(float value) : bits(round(value)) {}
+    /// The value, exactly.
     UNMASK_HOST_DEVICE constexpr operator float() const {
         return detail::bits_as<float>(static_cast<std::uint32_t>(bits) << 16);
     }
@@ -37,14 +40,16 @@ private:
     }
 };
 
-/// Sixteen bits of storage, IEEE binary16: 5 of exponent, 10 of fraction. Arithmetic is done in float.
-/// Conversion from float rounds to nearest, ties to even; what is too large becomes infinite; NaN stays NaN.
+/// IEEE binary16, a 16-bit storage type with 5 bits of exponent and 10 of fraction. Arithmetic is done in float.
+/// Conversion from float rounds to nearest, ties to even; a number that is too large becomes infinite; NaN stays NaN.
 struct float16 {
-    std::uint16_t bits = 0;
+    std::uint16_t bits = 0; ///< sign, exponent and fraction, from the highest bit
 
+    /// Zero.
     float16() = default;
+    /// The value, rounded.
     UNMASK_HOST_DEVICE constexpr explicit float16(float value) : bits(round(value)) {}
-    // Without a branch, so that compilers turn loops of conversions into vector code.
+    /// The value, exactly. (Written without a branch, so that compilers vectorise loops of conversions.)
     UNMASK_HOST_DEVICE constexpr operator float() const {
         const std::uint32_t sign = (bits & 0x8000U) << 16;
         const std::uint32_t magnitude = bits & 0x7fffU;
@@ -76,7 +81,7 @@ private:
     }
 };
 
-/// The element types that the attention kernels read and write.
+/// An element type that the attention kernels read and write: float, bfloat16 or float16.
 template <class T>
 concept storage_type = std::same_as<T, float> || std::same_as<T, bfloat16> || std::same_as<T, float16>;
 

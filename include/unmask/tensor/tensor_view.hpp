@@ -11,8 +11,8 @@
 UNMASK_NAMESPACE_BEGIN
 
 namespace detail {
-// An array's element. std::array's own members are not callable in device code without a compiler flag that we do not
-// force on users.
+// An element of an array. Device code can't call std::array's own members without a compiler flag, which the library
+// does not force on users.
 template <class T, std::size_t Size>
 UNMASK_HOST_DEVICE constexpr T element(const std::array<T, Size>& array, std::size_t i) {
 #if defined(__CUDA_ARCH__)
@@ -26,27 +26,27 @@ UNMASK_HOST_DEVICE constexpr T element(const std::array<T, Size>& array, std::si
 }
 } // namespace detail
 
-/// A non-owning view of a tensor in somebody else's memory.
+/// A non-owning view of a tensor.
 ///
 /// Strides count elements; the innermost stride is 1. A view with a null pointer is empty: it stands for a tensor that
-/// was not given. Copying one is cheap; it never allocates.
+/// was not given. A view is cheap to copy and never allocates.
 template <class T, std::size_t Rank>
 struct tensor_view {
-    using element_type = T;
-    static constexpr std::size_t rank = Rank;
+    using element_type = T;                   ///< const for a view that only reads
+    static constexpr std::size_t rank = Rank; ///< number of dimensions
 
-    T* data = nullptr;
-    std::array<index_t, Rank> extents{};
-    std::array<index_t, Rank> strides{};
+    T* data = nullptr;                   ///< the element at index 0 of every dimension
+    std::array<index_t, Rank> extents{}; ///< number of elements along each dimension
+    std::array<index_t, Rank> strides{}; ///< distance between neighbours along each dimension, in elements
 
-    /// The element at these indices, which are not checked.
+    /// The element at the given indices, which are not checked.
     template <std::convertible_to<index_t>... Indices>
         requires(sizeof...(Indices) == Rank)
     UNMASK_HOST_DEVICE constexpr T& operator()(Indices... indices) const {
         return *pointer(static_cast<index_t>(indices)...);
     }
 
-    /// The address of the element at these indices; indices left out are 0.
+    /// The address of the element at the given indices; omitted indices are 0.
     template <std::convertible_to<index_t>... Indices>
         requires(sizeof...(Indices) <= Rank)
     UNMASK_HOST_DEVICE constexpr T* pointer(Indices... indices) const {
@@ -65,10 +65,10 @@ struct tensor_view {
         return product;
     }
 
-    /// True if there is no tensor behind the view.
+    /// True if the view refers to no tensor.
     [[nodiscard]] constexpr bool empty() const { return data == nullptr; }
 
-    /// A view of T is a view of const T.
+    /// Converts a view of T to a view of const T.
     template <std::same_as<const T> Constant>
         requires(!std::is_const_v<T>)
     constexpr operator tensor_view<Constant, Rank>() const { return {data, extents, strides}; }
@@ -91,7 +91,7 @@ constexpr tensor_view<T, sizeof...(Extents)> view(T* data, Extents... extents) {
     return result;
 }
 
-/// A view of anything that std::data and std::size understand as contiguous: a span, a vector, an array.
+/// A view of a contiguous range with data() and size(): a span, a vector, a std::array. Its rank is 1.
 template <class Range>
     requires requires(Range& range) {
         range.data();

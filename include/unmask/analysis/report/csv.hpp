@@ -22,7 +22,7 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// A field of RFC 4180: in quotes if it has a comma, a quote or a line end, with quotes doubled.
+// A field of RFC 4180: quoted if it contains a comma, a quote or a line end, with quotes doubled.
 inline std::string csv_field(std::string_view text) {
     if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
         return std::string(text);
@@ -65,21 +65,21 @@ std::string csv_line(const std::string& name, const sink_record& record, index_t
 
 } // namespace detail
 
-/// Writes runs as CSV (RFC 4180, lines end in CR LF), a header and then a line for every run, sequence, call, layer and
-/// head, in this order, about the key that received most there:
+/// Writes runs as CSV (RFC 4180, lines end in CR LF): a header, then a line for each run, sequence, call, layer and
+/// head, in this order, about the key that received most:
 ///
 ///     run,sequence,call,layer,head,position,token,masked,share,times_uniform,is_sink,sinks,extra_mass,value_norm,
 ///     norm_ratio
 ///
-/// `position` is −1 for the first extra sink, −2 for the next; `token` and `masked` are empty for these, and where the
-/// records don't say. `share` is the mean attention that the key received from the queries that see it, of [0, 1];
-/// `times_uniform` is this over what even attention would give. `is_sink` and `sinks`, how many keys are, are by
+/// `position` is −1 for the first extra sink, −2 for the next; `token` and `masked` are empty for these, and if the
+/// records lack them. `share` is the mean attention that the key received from the queries that see it, in [0, 1];
+/// `times_uniform` is `share` divided by that of uniform attention. `is_sink` and `sinks`, the number of sinks, follow
 /// `definition`. `extra_mass` is the share of all attention that went to extra sinks, `value_norm` is the key's, and
-/// `norm_ratio` is that over the median of the positions. A number that is not finite is an empty field.
+/// `norm_ratio` is `value_norm` over the median of the positions. A number that is not finite is an empty field.
 ///
 /// Throws invalid_argument, with nothing written, if there are no runs, or if a run has no records or records of
-/// different shapes. Whether `out` could write is for the caller to ask. Cost: O(keys · log keys) a line, and a copy of
-/// the records.
+/// different shapes. The caller checks whether writing to `out` succeeded. Work: O(keys · log keys) per line. Memory: a
+/// copy of the records.
 template <sink_definition Definition = above_share>
 void write_sink_csv(std::ostream& out, std::span<const sink_run> runs, const Definition& definition = {}) {
     const std::vector<detail::report_run> sorted = detail::report_runs_of("write_sink_csv", runs);

@@ -20,23 +20,23 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// How write_sink_html shows its runs.
+/// Options of write_sink_html.
 struct sink_html_options {
     std::string title = "Where attention goes, step by step"; ///< UTF-8
 };
 
-/// Writes runs side by side as one HTML file that needs nothing else and no network. For a layer and head, or the mean
-/// of a layer's heads, it shows what every key received in every step as a heat map, extra sinks in a column of their
-/// own and masked positions in another colour; the strongest key of each step, full where `definition` calls it a sink;
-/// the norms of values against attention received; the text at a step, shaded; how alike the tokens become, if the
-/// records say; and a table of metrics. Pointing at or tapping a cell tells its token and its numbers. The address may
+/// Writes runs side by side as one self-contained HTML file that needs no network. For a layer and head, or the mean of
+/// a layer's heads, it shows the attention that every key received in every step as a heat map, with extra sinks in a
+/// separate column and masked positions in another colour; the strongest key of each step, filled if `definition` makes
+/// it a sink; the norms of values against received attention; the text at a step, shaded; the similarity of tokens, if
+/// it was recorded; and a table of metrics. Pointing at or tapping a cell shows its token and numbers. The address may
 /// name a layer, a head and a step: report.html#2.0.12, report.html#2.mean.12.
 ///
-/// `text` gives the text of a token, of all runs, and is asked once for each token that occurs. Values are kept in a
-/// byte, to 5 %; the metrics come from the records themselves. Throws invalid_argument, with nothing written, if there
-/// are no runs, or if a run has no records or records of different shapes. Whether `out` could write is for the caller
-/// to ask. The file's size is 40 kB and some 4/3 byte for every step, key, layer, and head or kv_head; runs of 64
-/// steps, 256 positions and 15 heads have 0.7 MB each. Memory: a copy of the records and of the file.
+/// `text` returns the text of a token in all runs, and is called once for each token that occurs. Values are stored in
+/// a byte, to 5 %; metrics are computed from the records. Throws invalid_argument, with nothing written, if there are
+/// no runs, or if a run has no records or records of different shapes. The caller checks whether writing to `out`
+/// succeeded. The file has 40 kB plus about 4/3 bytes for each step, key, layer, and head or kv_head; a run of 64
+/// steps, 256 positions and 15 heads takes 0.7 MB. Memory: a copy of the records and of the file.
 template <token_text Text, sink_definition Definition = above_share>
 void write_sink_html(std::ostream& out, std::span<const sink_run> runs, Text&& text, const Definition& definition = {},
                      const sink_html_options& options = {}) {

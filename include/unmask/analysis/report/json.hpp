@@ -17,9 +17,9 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// What write_sink_json writes of each run.
+/// Options of write_sink_json.
 struct sink_json_options {
-    bool records = true; ///< everything that was recorded, not the metrics alone
+    bool records = true; ///< writes all records, not only the metrics
 };
 
 namespace detail {
@@ -61,15 +61,15 @@ inline std::string metrics_json(const sink_metric_row& row) {
 ///     "records":[{"call":0,"sequence":0,"length":64,"received":[…],"seen_by":[…],"value_norms":[…],
 ///       "similarity":[…],"masked":[…],"tokens":[…]},…]}]}
 ///
-/// Runs are in the order given, records in the order of their sequence and call, metrics by layer and head; `head` null
-/// is for the mean of the layer's heads, and the summary is the mean over all layers and heads. The metrics are those
-/// of sink_metrics. Arrays of a record are as in sink_record, flat, the last index fastest: in NumPy,
+/// Runs are in the given order, records in the order of their sequence and call, metrics by layer and head. `head` is
+/// null for the mean of the layer's heads, and the summary is the mean over all layers and heads. The metrics are those
+/// of sink_metrics. Arrays of a record are those of sink_record, flat, with the last index fastest: in NumPy,
 /// `np.array(record["received"]).reshape(layers, heads, record["length"] + sinks)`. Numbers are the shortest that read
-/// back as the same float or double; null stands for what is not finite, and for a metric that is not defined because
-/// no key was a sink.
+/// back as the same float or double; null stands for a number that is not finite, and for a metric that is undefined
+/// because no key was a sink.
 ///
 /// Throws invalid_argument, with nothing written, if there are no runs, or if a run has no records or records of
-/// different shapes. Whether `out` could write is for the caller to ask. The file has some 11 bytes for each number.
+/// different shapes. The caller checks whether writing to `out` succeeded. The file has about 11 bytes per number.
 template <sink_definition Definition = above_share>
 void write_sink_json(std::ostream& out, std::span<const sink_run> runs, const Definition& definition = {},
                      const sink_json_options& options = {}) {

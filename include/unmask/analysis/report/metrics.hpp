@@ -20,16 +20,16 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A number that reports give for each layer and head: its name in files, its title in tables, and its meaning.
+/// A metric that reports show for each layer and head.
 struct sink_metric {
-    const char* name;
-    const char* title;
-    const char* meaning;
+    const char* name;    ///< its name in files
+    const char* title;   ///< its title in tables
+    const char* meaning; ///< a sentence that explains it
 };
 
-/// The numbers that reports give, in their order. Each is worked out for one sequence, layer and head, or the mean of a
-/// layer's heads; a run's is the mean over its sequences. Where there is nothing to measure it is NaN and counts in no
-/// mean.
+/// The metrics that reports show, in their order. Each is computed for one sequence and layer and for one head or the
+/// mean of the layer's heads; that of a run is the mean over its sequences. Where there is nothing to measure, a metric
+/// is NaN and does not count in means.
 inline constexpr std::array sink_metrics{
     sink_metric{"extra_mass", "Mass on extra sinks",
                 "Share of all attention that goes to extra sinks, mean over steps."},
@@ -68,11 +68,11 @@ namespace detail {
 using sink_metric_row = std::array<double, sink_metrics.size()>;
 
 struct sink_metric_table {
-    std::vector<sink_metric_row> rows; // [layers, heads + 1]: of each head, and of the mean of a layer's heads
+    std::vector<sink_metric_row> rows; // [layers, heads + 1]: each head, then the mean of the layer's heads
     sink_metric_row summary{};         // mean over all layers and heads
 };
 
-// The mean of those that are numbers, or NaN if there are none.
+// The mean of each metric over the rows in which it is not NaN, or NaN if there are none.
 inline sink_metric_row mean_of(std::span<const sink_metric_row> rows) {
     sink_metric_row mean{};
     for (std::size_t i = 0; i < mean.size(); ++i) {
@@ -89,7 +89,7 @@ inline sink_metric_row mean_of(std::span<const sink_metric_row> rows) {
     return mean;
 }
 
-// What extra sinks are to the mean of a layer's heads: their share of attention, and their norms over the median.
+// The extra sinks in the mean of a layer's heads: their share of attention, and their norms over the median.
 struct extra_of_mean {
     over_steps mass;
     double norm_ratio = 0;
@@ -165,7 +165,7 @@ sink_metric_table metrics_of(const report_run& run, const Definition& definition
     return table;
 }
 
-// What the keys received by one head, or by the mean of the heads where head == record.heads.
+// The attention that the keys received from a head, or in the mean of the heads if head == record.heads.
 inline std::vector<double> received_by(const sink_record& record, index_t layer, index_t head, attention_unit unit) {
     return head < record.heads ? received_in(record, layer, head, unit) : received_in(record, layer, unit);
 }
@@ -176,7 +176,7 @@ std::vector<std::uint8_t> sinks_in(const sink_record& record, index_t layer, ind
     return head < record.heads ? sinks_of(record, layer, head, definition) : sinks_of(record, layer, definition);
 }
 
-// What a definition says of itself, or that it is somebody's own.
+// The description of a definition, or a general text for one that has none.
 template <class Definition>
 std::string told_of(const Definition& definition) {
     if constexpr (requires { std::string(definition.description()); }) {
@@ -186,7 +186,7 @@ std::string told_of(const Definition& definition) {
     }
 }
 
-// The first of those that received most.
+// The first key among those that received most.
 inline index_t strongest_of(std::span<const double> received) {
     return std::max_element(received.begin(), received.end()) - received.begin();
 }

@@ -17,16 +17,16 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// What a report shows of one run: its records, in any order, at most one for each sequence and call, and a name
-/// (UTF-8). All records have the same layers, heads, kv_heads and extra sinks; their lengths may differ.
+/// A run in a report. All records have the same number of layers, heads, kv_heads and extra sinks;
+/// their lengths may differ.
 struct sink_run {
-    std::string name;
-    std::vector<sink_record> records;
+    std::string name;                 ///< UTF-8
+    std::vector<sink_record> records; ///< in any order, at most one for each sequence and call
 };
 
 namespace detail {
 
-// A run as reports read it: records in order of their sequence and call.
+// A run as reports read it: records in order of sequence and call.
 struct report_run {
     std::string name;
     std::vector<sink_record> records;
@@ -46,7 +46,7 @@ struct report_run {
     }
 };
 
-// Says what is wrong with a record of a run.
+// Throws errors about a record of a run.
 class record_check {
 public:
     record_check(const char* function, std::string where) : function_(function), where_(std::move(where)) {}
@@ -139,8 +139,8 @@ inline std::vector<report_run> report_runs_of(const char* function, std::span<co
     return result;
 }
 
-// The mean share that a key would receive in a layer if every query spread its attention evenly over what it sees: what
-// a head gives in all, over the pairs of a query and a key that it sees. With a bidirectional mask this is 1 / keys.
+// The mean share that a key would receive in a layer if every query spread its attention uniformly over its visible
+// keys: the total attention of a head over the number of visible pairs. With a bidirectional mask this is 1 / keys.
 inline double uniform_share(const sink_record& record, index_t layer) {
     double given = 0;
     double pairs = 0;
@@ -153,10 +153,10 @@ inline double uniform_share(const sink_record& record, index_t layer) {
         pairs += static_cast<double>(record.seen_by[static_cast<std::size_t>(layer) * keys + i]);
     }
     const double share = given / (static_cast<double>(record.heads) * pairs);
-    return share > 0 ? share : 1; // nothing is seen: all that is divided by it is 0
+    return share > 0 ? share : 1; // nothing is visible: everything that is divided by this is 0
 }
 
-// JSON's numbers, and null for what it has none for.
+// A number as JSON, or null for one that JSON can't express.
 inline std::string json_or_null(double value) {
     const std::string text = json_number(value);
     return text.front() == '"' ? "null" : text;
@@ -165,7 +165,7 @@ inline std::string json_or_null(float value) {
     return json_number(static_cast<double>(value)).front() == '"' ? "null" : shortest(value);
 }
 
-// [a,b,c] of what `text` makes of each.
+// [a,b,c], where `text` converts each element.
 template <class Range, class Text>
 std::string json_array(const Range& range, const Text& text) {
     std::string result = "[";

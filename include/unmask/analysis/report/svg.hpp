@@ -21,12 +21,12 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// What write_sink_svg shows of a run.
+/// Options of write_sink_svg.
 struct sink_svg_options {
-    index_t layer = 0;
-    std::optional<index_t> head;     ///< without: the mean of the layer's heads
-    std::optional<index_t> sequence; ///< of the canvas; without: the first one recorded
-    std::string title;               ///< UTF-8; the run's name where it is empty
+    index_t layer = 0;               ///< the layer that is shown
+    std::optional<index_t> head;     ///< the head that is shown; the mean of the layer's heads if empty
+    std::optional<index_t> sequence; ///< the sequence that is shown; the first recorded one if empty
+    std::string title;               ///< UTF-8; the run's name if empty
 };
 
 namespace detail {
@@ -39,7 +39,7 @@ struct svg_cell {
     bool masked = false;
 };
 
-// A picture of few cells: where there are more steps or keys than cells, a cell has the strongest of them.
+// A grid of cells. If there are more steps or keys than cells, each cell has the strongest of its values.
 struct svg_grid {
     index_t rows = 0;
     index_t columns = 0;
@@ -50,9 +50,9 @@ struct svg_grid {
     }
 };
 
-// What is shown of one record.
+// The part of a record that is shown.
 struct svg_step {
-    std::vector<double> times; // [keys] of the longest record of the sequence; −1 for keys that are not there
+    std::vector<double> times; // [keys] of the longest record of the sequence; −1 for keys that the record lacks
     std::vector<std::uint8_t> masked;
     index_t strongest = 0;
 };
@@ -76,7 +76,7 @@ inline svg_grid svg_grid_of(const std::vector<svg_step>& steps, index_t first, i
     return grid;
 }
 
-// A path that draws all cells for which `is_in` holds, a stroke for each run of them in a row.
+// A path that draws all cells for which `is_in` holds, with one stroke for each run of cells in a row.
 template <class IsIn>
 std::string svg_strokes(const svg_grid& grid, const IsIn& is_in) {
     std::string path;
@@ -141,7 +141,7 @@ inline std::string svg_heat(const svg_grid& grid, const svg_area& area) {
            "\" width=\"" + shortest(area.width) + "\" height=\"" + shortest(area.height) + "\"/>\n";
 }
 
-// A round step between some `parts` ticks on an axis.
+// A round distance between about `parts` ticks on an axis.
 inline index_t tick_step(index_t length, index_t parts) {
     index_t power = 1;
     while (true) {
@@ -171,7 +171,7 @@ inline std::vector<svg_step> svg_steps(std::span<const sink_record> records, ind
     return steps;
 }
 
-// The records that are shown: of the sequence that is asked for.
+// The records of the sequence that is shown.
 inline std::span<const sink_record> svg_sequence(const report_run& run, const sink_svg_options& options) {
     const auto in_range = [](const char* what, index_t was, index_t end) {
         if (was < 0 || was >= end) {
@@ -200,7 +200,7 @@ text { fill: #9a9892 } .title { fill: #e8e6e0 } .warm { stroke: #f0965c } .cool 
 </style>
 )svg";
 
-// The key below the picture.
+// The legend below the picture.
 inline std::string svg_key(double x, double y, bool has_masked) {
     std::string result;
     for (index_t shade = 1; shade <= svg_shades; ++shade, x += 34) {
@@ -222,15 +222,15 @@ inline std::string svg_key(double x, double y, bool has_masked) {
 
 } // namespace detail
 
-/// Writes one layer and head of a run, or the mean of a layer's heads, as a small picture (SVG, 860 wide) that needs
-/// nothing else: steps down, positions across, extra sinks in a column of their own at the left. A cell is shaded by
-/// the attention that the key received, in powers of 2 times what uniform attention would give; what was masked has
-/// another colour, and a dot is on the key that received most in its step. It follows the reader's light or dark
+/// Writes a layer and head of a run, or the mean of a layer's heads, as a small self-contained picture (SVG, 860 wide):
+/// steps from top to bottom, positions from left to right, extra sinks in a separate column on the left. Cells are
+/// shaded by the attention that the key received, in powers of 2 times uniform attention; masked positions have another
+/// colour, and a dot marks the key that received most in its step. The picture follows the reader's light or dark
 /// setting.
 ///
-/// Of more than 64 steps or 128 positions, the strongest that share a cell are shown. Mostly some 10 kB. Throws
-/// invalid_argument, with nothing written, if the run has no records or records of different shapes, or not the layer,
-/// head or sequence. Whether `out` could write is for the caller to ask.
+/// If there are more than 64 steps or 128 positions, those that share a cell are represented by the strongest. The file
+/// usually has about 10 kB. Throws invalid_argument, with nothing written, if the run has no records or records of
+/// different shapes, or lacks the layer, head or sequence. The caller checks whether writing to `out` succeeded.
 inline void write_sink_svg(std::ostream& out, const sink_run& run, const sink_svg_options& options = {}) {
     using detail::shortest, detail::svg_text;
     const detail::report_run sorted = detail::report_run_of("write_sink_svg", run, "run");

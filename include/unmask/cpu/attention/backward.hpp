@@ -15,8 +15,9 @@
 
 // Backward: five products, each probability computed once. The score matrix of a kv head is cut into blocks of query
 // rows × keys. In round r, query block i meets key block (i + r) mod n: no two blocks of a round share queries or keys,
-// so all of them may add to the gradients at the same time, and every sum has one order, whatever the number of threads.
-// Where there is one block of queries, several rounds go at the same time, and their parts of dQ are added afterwards.
+// so all of them may add to the gradients at the same time, and every sum has one order, whatever the number of
+// threads. Where there is one block of queries, several rounds go at the same time, and their parts of dQ are added
+// afterwards.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {

@@ -27,8 +27,8 @@ struct backward_cut {
     index_t queries; // rows of a block
     index_t keys;
 
-    // As large as the second-level cache allows: what is packed and summed of a block's keys fills half of it. Smaller if
-    // a round would have too few blocks for all threads; that depends on the shape alone, and not on the threads.
+    // As large as the second-level cache allows: what is packed and summed of a block's keys fills half of it. Smaller
+    // if a round would have too few blocks for all threads; that depends on the shape alone, and not on the threads.
     template <class T>
     explicit backward_cut(const attention_problem<T>& problem)
         : queries(8 * backward_lanes), keys(largest_keys(problem.width())) {
@@ -73,8 +73,8 @@ struct backward_space {
           probabilities(pieces.take(backward_tile * backward_lanes)),
           d_scores(pieces.take(backward_tile * backward_lanes)) {}
 
-    // Scores and dP become probabilities and dS, in place: P = exp2(S − LSE), dS = P · (dP − Δ), times the derivative of
-    // the soft cap. Hidden keys and idle lanes come out 0 in both.
+    // Scores and dP become probabilities and dS, in place: P = exp2(S − LSE), dS = P · (dP − Δ), times the derivative
+    // of the soft cap. Hidden keys and idle lanes come out 0 in both.
     void differentiate(index_t key_count, int vectors, float soft_cap) const {
         const float cap = soft_cap > 0.0F ? 1.0F / (soft_cap * log2_e) : 0.0F;
         for (int v = 0; v < vectors; ++v) {

@@ -21,8 +21,8 @@ struct kv_head_range {
     [[nodiscard]] index_t size() const { return last - first; }
 };
 
-// Where the gradient of one tensor is summed: in the tensor itself if it holds floats, otherwise in a buffer for some kv
-// heads, that is rounded into the tensor once.
+// Where the gradient of one tensor is summed: in the tensor itself if it holds floats, otherwise in a buffer for some
+// kv heads, that is rounded into the tensor once.
 template <class T>
 class gradient_sum {
 public:

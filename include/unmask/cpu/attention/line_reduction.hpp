@@ -16,8 +16,8 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// What a chunk of a single line comes to, all of it in registers: what chunk_best and chunk_adder give, to the same bits.
-// For small vocabularies, where the way between those would take longer than the work.
+// What a chunk of a single line comes to, all of it in registers: what chunk_best and chunk_adder give, to the same
+// bits. For small vocabularies, where the way between those would take longer than the work.
 template <bool Tempered, std::size_t Registers>
 struct line_reduction {
     float highest;

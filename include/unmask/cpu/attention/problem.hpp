@@ -21,8 +21,8 @@ struct attention_problem : attention_call<T> {
     // head_dim rounded up to whole registers: the row length of every packed tile.
     [[nodiscard]] index_t width() const { return (this->head_dim + lanes - 1) / lanes * lanes; }
 
-    // q · k times this is a score in the base-2 domain that exp2 wants. A soft cap is applied to scores as they are, and
-    // brings the log2(e) itself.
+    // q · k times this is a score in the base-2 domain that exp2 wants. A soft cap is applied to scores as they are,
+    // and brings the log2(e) itself.
     [[nodiscard]] float score_factor() const { return this->soft_cap > 0.0F ? this->scale : this->scale * log2_e; }
 
     // Packed queries carry the score factor: with this a sum of them becomes the gradient of a key.

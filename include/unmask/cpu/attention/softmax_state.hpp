@@ -11,7 +11,8 @@
 #include <unmask/cpu/attention/tile_product.hpp>
 #include <unmask/cpu/simd.hpp>
 
-#if defined(__CUDACC__) // nvcc hands the unrolling of loops on to the host's compiler, but says that it knows no such pragma
+// nvcc passes the pragmas that unroll loops on to the host's compiler, but warns that it doesn't know them.
+#if defined(__CUDACC__)
 #pragma nv_diagnostic push
 #pragma nv_diag_suppress 1675
 #endif
@@ -37,8 +38,8 @@ struct softmax_state {
         std::fill_n(output, Lanes * width, 0.0F);
     }
 
-    // Turns scores [keys][Lanes] into probabilities relative to the new largest score, in place, as Products wants them;
-    // rescale[lane] is what the output so far has to be multiplied by. keys is a multiple of Products::depth.
+    // Turns scores [keys][Lanes] into probabilities relative to the new largest score, in place, as Products wants
+    // them; rescale[lane] is what the output so far has to be multiplied by. keys is a multiple of Products::depth.
     template <class Products>
     void absorb(float* scores, index_t keys, int vectors, float* rescale) const {
         int v = 0;

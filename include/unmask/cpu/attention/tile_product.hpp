@@ -12,7 +12,8 @@
 
 // The products of tiles that stay in cache, C = A · B: everything else in this folder exists to feed them.
 
-#if defined(__CUDACC__) // nvcc hands the unrolling of loops on to the host's compiler, but says that it knows no such pragma
+// nvcc passes the pragmas that unroll loops on to the host's compiler, but warns that it doesn't know them.
+#if defined(__CUDACC__)
 #pragma nv_diagnostic push
 #pragma nv_diag_suppress 1675
 #endif
@@ -20,8 +21,8 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// The rows of a block of sums that is kept in registers, two vectors wide: 8 × 2 of the 32 registers of AVX-512, 6 × 2 of
-// 16 otherwise. More spill, fewer don't hide the latency of an addition.
+// The rows of a block of sums that is kept in registers, two vectors wide: 8 × 2 of the 32 registers of AVX-512, 6 × 2
+// of 16 otherwise. More spill, fewer don't hide the latency of an addition.
 inline constexpr int block_rows = lanes == 16 ? 8 : 6;
 
 // How packed elements are multiplied. Both are 32 bits wide, so that tiles have one layout for all storage types.
@@ -32,8 +33,8 @@ struct float_products {
 };
 
 #if defined(__AVX512BF16__)
-// Pairs of bfloat16 that lie beside each other along the depth of the product, the first in the low half: twice the work
-// an instruction. Products are exact, sums are float.
+// Pairs of bfloat16 that lie beside each other along the depth of the product, the first in the low half: twice the
+// work an instruction. Products are exact, sums are float.
 struct bfloat16_products {
     using element = std::uint32_t;
     static constexpr int depth = 2;

@@ -17,7 +17,8 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Σ w (p − q) over a chunk, in the order of all sums over chunks: p and q are logits less their row's highest, w = exp(p).
+// Σ w (p − q) over a chunk, in the common order of sums over chunks: p and q are logits minus the highest of their row,
+// and w = exp(p).
 inline float chunk_divergence(const chunk_lines& p, float p_highest, const chunk_lines& q, float q_highest) {
     part_sums<chunk_lines::full_registers> sums{};
     const weight_rule rule(1);
@@ -34,7 +35,7 @@ inline float chunk_divergence(const chunk_lines& p, float p_highest, const chunk
     return static_cast<float>(sums.fold(p.registers()).moment);
 }
 
-// The same over a row.
+// Σ w (p − q) over a row.
 inline double row_divergence(std::span<const float> p, float p_highest, std::span<const float> q, float q_highest) {
     chunk_lines::buffer p_room;
     chunk_lines::buffer q_room;

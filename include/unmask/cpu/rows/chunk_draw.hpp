@@ -20,11 +20,11 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Draws tokens of one chunk, in the order of the vocabulary. The weights are summed in pairs, pairs of pairs and so on; a
-// draw goes down from the root.
+// Draws tokens of a chunk, in the order of the vocabulary. The weights are summed in a binary tree; a draw descends
+// from its root.
 class chunk_draw {
 public:
-    // At least one logit is not −∞.
+    // At least one logit must not be −∞.
     chunk_draw(const chunk_lines& logits, float highest, const weight_rule& rule) {
         const std::size_t tokens = logits.tokens();
         leaves_ = std::bit_ceil(tokens);
@@ -47,12 +47,12 @@ public:
         }
     }
 
-    // The token, which has a weight, for a number in (0, 1).
+    // The token, whose weight is not 0, for a number in (0, 1).
     [[nodiscard]] std::size_t operator()(double uniform) const { return drawn_leaf(sums_, leaves_, uniform); }
 
 private:
     std::size_t leaves_;
-    alignas(64) float sums_[2 * chunk_size]; // of node i: that of 2i and 2i + 1; the leaves are last
+    alignas(64) float sums_[2 * chunk_size]; // node i is the sum of nodes 2i and 2i + 1; the leaves are last
 };
 
 } // namespace detail

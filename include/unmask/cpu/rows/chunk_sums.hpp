@@ -13,18 +13,18 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Whether sums show that there was NaN.
+// Whether the sums show that a logit was NaN.
 inline bool are_bad(const weight_sums& sums) {
     return sums_show_nan && is_bad_logit(static_cast<float>(sums.moment));
 }
 
-// A sum for each part.
+// A sum for each part of a chunk.
 template <std::size_t Registers>
 struct part_sums {
     vfloat weight[Registers];
     vfloat moment[Registers];
 
-    // Folds by halves the parts in the first `count` registers. What is not there would be 0, and change nothing.
+    // Folds the parts in the first `count` registers by halves. Missing registers count as 0.
     [[gnu::always_inline]] weight_sums fold(std::size_t count) {
         for (std::size_t half = Registers / 2; half > 0; half /= 2) {
             for (std::size_t i = 0; i < half && i + half < count; ++i) {
@@ -36,14 +36,14 @@ struct part_sums {
     }
 };
 
-// Adds weights at temperature 1 and, if Tempered, at another one as well.
+// Sums weights at temperature 1 and, if Tempered, also at another temperature.
 template <bool Tempered>
 class chunk_adder {
 public:
     explicit chunk_adder(const weight_rule& shaped) : raw_(1), shaped_(shaped) {}
 
-    // The sums over a full chunk. Finds the highest logits of the next one's lanes meanwhile, so that memory is read in
-    // order and all the time, and asks for the one after that.
+    // The sums over a full chunk. Meanwhile it finds the highest logits in the lanes of the next chunk, so that memory
+    // is read continuously and in order, and prefetches the chunk after that.
     [[gnu::always_inline]] chunk_sums of_full(const chunk_lines& logits, float highest, const chunk_lines& next,
                                               vfloat& next_tops) const {
         const auto at = [&](std::size_t line, std::size_t k) { return logits.at(line, k); };
@@ -65,14 +65,14 @@ public:
         return of_some(logits, highest, [&](std::size_t line, std::size_t k) { return logits.at(line, k); });
     }
 
-    // The same without one token.
+    // The sums over any chunk, without its best token.
     [[nodiscard]] chunk_sums of_others(const chunk_lines& logits, float highest, const chunk_best& best) const {
         return of_some(logits, highest, [&](std::size_t line, std::size_t k) { return best.at(logits, line, k); });
     }
 
 private:
     using all_parts = part_sums<chunk_lines::full_registers>;
-    // Registers whose sums are kept at once.
+    // Number of registers whose sums are kept at the same time.
     static constexpr std::size_t together = (lanes == 16 ? 8 : 4) / (Tempered ? 2 : 1);
 
     template <class At>
@@ -90,7 +90,7 @@ private:
         return fold(raw, shaped, logits.registers());
     }
 
-    // The weights in `Count` registers of every line.
+    // The sums of the weights in `Count` registers of every line.
     template <std::size_t Count, class At, class Meanwhile>
     [[gnu::always_inline]] void add(std::size_t first, std::size_t lines, const At& at, float highest, all_parts& raw,
                                     all_parts& shaped, const Meanwhile& meanwhile) const {

@@ -15,7 +15,7 @@
 #include <unmask/numeric/detail/weights.hpp>
 #include <unmask/numeric/exact_math.hpp>
 
-// exact_math.hpp's weights, a register at a time, to the same bits.
+// The weights of exact_math.hpp, a register at a time, with the same bits.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
@@ -46,15 +46,16 @@ inline vfloat fused_by_lanes(vfloat a, vfloat b, vfloat c) {
 }
 
 #if defined(__SSE2__) && !defined(__AVX__)
-// For processors without the instruction: products are exact in double, and their sums with c are rounded twice. That is
-// once too often only where the first time leads to the middle between two floats, or to a float that is subnormal.
+// For processors without the instruction: products are exact in double, and their sums with c are rounded
+// twice. The result differs from a single rounding only if the first one gives the middle between two
+// floats, or a subnormal float.
 inline vfloat fused_by_doubles(vfloat a, vfloat b, vfloat c) {
     const auto low = [](vfloat value) { return _mm_cvtps_pd(value); };
     const auto high = [](vfloat value) { return _mm_cvtps_pd(_mm_movehl_ps(value, value)); };
     const __m128d sums[2] = {_mm_add_pd(_mm_mul_pd(low(a), low(b)), low(c)),
                              _mm_add_pd(_mm_mul_pd(high(a), high(b)), high(c))};
     const vfloat result = _mm_movelh_ps(_mm_cvtpd_ps(sums[0]), _mm_cvtpd_ps(sums[1]));
-    // The bits that a float has no room for.
+    // The bits that don't fit into a float.
     const __m128 bits = _mm_shuffle_ps(_mm_castpd_ps(sums[0]), _mm_castpd_ps(sums[1]), _MM_SHUFFLE(2, 0, 2, 0));
     const __m128i rest = _mm_and_si128(_mm_castps_si128(bits), _mm_set1_epi32(0x1fffffff));
     const __m128 middle = _mm_castsi128_ps(_mm_cmpeq_epi32(rest, _mm_set1_epi32(0x10000000)));
@@ -76,7 +77,7 @@ inline vfloat fused(vfloat a, vfloat b, vfloat c) {
 #endif
 }
 
-// The higher; if one is NaN, either.
+// The higher value; either one if one is NaN.
 inline vfloat higher_of(vfloat a, vfloat b) {
 #if defined(__AVX512F__)
     return _mm512_maskz_max_ps(0xffff, a, b);
@@ -87,7 +88,7 @@ inline vfloat higher_of(vfloat a, vfloat b) {
 #endif
 }
 
-// A bit for each lane.
+// One bit per lane, set where the condition holds.
 inline std::uint32_t lanes_where(vint condition) {
 #if defined(__AVX512F__)
     const auto bits = std::bit_cast<__m512i>(condition);
@@ -103,7 +104,7 @@ inline std::uint32_t lanes_where(vint condition) {
 #endif
 }
 
-// The same where two floats are equal, in one instruction.
+// One bit per lane, set where two floats are equal, in one instruction.
 inline std::uint32_t lanes_that_equal(vfloat a, vfloat b) {
 #if defined(__AVX512F__)
     return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
@@ -112,14 +113,14 @@ inline std::uint32_t lanes_that_equal(vfloat a, vfloat b) {
 #endif
 }
 
-// The first of count · lanes floats, at most 128, that equals `value`; 128 if none does. Without a branch: nobody could
-// predict it, and much would wait for it.
+// The index of the first of count · lanes floats, at most 128, that equals `value`; 128 if none does. Without a branch,
+// which would be unpredictable and stall the code that depends on it.
 [[gnu::always_inline]] inline std::size_t first_that_equals(const vfloat* values, std::size_t count, vfloat value) {
     std::uint64_t words[2]{};
     for (std::size_t i = 0; i < count; ++i) {
         words[i * lanes / 64] |= std::uint64_t{lanes_that_equal(values[i], value)} << (i * lanes % 64);
     }
-    const auto in_first = static_cast<std::size_t>(std::countr_zero(words[0])); // 64: it is not there
+    const auto in_first = static_cast<std::size_t>(std::countr_zero(words[0])); // 64 if absent
     return in_first + (static_cast<std::size_t>(std::countr_zero(words[1])) & (0 - in_first / 64));
 }
 
@@ -131,16 +132,8 @@ inline vint lane_numbers() {
     return result;
 }
 
-inline vfloat with_lane(vfloat value, std::size_t lane, float replacement) {
-#if defined(__AVX512F__)
-    return _mm512_mask_mov_ps(value, static_cast<__mmask16>(1U << lane), broadcast(replacement));
-#else
-    value[lane] = replacement;
-    return value;
-#endif
-}
-
-// Lanes combined by halves: i with i + lanes/2, then with i + lanes/4, … That is the order of a GPU's lanes too.
+// Combines lanes by halves: i with i + lanes/2, then with i + lanes/4, … The lanes of a GPU are
+// combined in the same order.
 template <class Combine>
 [[gnu::always_inline]] inline float folded(vfloat value, const Combine& combine) {
 #if defined(__AVX2__)
@@ -193,17 +186,18 @@ inline vfloat sums_of_pairs(vfloat a, vfloat b) {
 #endif
 }
 
-// Whether NaN in a distance reaches the sums: -ffast-math folds comparisons away, but not GCC's that are instructions.
+// Whether NaN in a distance reaches the sums: -ffast-math removes comparisons, except those that are GCC's
+// instructions.
 #if (defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))) && !(defined(__clang__) && defined(__FAST_MATH__))
 inline constexpr bool sums_show_nan = true;
 #else
 inline constexpr bool sums_show_nan = false;
 #endif
 
-// weight_of, a lane each.
+// weight_of, in each lane.
 struct lane_weights {
     vfloat weight;
-    vfloat distance; // but with AVX-512, 0 where the weight is
+    vfloat distance; // without AVX-512, 0 where the weight is 0
 #if defined(__AVX512F__)
     __mmask16 near;
 #endif
@@ -219,7 +213,7 @@ struct lane_weights {
     }
 };
 
-// eighth_powers, by the lowest three bits.
+// eighth_powers, indexed by the lowest three bits.
 inline vbits table_entries(vbits index) {
 #if defined(__AVX512F__)
     const __m256i table = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(eighth_powers));

@@ -5,16 +5,16 @@
 #include <unmask/mask/ranges.hpp>
 #include <unmask/tensor/tensor_view.hpp>
 
-// What will be packed next is asked for a few lines at a time, between the blocks of a product. All at once it would have
-// to be waited for: it is the number of cache misses under way that is limited.
+// Rows that are packed next are prefetched a few cache lines at a time, between the blocks of a product. The number of
+// cache misses in flight is limited, so prefetching all at once would stall.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Rows of one head, far from each other in memory.
+// Rows of one head, far apart in memory.
 struct row_stream {
     const char* row = nullptr;
-    index_t stride = 0; // bytes
+    index_t stride = 0; // in bytes
     index_t size = 0;
     index_t rows = 0;
 

@@ -16,24 +16,24 @@
 #include <unmask/numeric/exact_math.hpp>
 #include <unmask/tensor/float_types.hpp>
 
-// A row is read a chunk at a time: once from memory for its highest logit, and then from the first cache for the weights.
-// In which order, row_sums.hpp says.
+// A row is read a chunk at a time: once from memory for its highest logit, and then from the L1 cache for the weights.
+// row_sums.hpp defines the order of sums.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Up to 1024 logits, in lines of one token of each part; a single line may be shorter. −∞ fills up what there is not.
+// Up to 1024 logits, in lines of one token per part; a single line may be shorter. Missing entries are −∞.
 class chunk_lines {
 public:
     static constexpr std::size_t full_count = chunk_size / chunk_parts;
     static constexpr std::size_t full_registers = chunk_parts / lanes;
 
-    // Room for a chunk that is not full.
+    // Memory for a chunk that is not full.
     struct buffer {
         alignas(64) float logits[chunk_size];
     };
 
-    // `suppressed`, if it is one of the tokens, counts as −∞.
+    // The logit of `suppressed`, if it is one of the tokens, counts as −∞.
     template <class Logit>
     chunk_lines(std::span<const Logit> logits, std::size_t suppressed, buffer& room)
         : count_((logits.size() + chunk_parts - 1) / chunk_parts),
@@ -53,7 +53,7 @@ public:
     }
 
     [[nodiscard]] std::size_t count() const { return count_; }
-    [[nodiscard]] std::size_t registers() const { return registers_; } // of each line
+    [[nodiscard]] std::size_t registers() const { return registers_; } // per line
     [[nodiscard]] std::size_t tokens() const { return count_ * registers_ * lanes; }
     [[nodiscard]] const float* at(std::size_t line, std::size_t k) const {
         return first_ + line * chunk_parts + k * lanes;
@@ -81,11 +81,11 @@ private:
 
 // The highest logit of a chunk.
 struct chunk_top {
-    vfloat of_lanes; // of the tokens in each lane
+    vfloat of_lanes; // highest logit in each lane
     float highest;
-    bool bad; // a logit is NaN or +∞; if it is NaN, the sums may be first to show it
+    bool bad; // a logit is NaN or +∞; NaN may show only in the sums
 
-    // From what is known of lanes.
+    // From the highest logits of lanes.
     [[gnu::always_inline]] chunk_top(vfloat lane_tops, const chunk_lines& logits)
         : of_lanes(lane_tops), highest(highest_folded(lane_tops)), bad(false) {
         if (is_minus_infinity(highest) || !sums_show_nan || is_bad_logit(highest)) {
@@ -94,7 +94,7 @@ struct chunk_top {
     }
     [[gnu::always_inline]] explicit chunk_top(const chunk_lines& logits) : chunk_top(tops_of_lanes(logits), logits) {}
 
-    // There is nothing to add.
+    // Whether the chunk adds nothing to sums.
     [[nodiscard]] bool nothing() const { return bad || is_minus_infinity(highest); }
 
 private:
@@ -109,13 +109,13 @@ private:
     }
 };
 
-// The first token that has a chunk's highest logit, and its line with −∞ in its place.
+// The first token with a chunk's highest logit, and its line with −∞ in place of that logit.
 struct chunk_best {
     std::size_t line = 0;
     std::size_t in_line = 0;
     alignas(64) float without[chunk_parts];
 
-    // Fails if there is none, because there is NaN.
+    // Returns false if no token has it, because of NaN.
     [[nodiscard]] bool find(const chunk_lines& logits, float highest) {
         for (line = 0; line < logits.count(); ++line) {
             vfloat values[chunk_lines::full_registers];
@@ -136,7 +136,7 @@ struct chunk_best {
     [[nodiscard]] const float* at(const chunk_lines& logits, std::size_t i, std::size_t k) const {
         return i == line ? without + k * lanes : logits.at(i, k);
     }
-    // The highest logit of the other tokens.
+    // The highest logit of all other tokens.
     [[nodiscard]] float second(const chunk_lines& logits) const {
         vfloat tops = broadcast(minus_infinity);
         for (std::size_t i = 0; i < logits.count(); ++i) {

@@ -16,16 +16,17 @@
 #include <unmask/numeric/detail/weights.hpp>
 #include <unmask/numeric/exact_math.hpp>
 
-// A row of logits in one pass: chunk after chunk, joined in double in rising order. Everything about a row can be read off
-// the result but its drawn token, which is in the chunk that was chosen.
+// Reduces a row of logits in one pass: chunks are joined in double, in ascending order. The result has everything about
+// the row except the drawn token, which is in the chosen chunk.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// A row so far. Its logits come in any number of tiles, whose tokens rise; each but the last is whole chunks.
+// The reduction of a row so far. Its logits come in any number of tiles in ascending order; each but the last consists
+// of whole chunks.
 struct row_reduction : row_state {
-    // Reads `logits`, of tokens from `first` on, with −∞ in place of that of token `suppressed`. If `highs` is given, it
-    // gets the highest logits of disjoint sets of tokens, `lanes` for each chunk.
+    // Reads the logits of tokens from `first` on, with −∞ for token `suppressed`. If `highs` is given, the highest
+    // logits of disjoint sets of tokens are stored there, `lanes` for each chunk.
     template <row_reading Reading, class Logit, class Highs = std::nullptr_t>
     void read(std::span<const Logit> logits, std::size_t first, std::size_t suppressed, const weight_rule& rule,
               Highs highs = nullptr) {
@@ -38,14 +39,14 @@ struct row_reduction : row_state {
         const auto chunk = [&](std::size_t i, chunk_lines::buffer& room) {
             const std::size_t begin = i * chunk_size;
             const auto here = logits.subspan(begin, std::min(chunk_size, logits.size() - begin));
-            return chunk_lines(here, suppressed - first - begin, room); // wraps round to a number that is too large
+            return chunk_lines(here, suppressed - first - begin, room); // wraps around to a number that is too large
         };
         const auto note = [&]([[maybe_unused]] std::size_t i, [[maybe_unused]] const chunk_top& top) {
             if constexpr (notes) {
                 store(highs + i * lanes, top.of_lanes);
             }
         };
-        row_reduction row = *this; // a copy that needs no memory
+        row_reduction row = *this; // a local copy, which stays in registers
         const chunk_adder<tempered> adder(rule);
         chunk_lines::buffer rooms[2];
         if (full > 0) {
@@ -55,7 +56,7 @@ struct row_reduction : row_state {
                 const chunk_lines lines = next;
                 const chunk_top top = next_top;
                 note(i, top);
-                if (i + 1 < full) { // or this one once more, for nothing
+                if (i + 1 < full) { // or this chunk again, whose result is unused
                     next = chunk(i + 1, rooms[(i + 1) % 2]);
                 }
                 if (row.is_led_by(top)) {
@@ -83,7 +84,7 @@ struct row_reduction : row_state {
     }
 
 private:
-    // The same for the only tokens so far, if they are so few that each part has at most one.
+    // Reads the first tokens of a row if they are so few that each part has at most one.
     template <bool Tempered, class Logit>
     void read_line(std::span<const Logit> logits, std::size_t first, std::size_t suppressed, const weight_rule& rule) {
         chunk_lines::buffer room;
@@ -107,7 +108,7 @@ private:
 
     [[nodiscard]] bool is_led_by(const chunk_top& top) const { return !top.nothing() && leads(top.highest); }
 
-    // Adds a chunk that has something to add, but no more likely token than the row has already.
+    // Adds a chunk with weights but without a more likely token than the row's best.
     template <row_reading Reading>
     [[gnu::always_inline]] void add_led(std::size_t first, const chunk_top& top, const chunk_sums& sums,
                                         const weight_rule& rule) {
@@ -116,7 +117,7 @@ private:
         add<Reading>(first, top.highest, sums, part_step::between<tempered>(top.highest, part.highest, rule.scale));
     }
 
-    // Adds any other. There are few in a row.
+    // Adds any other chunk. A row has few of these.
     template <row_reading Reading, bool Tempered>
     [[gnu::noinline]] void add_other(std::size_t first, const chunk_lines& lines, const chunk_top& top,
                                      const chunk_adder<Tempered>& adder, const weight_rule& rule) {

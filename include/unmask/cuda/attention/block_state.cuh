@@ -41,8 +41,8 @@ struct block_state {
     }
     UNMASK_DEVICE block_unit& unit() const { return *reinterpret_cast<block_unit*>(tiles().memory + 1); }
 
-    // Finds out what block number `block` has to do; false if nothing. `order` is shared memory for 65 integers, which is
-    // free again afterwards. By all threads.
+    // Finds out what block number `block` has to do; false if nothing. `order` is shared memory for 65 integers, which
+    // is free again afterwards. By all threads.
     template <int Threads, class T>
     UNMASK_DEVICE bool begin(const kernel_call<T>& call, const block_grid& grid, const Mask& mask, int block,
                              int* order) const {

@@ -19,9 +19,9 @@
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/sink_policy.hpp>
 
-// Forward on the tensor cores, after FlashAttention-2 (arXiv 2307.08691). A block takes a tile of query rows through the
-// tiles of keys that the mask lets them see. Values are copied while scores are computed, the next keys while values are
-// used.
+// Forward on the tensor cores, after FlashAttention-2 (arXiv 2307.08691). A block takes a tile of query rows through
+// the tiles of keys that the mask lets them see. Values are copied while scores are computed, the next keys while
+// values are used.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {

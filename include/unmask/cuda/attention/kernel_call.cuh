@@ -6,8 +6,8 @@
 #include <unmask/numeric/detail/base_2.hpp>
 #include <unmask/numeric/detail/integers.hpp>
 
-// One attention call as kernels get it, by value: plain members, because device code can't call those of std::array, and
-// the lengths of a ragged batch, because copying them to the device would be one more thing to wait for.
+// One attention call as kernels get it, by value: plain members, because device code can't call those of std::array,
+// and the lengths of a ragged batch, because copying them to the device would be one more thing to wait for.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -66,8 +66,8 @@ struct kernel_call {
     UNMASK_DEVICE int queries(int sequence) const { return ragged ? query_lengths[sequence] : query_length; }
     UNMASK_DEVICE int keys(int sequence) const { return ragged ? key_lengths[sequence] : key_length; }
 
-    // Queries and the heads that share keys are packed into one sequence of rows, heads innermost: neighbouring rows then
-    // have neighbouring positions, and few queries still fill a tile. Row r is query r / group of head r % group.
+    // Queries and the heads that share keys are packed into one sequence of rows, heads innermost: neighbouring rows
+    // then have neighbouring positions, and few queries still fill a tile. Row r is query r / group of head r % group.
     UNMASK_DEVICE int query_of(int row) const { return row / group; }
     UNMASK_DEVICE int head_of(int kv_head, int row) const { return kv_head * group + row % group; }
     UNMASK_DEVICE index_t position_of(int row) const { return query_offset + query_of(row); }
@@ -80,8 +80,8 @@ struct kernel_call {
     }
 };
 
-// Softmax in base 2, where `largest` is a row's largest score and −∞ if it has seen nothing: what to subtract from scores,
-// and the log-sum-exp.
+// Softmax in base 2, where `largest` is a row's largest score and −∞ if it has seen nothing: what to subtract from
+// scores, and the log-sum-exp.
 UNMASK_DEVICE float shift_of(float largest) {
     return largest == minus_infinity ? 0.0F : largest;
 }

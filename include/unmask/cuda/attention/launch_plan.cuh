@@ -19,8 +19,8 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-// Into how many parts to split the keys of each block: 1 unless there are too few blocks for the multiprocessors, then as
-// few as keep them nearly as busy as any number would. A part has at least 4 tiles.
+// Into how many parts to split the keys of each block: 1 unless there are too few blocks for the multiprocessors, then
+// as few as keep them nearly as busy as any number would. A part has at least 4 tiles.
 constexpr int parts_of_keys(index_t blocks, int slots, int key_tiles) {
     const int most = std::min(128, key_tiles / 4);
     if (blocks * 5 >= slots * 4 || most < 2) {
@@ -140,8 +140,8 @@ void check_sizes(const char* function, const attention_call<T>& call) {
     }
 }
 
-// Calls launch(kernel_call, first sequence) for all sequences together, or for some at a time where a ragged batch is too
-// long for a kernel's parameters.
+// Calls launch(kernel_call, first sequence) for all sequences together, or for some at a time where a ragged batch is
+// too long for a kernel's parameters.
 template <class T, class Launch>
 void for_each_launch(const char* function, const attention_call<T>& call, const Launch& launch) {
     if (call.batch == 0 || call.heads == 0) {

@@ -8,8 +8,8 @@
 #include <unmask/cuda/runtime/device.cuh>
 #include <unmask/mask/mask_policy.hpp>
 
-// Products without tensor cores: 256 threads as 16 × 16, each with 4 × 4 of the 64 × 64 scores of a tile. Thread t has rows
-// 4 (t / 16) … and columns 4 (t % 16) …; a row belongs to 16 neighbouring lanes.
+// Products without tensor cores: 256 threads as 16 × 16, each with 4 × 4 of the 64 × 64 scores of a tile. Thread t has
+// rows 4 (t / 16) … and columns 4 (t % 16) …; a row belongs to 16 neighbouring lanes.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {

@@ -76,8 +76,8 @@ struct received_block {
         device::barrier();
     }
 
-    // What is known of a tile's queries, for all to see after a barrier. A row that has seen nothing or does not exist gets
-    // a sum with which every probability is 0.
+    // What is known of a tile's queries, for all to see after a barrier. A row that has seen nothing or does not exist
+    // gets a sum with which every probability is 0.
     UNMASK_DEVICE void set_rows(const received_state<Mask>& state, int turn, tile at) const {
         const int row = device::thread();
         if (row >= received_size) {

@@ -133,8 +133,8 @@ UNMASK_DEVICE void multiply_values(const fragment<RowTiles, KeyTiles>& probabili
     }
 }
 
-// −∞ where the mask hides the key. Row r of the block exists if r < rows, and is at position_of(r); the warp's first row is
-// first_row.
+// −∞ where the mask hides the key. Row r of the block exists if r < rows, and is at position_of(r); the warp's first
+// row is first_row.
 template <int RowTiles, int ColumnTiles, int Rows, mask_policy Mask, class PositionOf>
 UNMASK_DEVICE void hide_scores(const Mask& mask, const key_windows<Rows, Mask>& windows, int first_row, int rows,
                                const PositionOf& position_of, int first_key, int keys,

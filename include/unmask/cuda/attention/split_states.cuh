@@ -5,8 +5,8 @@
 #include <unmask/cuda/attention/kernel_call.cuh>
 #include <unmask/cuda/runtime/device.cuh>
 
-// Keys that are split into parts: what each part leaves of every row, and the kernel that merges it, in the order of the
-// parts.
+// Keys that are split into parts: what each part leaves of every row, and the kernel that merges it, in the order of
+// the parts.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {

@@ -4,8 +4,8 @@
 #include <unmask/config.hpp>
 
 // How a block of the tensor-core kernels is cut: 4 warps, each with 16 or 32 query rows, go through tiles of 64 keys. A
-// warp with 32 rows uses each fragment of keys and values twice; what limits it are registers. A thread holds, in floats,
-// row_tiles · head_dim / 2 of output, row_tiles · 32 of scores, and some 60 of everything else.
+// warp with 32 rows uses each fragment of keys and values twice; what limits it are registers. A thread holds, in
+// floats, row_tiles · head_dim / 2 of output, row_tiles · 32 of scores, and some 60 of everything else.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {

@@ -20,7 +20,7 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-// What to read: `most` rows, or as many of them as `count`, in device memory, says.
+// The rows to read: `most` of them, or only the first *count, which is in device memory.
 template <class Logit>
 struct row_call {
     logit_rows<Logit> logits;
@@ -30,8 +30,8 @@ struct row_call {
     const double* uniforms;
     row_outcome* outcomes;
     row_statistics* statistics;
-    chunk_record* records = nullptr; // [most][chunks], for use meanwhile; null: from the executor
-    row_state* states = nullptr;     // [most], the same for a filter
+    chunk_record* records = nullptr; // [most][chunks], scratch; from the executor if null
+    row_state* states = nullptr;     // [most], scratch for a filter
 };
 
 template <row_reading Reading, class Logit>
@@ -57,8 +57,9 @@ void read_rows(const work_stream& work, row_call<Logit> call) {
     with_reading(call.rule.reading, [&](auto reading) { launch_rows<decltype(reading)::value>(work, call); });
 }
 
-// The same with a filter, for outcomes alone, and with records and states given: all rows are read, the last tokens that
-// are kept are found, which `floors` [most] holds, and the rows are read again with −∞ in place of the others.
+// Enqueues the reading of rows with a filter; outcomes, records and states must be given. All rows are read, the
+// last token that each keeps is found and stored in `floors` [most], and the rows are read again with −∞ in
+// place of dropped tokens.
 template <class Logit>
 void read_filtered_rows(const work_stream& work, const row_call<Logit>& call, const token_filter& filter,
                         token_floor* floors) {

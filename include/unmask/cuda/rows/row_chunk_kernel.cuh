@@ -9,14 +9,14 @@
 #include <unmask/numeric/detail/weights.hpp>
 #include <unmask/numeric/exact_math.hpp>
 
-// The pass over the logits: what each chunk of each row comes to. row_kernel.cuh joins them.
+// The pass over the logits, which reduces each chunk of each row. row_kernel.cuh joins the chunks.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-// A chunk that has been read.
+// The reduction of a chunk.
 struct chunk_record {
-    float highest; // NaN: a logit is NaN or +∞. −∞: there is nothing to add
+    float highest; // NaN if a logit is NaN or +∞; −∞ if the chunk adds nothing
     float weight;
     float moment;
     float shaped_weight;
@@ -28,18 +28,18 @@ struct chunk_record {
 template <class Logit>
 struct chunk_parameters {
     logit_rows<Logit> logits;
-    const int* count; // of rows; null: `most`
+    const int* count; // number of rows; `most` if null
     index_t most;
     weight_rule shaped;
-    chunk_record* records; // [rows][chunks]; with a filter, what they were without is read first
+    chunk_record* records; // [rows][chunks]; with a filter, the records without it are read first
     int blocks;
 
     [[nodiscard]] UNMASK_DEVICE index_t rows() const { return count != nullptr ? *count : most; }
 };
 
-inline constexpr int chunk_warps = 4; // of a block, each with a chunk of its own
+inline constexpr int chunk_warps = 4; // warps in a block, each with its own chunk
 inline constexpr int chunk_threads = chunk_warps * device::warp_size;
-inline constexpr int chunk_blocks = 5; // on a multiprocessor: more have too few registers
+inline constexpr int chunk_blocks = 5; // blocks on a multiprocessor; more would have too few registers
 
 // Reads a chunk. Collective.
 template <bool Tempered, class Logit>
@@ -60,7 +60,7 @@ UNMASK_DEVICE chunk_record read_chunk(const logit_rows<Logit>& rows, index_t row
     return record;
 }
 
-// A warp for each chunk, as far as they go.
+// One warp for each chunk.
 template <bool Tempered, class Logit>
 UNMASK_KERNEL(chunk_threads, chunk_blocks)
 void chunk_kernel(chunk_parameters<Logit> p) {

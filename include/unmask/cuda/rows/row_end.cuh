@@ -9,35 +9,35 @@
 #include <unmask/numeric/exact_math.hpp>
 #include <unmask/numeric/row_statistics.hpp>
 
-// The end of a row whose chunks are joined: its token is drawn from the chosen chunk, and its statistics are made.
+// The end of a row, once its chunks are joined: draws its token from the chosen chunk and computes its statistics.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-// A row in shared memory, but not a byte of padding with it.
+// A copy of a row in shared memory, without the padding.
 UNMASK_DEVICE row_state copy_of(const row_state& row) {
     return {{row.part.highest, row.part.second, row.part.best, row.part.raw, row.part.shaped},
             {row.choice.uniform, row.choice.first, row.choice.highest},
             row.bad};
 }
 
-// A row's result, and its token's log-probability by the model's own probabilities.
+// The result of a row, and the log-probability of its token by the model's own probabilities.
 struct row_outcome {
     row_result result; // raw.best is −1 if a logit is NaN or +∞ or all are −∞
     double raw_log_probability;
 
-    // Of a row that was drawn from after a filter: what there was before it. `logit` is the token's.
+    // Takes the statistics before the filter, for a row that was drawn from after it. `logit` is the token's.
     UNMASK_DEVICE void take_raw(const row_state& row, float logit) {
         result.raw = raw_statistics(copy_of(row));
         raw_log_probability = static_cast<double>(logit) - static_cast<double>(row.part.highest) - result.raw.log_sum;
     }
 };
 
-inline constexpr int row_warps = 2; // of a block, which works on one row
+inline constexpr int row_warps = 2; // warps in a block, which works on one row
 inline constexpr int row_threads = row_warps * device::warp_size;
 
-// Adds up the weights of a row's chosen chunk, by pairs, pairs of pairs and so on. logit(token) is that of any token from
-// the chunk's first on, −∞ past the end. All threads of a block.
+// Sums the weights of a row's chosen chunk in a binary tree. logit(token) returns the logit of a token, counted from
+// the chunk's first, and −∞ past the end. Called by all threads of a block.
 template <class LogitOf>
 UNMASK_DEVICE void grow_tree(float (&tree)[2 * chunk_size], const part_choice& choice, const weight_rule& rule,
                              const LogitOf& logit) {
@@ -58,7 +58,7 @@ UNMASK_DEVICE void grow_tree(float (&tree)[2 * chunk_size], const part_choice& c
     }
 }
 
-// All about a row. The tree is looked at if a token is to be drawn. One thread.
+// The outcome of a row. The tree is read only if a token is drawn. Called by one thread.
 template <row_reading Reading, class LogitOf>
 UNMASK_DEVICE row_outcome outcome_of(const row_state& row, const row_rule& rule, const float (&tree)[2 * chunk_size],
                                      const LogitOf& logit) {

@@ -19,9 +19,10 @@
 #include <unmask/numeric/token_filter.hpp>
 #include <unmask/tensor/float_types.hpp>
 
-// The last token that a filter keeps of each row, without sorting: the numbers between which it lies are narrowed down to a
-// quarter at a time, by the tokens above each quarter, which all threads of a block count. As soon as they are few, those
-// that are left are in shared memory. Weights are whole numbers: who adds what changes nothing.
+// Finds the last token that a filter keeps of each row without sorting: an interval of keys that contains it is
+// narrowed to a quarter at a time, by counting the tokens above each quarter with all threads of a block. Once few
+// tokens are left in the interval, they are copied to shared memory. Weights are integers, so the sum does not depend
+// on the order of addition.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -29,15 +30,15 @@ namespace detail::cuda {
 template <class Logit>
 struct filter_parameters {
     logit_rows<Logit> logits;
-    const int* count; // of rows; null: one for each block
+    const int* count; // number of rows; one for each block if null
     const chunk_record* records;
     token_filter filter;
     row_rule rule;
-    const row_state* rows; // with all tokens
+    const row_state* rows; // of all tokens, without the filter
     token_floor* floors;   // the result
 };
 
-inline constexpr int filter_warps = 4; // of a block, which works on one row
+inline constexpr int filter_warps = 4; // warps in a block, which works on one row
 inline constexpr int filter_threads = filter_warps * device::warp_size;
 inline constexpr int most_listed = 1024;
 
@@ -46,7 +47,7 @@ struct filter_memory {
     int tokens[most_listed];
 };
 
-// Logits as whole numbers in the same order, with as many bits as the type has. 0 is −∞.
+// Logits as integers in the same order, with as many bits as the type has. 0 is −∞.
 template <class Logit>
 struct logit_order {
     static constexpr int shift = 32 - 8 * static_cast<int>(sizeof(Logit));
@@ -62,9 +63,9 @@ struct logit_order {
     }
 };
 
-// Some tokens.
+// A set of tokens.
 struct token_sum {
-    std::uint64_t weight = 0; // or, if that is not asked for, as many as they are
+    std::uint64_t weight = 0; // total weight, or their number if weights are not used
     int count = 0;
 
     UNMASK_DEVICE token_sum operator+(const token_sum& other) const {
@@ -72,7 +73,7 @@ struct token_sum {
     }
 };
 
-// The tokens with at least each of three keys, and less than another one.
+// The tokens whose keys are at least each of three keys and below a fourth.
 struct token_sums {
     token_sum from[3];
 
@@ -81,19 +82,19 @@ struct token_sums {
     }
 };
 
-// Where a key is looked for: the highest such that tokens with at least this key reach a target.
+// The interval of a search for the highest key such that the tokens from it on reach a target.
 struct key_range {
-    std::uint32_t low;  // 0, or they reach it
-    std::uint32_t high; // they don't reach it
+    std::uint32_t low;  // 0, or tokens from it on reach the target
+    std::uint32_t high; // tokens from it on don't reach the target
     token_sum from_low;
     token_sum from_high;
 };
 
-// What is looked at of a token.
+// The key and the weight of a token in a search.
 struct token_measure {
-    token_floor kept;      // others have no key
-    bool weighs = false;   // by its weight
-    bool is_equal = false; // if so, only those with this logit have a key, which is the higher the lower their number
+    token_floor kept;      // tokens that are not kept have no key
+    bool weighs = false;   // by weight, not by number
+    bool is_equal = false; // if so, only tokens of one logit have a key, higher for lower tokens
     float equal_to = 0;
 };
 
@@ -143,7 +144,8 @@ private:
 
     UNMASK_DEVICE std::uint32_t past_highest() const { return order::key(whole_.part.highest) + 1; }
 
-    // A key that at least `count` tokens reach: the count-th of the chunks' highest; 0 if there are not as many chunks.
+    // A key that at least `count` tokens reach: the count-th highest of the chunks' maxima; 0 if there are fewer
+    // chunks.
     UNMASK_DEVICE std::uint32_t chunk_bound(index_t count) const {
         const int chunks = p_.logits.chunks();
         std::uint32_t mine = 0;
@@ -163,7 +165,7 @@ private:
         return token < p_.logits.size && token != p_.logits.suppressed ? static_cast<float>(logits_[token])
                                                                        : minus_infinity;
     }
-    // Collective, as far as a warp goes.
+    // Collective for a warp.
     UNMASK_DEVICE std::uint64_t weight_of(float logit) const {
         return as_number_.of(weights_(logit - whole_.part.highest, p_.rule.rule));
     }
@@ -175,7 +177,7 @@ private:
         return !how.is_equal ? order::key(logit) : logit == how.equal_to ? place : 0;
     }
 
-    // Calls f(key, weight, logit, token) for all tokens that may have at least a key; each is one thread's. Collective.
+    // Calls f(key, weight, logit, token) once for each token whose key may be at least a given one. Collective.
     template <class F>
     UNMASK_DEVICE void for_each(const token_measure& how, std::uint32_t key, const F& f) const {
         const auto visit = [&](float logit, int token) {
@@ -203,7 +205,7 @@ private:
         }
     }
 
-    // Of all that are kept.
+    // The sum of all kept tokens.
     UNMASK_DEVICE token_sum sum_of(const token_measure& how) const {
         token_sum mine;
         const std::uint32_t lowest = order::key(how.kept.logit);
@@ -213,10 +215,11 @@ private:
         return device::combined<filter_threads>(mine, add{});
     }
 
-    // The last of the fewest tokens that reach a target, by falling key; what is kept now if all together don't.
+    // The last of the fewest tokens that reach a target, by descending key; the current floor if all together don't
+    // reach it.
     UNMASK_DEVICE token_floor last_of(const token_measure& how, std::uint64_t target, key_range range) {
         if (range.low == 0) {
-            const double distance = 4 / p_.rule.rule.scale; // where most shares end
+            const double distance = 4 / p_.rule.rule.scale; // most targets are reached within it
             narrow(how, target, range, {{key_below(4 * distance), key_below(2 * distance), key_below(distance)}});
         }
         narrow(how, target, range);
@@ -225,7 +228,7 @@ private:
         }
         const float logit = order::logit(range.low);
         const std::uint64_t each = how.weighs ? weight_of(logit) : 1;
-        const std::uint64_t needed = (target - range.from_high.weight + each - 1) / each; // of those with this logit
+        const std::uint64_t needed = (target - range.from_high.weight + each - 1) / each; // tokens with this logit
         const int equals = range.from_low.count - range.from_high.count;
         if (needed == static_cast<std::uint64_t>(equals) && how.kept.logit < logit) {
             return {logit, last_token};
@@ -240,7 +243,7 @@ private:
         return logit > -static_cast<double>(largest_float) ? order::key(static_cast<float>(logit)) : 1;
     }
 
-    // Narrows a range down to a single key.
+    // Narrows a range to a single key.
     UNMASK_DEVICE void narrow(const token_measure& how, std::uint64_t target, key_range& range) {
         while (range.high - range.low > 1) {
             const std::uint64_t width = range.high - range.low;
@@ -252,7 +255,7 @@ private:
     }
 
     struct three_keys {
-        std::uint32_t key[3]; // rising
+        std::uint32_t key[3]; // ascending
     };
     UNMASK_DEVICE void narrow(const token_measure& how, std::uint64_t target, key_range& range, const three_keys& at) {
         if (listed_ < 0 && range.from_low.count - range.from_high.count <= most_listed) {
@@ -284,7 +287,7 @@ private:
         }
     }
 
-    // Puts the tokens in a range, which has room for them, into shared memory.
+    // Copies the tokens in a range, which must fit, to shared memory.
     UNMASK_DEVICE void list(token_measure how, const key_range& range) {
         how.weighs = false;
         const auto in_range = [&](std::uint32_t key) { return key >= range.low && key < range.high && key > 0; };
@@ -318,10 +321,10 @@ private:
     whole_weights as_number_;
     warp_weights weights_;
     filter_memory& memory_;
-    int listed_ = -1; // how many tokens are in shared memory; −1: they are not
+    int listed_ = -1; // number of tokens in shared memory; −1 before they are copied
 };
 
-// A block for each row.
+// One block for each row.
 template <class Logit>
 UNMASK_KERNEL(filter_threads, 4)
 void filter_kernel(filter_parameters<Logit> p) {

@@ -13,10 +13,11 @@
 #include <unmask/numeric/exact_math.hpp>
 #include <unmask/numeric/row_statistics.hpp>
 
-// Rows, from the chunks that chunk_kernel has read: statistics and draws, bit for bit those of the CPU. A block for each
-// row, which joins as many chunks at a time as it has threads. Three things make it quick although chunks must be joined
-// one after the other: which of them lead is known from their highest logits alone; what each is multiplied by is found by
-// all threads at once; and the few that lead are read again by a warp each, without their most likely token.
+// Rows, from the chunks that chunk_kernel has read: statistics and draws, bit for bit those of the CPU. Each row has a
+// block, which joins as many chunks at a time as it has threads. A chunk leads if its highest logit is above those of
+// all chunks before it. Chunks must be joined one after another, which is fast for three reasons: the highest logits
+// alone tell which chunks lead; all threads compute the factors of the chunks in parallel; and the few chunks that lead
+// are read again by a warp each, without their most likely token.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -24,32 +25,32 @@ namespace detail::cuda {
 template <class Logit>
 struct row_parameters {
     logit_rows<Logit> logits;
-    const int* count; // of rows; null: one for each block
+    const int* count; // number of rows; one for each block if null
     const chunk_record* records;
     row_rule rule;
-    const double* uniforms;     // in (0, 1), one a row; not looked at if the most likely token is wanted
-    row_outcome* outcomes;      // what is wanted of a row: all, or, if this is null,
-    row_statistics* statistics; // these at temperature 1, or, if both are,
-    row_state* states;          // what a filter must know; with a filter in logits, this is read
+    const double* uniforms;     // in (0, 1), one per row; unused if the most likely token is taken
+    row_outcome* outcomes;      // all results of a row, or, if this is null,
+    row_statistics* statistics; // only the statistics at temperature 1, or, if both are null,
+    row_state* states;          // the state that a filter needs; read if logits has a filter
 };
 
-// A chunk, ready to be joined to those before it.
+// A chunk that is ready to be joined to the chunks before it.
 struct prepared_chunk {
     part_step step;
-    chunk_sums sums; // if it leads, without its most likely token
+    chunk_sums sums; // without its most likely token if it leads
     float highest;   // NaN if it is bad
     bool leads;
-    float second; // these two if it leads
+    float second; // set only if it leads, like `best`
     int best;
 };
 
 struct row_memory {
     union {
         prepared_chunk chunks[row_threads];
-        float tree[2 * chunk_size]; // of the chosen chunk's weights
+        float tree[2 * chunk_size]; // sums of the chosen chunk's weights
     };
     float warp_highest[row_warps];
-    row_state row; // of the chunks that were joined
+    row_state row; // of the chunks joined so far
 };
 
 template <row_reading Reading, class Logit>
@@ -102,7 +103,7 @@ private:
     static constexpr bool tempered = Reading == row_reading::tempered_draw;
     static constexpr bool drawn = Reading != row_reading::statistics;
 
-    // Finds out whether a chunk leads, and what it or the row before it is multiplied by. A thread for each.
+    // Finds whether a chunk leads, and the factor of the chunk or of the row before it. One thread per chunk.
     UNMASK_DEVICE void prepare(int begin, int count) const {
         const int mine = device::thread();
         chunk_record record{minus_infinity, 0, 0, 0, 0};
@@ -110,7 +111,7 @@ private:
             record = p_.records[row_ * p_.logits.chunks() + begin + mine];
         }
         const float before = highest_before(record.highest);
-        const bool leads = record.highest > before; // not if one of them is NaN or both are −∞
+        const bool leads = record.highest > before; // false if one of them is NaN or both are −∞
         prepared_chunk& chunk = memory_.chunks[mine];
         chunk.sums = record.sums();
         chunk.highest = record.highest;
@@ -119,7 +120,7 @@ private:
                                                   p_.rule.rule.scale);
     }
 
-    // The highest logit of all chunks before a thread's own. Collective.
+    // The highest logit of all chunks before the thread's chunk. Collective.
     UNMASK_DEVICE float highest_before(float mine) const {
         float up_to_here = mine;
         UNMASK_UNROLL
@@ -141,7 +142,7 @@ private:
         return before;
     }
 
-    // Reads the chunks that lead once more, a warp each.
+    // Reads the chunks that lead again, with a warp for each.
     UNMASK_DEVICE void read_leaders(int begin, int count) const {
         const warp_weights weights;
         int leaders = 0;
@@ -166,7 +167,7 @@ private:
         }
     }
 
-    // Joins them to the row. One thread.
+    // Joins the chunks to the row. Called by one thread.
     UNMASK_DEVICE void join(int begin, int count) const {
         row_state row = copy_of(memory_.row);
         UNMASK_NO_UNROLL

@@ -12,20 +12,20 @@
 #include <unmask/numeric/token_filter.hpp>
 #include <unmask/tensor/float_types.hpp>
 
-// A chunk of a row of logits in the registers of a warp, added up in the order that row_sums.hpp lays down.
+// A chunk of a row of logits in the registers of a warp, summed in the order that row_sums.hpp defines.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-// A matrix of logits: `size` in a row, of which that of token `suppressed`, if it is one, counts as −∞, and so do those of
-// all tokens that a filter drops.
+// A matrix of logits with `size` logits in a row. The logit of token `suppressed`, if there is one, and those of all
+// tokens that a filter drops count as −∞.
 template <class Logit>
 struct logit_rows {
     const Logit* data;
     index_t stride;
     int size;
     int suppressed;
-    const token_floor* floors = nullptr; // of each row; null: there is no filter
+    const token_floor* floors = nullptr; // of each row; no filter if null
 
     [[nodiscard]] UNMASK_HOST_DEVICE constexpr int chunks() const {
         constexpr int chunk = static_cast<int>(chunk_size);
@@ -34,7 +34,7 @@ struct logit_rows {
     [[nodiscard]] UNMASK_DEVICE const Logit* row(index_t row) const { return data + row * stride; }
 };
 
-// eighth_powers[i % 8]. Device code can't index the table itself.
+// eighth_powers[i % 8]. Device code can't index the table.
 template <int Entry = 7>
 UNMASK_DEVICE std::uint32_t eighth_power(int i) {
     constexpr std::uint32_t entry = eighth_powers[Entry];
@@ -45,7 +45,7 @@ UNMASK_DEVICE std::uint32_t eighth_power(int i) {
     }
 }
 
-// weight_of, for each lane of a warp.
+// weight_of, in each lane of a warp.
 class warp_weights {
 public:
     UNMASK_DEVICE warp_weights() : power_(eighth_power(device::lane())) {}
@@ -58,10 +58,10 @@ public:
     }
 
 private:
-    std::uint32_t power_; // lane l has that of l/8, so that the lowest five bits of a number name the right lane
+    std::uint32_t power_; // lane l has the power of l/8: the lowest five bits of a number select the lane
 };
 
-// Tokens of a chunk: lane l has 4 l … 4 l + 3 of each line of 128. Element [line][i] belongs to part 4 l + i.
+// The tokens of a chunk: lane l has 4 l … 4 l + 3 of each line of 128. Element [line][i] belongs to part 4 l + i.
 struct warp_chunk {
     static constexpr int width = 4;
     static constexpr int lines = static_cast<int>(chunk_size / chunk_parts);
@@ -69,7 +69,7 @@ struct warp_chunk {
 
     float logits[lines][width];
 
-    // The tokens of a row from `first` on. −∞ fills up what there is not.
+    // Loads the tokens of a row from `first` on. Missing entries are −∞.
     template <class Logit>
     UNMASK_DEVICE void load(const logit_rows<Logit>& rows, index_t row, int first) {
         const Logit* const from = rows.row(row) + first;
@@ -93,7 +93,7 @@ struct warp_chunk {
         }
     }
 
-    // The first tokens of `count`, in any memory.
+    // Loads `count` tokens from any memory, or as many as the chunk holds.
     template <class Logit>
     UNMASK_DEVICE void load_from(const Logit* from, int count) {
         UNMASK_UNROLL
@@ -105,7 +105,7 @@ struct warp_chunk {
         }
     }
 
-    // The first tokens of `count`.
+    // Stores `count` tokens, or as many as the chunk holds.
     UNMASK_DEVICE void store_to(float* to, int count) const {
         UNMASK_UNROLL
         for (int line = 0; line < lines; ++line) {
@@ -118,14 +118,14 @@ struct warp_chunk {
         }
     }
 
-    // Removes a token, if it is one of these.
+    // Replaces the logit of a token by −∞ if it is in the chunk.
     UNMASK_DEVICE void suppress(int at) {
         if (at >= 0 && at < static_cast<int>(chunk_size)) {
             remove(at);
         }
     }
 
-    // Puts −∞ in the place of what a filter drops; `first` is the chunk's first token.
+    // Replaces logits that a filter drops by −∞; `first` is the chunk's first token.
     UNMASK_DEVICE void keep(const token_floor& floor, int first) {
         UNMASK_UNROLL
         for (int line = 0; line < lines; ++line) {
@@ -137,7 +137,7 @@ struct warp_chunk {
         }
     }
 
-    // Puts −∞ in the place of a token.
+    // Replaces the logit of a token by −∞.
     UNMASK_DEVICE void remove(int at) {
         UNMASK_UNROLL
         for (int line = 0; line < lines; ++line) {
@@ -148,7 +148,7 @@ struct warp_chunk {
         }
     }
 
-    // The highest logit; NaN is passed over. Collective.
+    // The highest logit, ignoring NaN. Collective.
     [[nodiscard]] UNMASK_DEVICE float highest() const {
         float result = minus_infinity;
         UNMASK_UNROLL
@@ -178,7 +178,7 @@ struct warp_chunk {
         return device::ballot(bad) != 0;
     }
 
-    // The first token with this logit, which one has. Collective.
+    // The first token with this logit, which must exist. Collective.
     [[nodiscard]] UNMASK_DEVICE int first_with(float logit) const {
         int result = static_cast<int>(chunk_size);
         UNMASK_UNROLL
@@ -196,7 +196,8 @@ struct warp_chunk {
         return result;
     }
 
-    // The weights, from the highest logit: at temperature 1 and, if Tempered, by `shaped` as well. Collective.
+    // The sums of weights relative to the highest logit: at temperature 1 and, if Tempered, also by `shaped`.
+    // Collective.
     template <bool Tempered>
     [[nodiscard]] UNMASK_DEVICE chunk_sums sums(float from, const warp_weights& weights,
                                                 const weight_rule& shaped) const {
@@ -221,8 +222,8 @@ struct warp_chunk {
         return result;
     }
 
-    // Σ w (p − q), where p and q are these logits and those of another row, less their row's highest, and w = exp(p).
-    // Collective.
+    // Σ w (p − q), where p and q are these logits and those of another row, minus the highest of their row, and w =
+    // exp(p). Collective.
     [[nodiscard]] UNMASK_DEVICE float divergence(float highest, const warp_chunk& other, float other_highest,
                                                  const warp_weights& weights) const {
         const weight_rule rule(1);
@@ -252,7 +253,7 @@ private:
         [[nodiscard]] UNMASK_DEVICE weight_sums fold() const { return {folded(weight), folded(moment)}; }
     };
 
-    // In the chunk.
+    // The index of an element in the chunk.
     static UNMASK_DEVICE int place(int line, int i) {
         return line * static_cast<int>(chunk_parts) + width * device::lane() + i;
     }
@@ -261,10 +262,10 @@ private:
         return rounded(mine + device::shuffle_xor(given, mask));
     }
 
-    // All parts, folded by halves. At first each lane gives away what another will go on with. Collective.
+    // Folds all parts by halves. In the first two steps, lanes exchange halves of their parts. Collective.
     static UNMASK_DEVICE float folded(const float (&each)[width]) {
-        const bool upper = (device::lane() & 16) != 0; // goes on with parts 2 and 3 of its four
-        const bool odd = (device::lane() & 8) != 0;    // and of those with the second
+        const bool upper = (device::lane() & 16) != 0; // keeps parts 2 and 3 of its four
+        const bool odd = (device::lane() & 8) != 0;    // and of these the second
         const float first = added(upper ? each[2] : each[0], upper ? each[0] : each[2], 16); // 0 with 64, …
         const float second = added(upper ? each[3] : each[1], upper ? each[1] : each[3], 16);
         float sum = added(odd ? second : first, odd ? first : second, 8); // 0 with 32, …

@@ -68,8 +68,8 @@ void launch(void (*kernel)(Parameters), int blocks, int threads, std::size_t sha
     expect_success(cudaGetLastError(), "a kernel's launch");
 }
 
-/// Enqueue copies between memory of the host and of the device. The host's may be used again, or read, when the stream has
-/// got there.
+/// Enqueue copies between memory of the host and of the device. The host's may be used again, or read, when the stream
+/// has got there.
 inline void copy_to_device(void* to, const void* from, std::size_t bytes, cuda_stream stream) {
     expect_success(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
 }

@@ -11,8 +11,8 @@
 #include <unmask/config.hpp>
 #include <unmask/cuda/runtime/device.cuh>
 
-// What all threads of a block find out together, by CUB. Each is called by all of its `Threads` threads, which see what the
-// others wrote before. tests/emulator/ has this header once more.
+// What all threads of a block find out together, by CUB. Each is called by all of its `Threads` threads, which see what
+// the others wrote before. tests/emulator/ has this header once more.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::device {
@@ -52,8 +52,8 @@ constexpr std::size_t sort_bytes() {
     return sizeof(typename block_sort<Threads, Items>::TempStorage);
 }
 
-/// Sorts pairs by rising key; equal ones stay in order. Thread t has those from t · Items on. `memory` is shared, and free
-/// for use again after a barrier.
+/// Sorts pairs by rising key; equal ones stay in order. Thread t has those from t · Items on. `memory` is shared, and
+/// free for use again after a barrier.
 template <int Threads, int Items>
 UNMASK_DEVICE void sort(std::uint64_t (&keys)[Items], int (&values)[Items], std::byte* memory) {
     using storage = typename block_sort<Threads, Items>::TempStorage;

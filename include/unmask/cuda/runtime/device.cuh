@@ -75,8 +75,8 @@ UNMASK_DEVICE std::uint32_t ballot(bool vote) {
     return __ballot_sync(0xffffffffU, vote);
 }
 
-/// `Size` elements of type T from global memory, aligned to their size of 4, 8 or 16 bytes, that are not read again soon:
-/// they don't push others out of the caches.
+/// `Size` elements of type T from global memory, aligned to their size of 4, 8 or 16 bytes, that are not read again
+/// soon: they don't push others out of the caches.
 template <class T, int Size>
 struct vector {
     T elements[Size];
@@ -116,8 +116,8 @@ UNMASK_DEVICE void wait_copies() {
 #endif
 }
 
-/// Four 8 × 8 matrices of 16-bit elements from shared memory. Lane l names row l % 8 of matrix l / 8 (16 bytes, aligned to
-/// 16), and gets of matrix m, in result[m], the elements 2 (l % 4) and 2 (l % 4) + 1 of row l / 4. Collective.
+/// Four 8 × 8 matrices of 16-bit elements from shared memory. Lane l names row l % 8 of matrix l / 8 (16 bytes, aligned
+/// to 16), and gets of matrix m, in result[m], the elements 2 (l % 4) and 2 (l % 4) + 1 of row l / 4. Collective.
 UNMASK_DEVICE void load_matrices(std::uint32_t (&result)[4], const void* row) {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 750
     const auto from = static_cast<std::uint32_t>(__cvta_generic_to_shared(row));
@@ -198,7 +198,8 @@ UNMASK_DEVICE float largest(float a, float b) {
     return fmaxf(a, b);
 }
 
-/// Writes a value to mapped memory, where the host will see it after all that this thread or earlier kernels wrote there.
+/// Writes a value to mapped memory, where the host will see it after all that this thread or
+/// earlier kernels wrote there.
 template <class T>
 UNMASK_DEVICE void publish(T* to, T value) {
     __threadfence_system();
@@ -210,8 +211,8 @@ UNMASK_DEVICE T published(const T* from) {
     return *static_cast<const volatile T*>(from);
 }
 
-/// The value itself, of which the compiler knows nothing: what is computed from it is computed here, again each time, and
-/// not kept in registers from before a loop.
+/// The value itself, of which the compiler knows nothing: what is computed from it is computed here, again each time,
+/// and not kept in registers from before a loop.
 template <class Integer>
 UNMASK_DEVICE Integer opaque(Integer value) {
     static_assert(sizeof(Integer) == 4);

@@ -8,8 +8,8 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-// Puts arrays of all kinds one after the other in one piece of memory. Used twice: without memory, it finds out how much
-// there must be.
+// Puts arrays of all kinds one after the other in one piece of memory. Used twice: without memory, it finds out how
+// much there must be.
 class device_layout {
 public:
     explicit device_layout(void* memory = nullptr) : base_(static_cast<std::byte*>(memory)) {}

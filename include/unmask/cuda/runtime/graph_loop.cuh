@@ -5,8 +5,8 @@
 #include <unmask/cuda/runtime/calls.cuh>
 #include <unmask/cuda/runtime/work_stream.cuh>
 
-// Work that the device repeats until a number in its memory is 0, without asking the host: a CUDA graph with a conditional
-// node. tests/emulator/ has this header once more.
+// Work that the device repeats until a number in its memory is 0, without asking the host: a CUDA graph with a
+// conditional node. tests/emulator/ has this header once more.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -71,8 +71,8 @@ inline bool has_conditional_graphs() {
     return version >= 12040;
 }
 
-// Enqueues enqueue(work_stream) once, and again for as long as *running is not 0 after it; then calls wait(), which must wait
-// for the end. False, and nothing is enqueued, if CUDA or its driver has no such graphs.
+// Enqueues enqueue(work_stream) once, and again for as long as *running is not 0 after it; then calls wait(), which
+// must wait for the end. False, and nothing is enqueued, if CUDA or its driver has no such graphs.
 template <class Enqueue, class Wait>
 bool loop_on_device(const work_stream& work, const int* running, const Enqueue& enqueue, const Wait& wait) {
     if (!has_conditional_graphs()) {

@@ -14,26 +14,26 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Some positions of a sequence: [begin, end).
+/// The positions [begin, end) of a sequence.
 struct position_range {
-    index_t sequence = 0;
-    index_t begin = 0;
-    index_t end = 0;
+    index_t sequence = 0; ///< index of the sequence
+    index_t begin = 0;    ///< first position
+    index_t end = 0;      ///< position after the last
 
     friend constexpr bool operator==(const position_range&, const position_range&) = default;
 };
 
-/// A model with an exact cache: what it keeps is what computing it again would give, because no position sees a later
-/// block (SDAR, LLaDA2, BD3-LM; see unmask::kv_cache). Blocks count from position 0 of a sequence.
+/// A model with an exact cache: cached entries are those that recomputing would give, because no position sees a later
+/// block (SDAR, LLaDA2, BD3-LM; see unmask::kv_cache). Blocks are counted from position 0 of a sequence.
 ///
-///   1. `block_length()`: the model's own, which the sampler takes.
-///   2. `prefill(canvas, range)`: called once for every sequence before its first denoise of a run; range begins at 0 and
-///      holds the whole blocks of the prompt, perhaps none. What was kept for that sequence before is void.
-///   3. `commit(canvas, range)`: the next block after those that are kept is final; called when one after it is to be
-///      filled.
+///   1. `block_length()`: the model's block length, which the sampler adopts.
+///   2. `prefill(canvas, range)`: called once for each sequence before its first denoise of a run. The range begins at
+///      0 and holds the whole blocks of the prompt, perhaps none. Earlier entries of that sequence are void.
+///   3. `commit(canvas, range)`: the range is the block after the cached ones, which is now final. Called before a
+///      later block is filled.
 ///
-/// denoise(canvas, rows, logits) then computes, for each sequence, the positions from the first that is not kept to the end
-/// of its rows' block. Rows of a sequence are all in one block.
+/// denoise(canvas, rows, logits) then computes, for each sequence, the positions from the first that is not cached to
+/// the end of the block that all its rows are in.
 template <class Model>
 concept block_denoiser = denoiser<Model> && requires(Model& model, const canvas& page, const position_range& range) {
     { model.block_length() } -> std::convertible_to<index_t>;
@@ -41,23 +41,25 @@ concept block_denoiser = denoiser<Model> && requires(Model& model, const canvas&
     model.commit(page, range);
 };
 
-/// What a caching_denoiser computes for one sequence.
+/// The part of a sequence that a caching_denoiser computes.
 struct cache_use {
-    position_range recompute; ///< the positions to run, if it is not a refresh
-    bool refresh = true;      ///< run the whole sequence, and keep the keys and values of all positions
+    position_range recompute; ///< the positions to compute, unless it is a refresh
+    bool refresh = true;      ///< compute the whole sequence and store all its keys and values
 };
 
-/// A bidirectional model with an approximate cache: the keys and values of positions outside `recompute` are those of an
-/// earlier canvas; those inside are new, and kept. `use` has one element for each sequence that has rows, in their order.
+/// A bidirectional model with an approximate cache: the keys and values of positions outside `recompute` are those of
+/// an earlier canvas; those inside are computed and stored. `use` has one element for each sequence that has rows, in
+/// their order.
 template <class Model>
 concept caching_denoiser = denoiser<Model> && requires(Model& model, const canvas& page, std::span<const row> rows,
                                                        std::span<const cache_use> use, tensor_view<float, 2> logits) {
     model.denoise(page, rows, use, logits);
 };
 
-/// A model that can verify: besides the rows it predicts every position of `verified` from a shadow block, masks at the
-/// same positions in the same pass, with the mask policy `shadow_block`. Logits are those of the rows, then those of the
-/// ranges' positions, one range for each sequence that has rows, in their order.
+/// A model that can verify committed tokens: besides the rows, it predicts every position of `verified` from a shadow
+/// block, that is, from masks with the same position numbers in the same pass, under the mask policy `shadow_block`.
+/// `verified` has one range for each sequence that has rows, in their order. The logits of the rows come first, then
+/// those of the ranges.
 template <class Model>
 concept shadow_denoiser = denoiser<Model> &&
     requires(Model& model, const canvas& page, std::span<const row> rows, std::span<const position_range> verified,
@@ -75,16 +77,16 @@ inline void check_refresh(const char* argument, index_t every) {
 
 } // namespace detail
 
-/// Nothing is kept, unless the model is a block_denoiser: its cache is exact.
+/// No cache, except the exact one of a block_denoiser.
 struct no_cache {
     static constexpr auto kind = policy_kind::cache;
 };
 
-/// Fast-dLLM's prefix cache (arXiv 2505.22618): the first call of a block runs everything, later ones the block and what
-/// follows it. An approximation, which changes the text: see cache_drift.
+/// Fast-dLLM's prefix cache (arXiv 2505.22618): the first call of a block computes all positions, later calls the block
+/// and everything after it. An approximation, which changes the text: see cache_drift.
 struct prefix_cache {
     static constexpr auto kind = policy_kind::cache;
-    index_t refresh_every = 0; ///< calls of a block after which everything runs again; 0: at its first call alone
+    index_t refresh_every = 0; ///< calls of a block from one full computation to the next; 0 for the first call only
 
     void check() const { detail::check_refresh("prefix_cache.refresh_every", refresh_every); }
     [[nodiscard]] position_range recompute(const position_range& block, index_t length) const {
@@ -92,11 +94,11 @@ struct prefix_cache {
     }
 };
 
-/// Fast-dLLM's dual cache: later calls of a block run the block alone. An approximation, which changes the text: see
-/// cache_drift.
+/// Fast-dLLM's dual cache: the first call of a block computes all positions, later calls only the block. An
+/// approximation, which changes the text: see cache_drift.
 struct dual_cache {
     static constexpr auto kind = policy_kind::cache;
-    index_t refresh_every = 0; ///< calls of a block after which everything runs again; 0: at its first call alone
+    index_t refresh_every = 0; ///< calls of a block from one full computation to the next; 0 for the first call only
 
     void check() const { detail::check_refresh("dual_cache.refresh_every", refresh_every); }
     [[nodiscard]] position_range recompute(const position_range& block, index_t /*length*/) const { return block; }
@@ -104,7 +106,7 @@ struct dual_cache {
 
 namespace detail {
 
-// The blocks of a run on a block_denoiser: the model's. Throws invalid_argument if others were asked for.
+// The blocks of a run on a block_denoiser: the model's. Throws invalid_argument if the sampler asks for other ones.
 inline block_length blocks_of(const block_length& asked, index_t size) {
     check_count("model.block_length()", size);
     if (asked.size == block_length{}.size) {

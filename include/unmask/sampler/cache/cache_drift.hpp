@@ -21,18 +21,18 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// How far an approximate cache leads away from the model itself.
+/// The difference between a run with an approximate cache and a run without: see measure_cache_drift.
 struct cache_drift {
-    index_t rows = 0;           ///< distributions that were compared: all that the run with the cache asked for
-    index_t other_best = 0;     ///< of these, with another most likely token
-    double mean_divergence = 0; ///< of KL(without the cache ‖ with it), in nats
-    double largest_divergence = 0;
-    index_t tokens = 0;       ///< positions that were filled
-    index_t other_tokens = 0; ///< of these, with another token than in a run without the cache
-    statistics with_cache{};  ///< without the cost of comparing
-    statistics without_cache{};
+    index_t rows = 0;              ///< distributions compared: all that the run with the cache requested
+    index_t other_best = 0;        ///< of these, those with another most likely token
+    double mean_divergence = 0;    ///< mean of KL(without the cache ‖ with it), in nats
+    double largest_divergence = 0; ///< largest of these, in nats
+    index_t tokens = 0;            ///< positions filled
+    index_t other_tokens = 0;      ///< of these, those with another token than in the run without the cache
+    statistics with_cache{};       ///< the run with the cache, excluding the comparison
+    statistics without_cache{};    ///< the run without the cache
 
-    /// Share of the tokens that the cache changed.
+    /// Share of the tokens that differ because of the cache.
     [[nodiscard]] double token_share() const {
         return tokens > 0 ? static_cast<double>(other_tokens) / static_cast<double>(tokens) : 0.0;
     }
@@ -56,7 +56,7 @@ struct uncached_model {
     }
 };
 
-// The model with its cache; every row is also asked of the model without it.
+// The model with its cache, which also computes every row without it.
 template <class Executor, class Model>
 struct compared_model {
     static constexpr bool shifts_logits = detail::shifts_logits<Model>();
@@ -104,11 +104,11 @@ struct compared_model {
 
 } // namespace detail
 
-/// Runs a sampler that has prefix_cache or dual_cache on two copies of a canvas, with the cache and without, and compares
-/// the texts; in the run with the cache it also compares every distribution with what the model gives for the same canvas
-/// without it. The three-argument denoise of the model must leave what it keeps alone.
+/// Runs a sampler that has prefix_cache or dual_cache on copies of a canvas, with the cache and without, and compares
+/// the texts. In a run with the cache it also compares each distribution with that of the model without a cache on the
+/// same canvas. The model's three-argument denoise must not change its stored keys and values.
 ///
-/// Throws what the sampler throws. The canvas stays as it is. Cost: three runs.
+/// Throws as the sampler does. The canvas is not changed. Work: three runs, one of which computes every row twice.
 template <host_executor Executor, class Sampler, class Model>
 cache_drift measure_cache_drift(const Executor& exec, const Sampler& sampler, Model&& model, const canvas& page,
                                 std::uint64_t seed) {

@@ -12,12 +12,12 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// What a corruption is told about a step of a sequence.
+/// A step of a sequence, as a corruption receives it.
 struct corruption_step {
-    schedule_step now;    ///< of the block; now.masked is 0 in a step after the last commitment
+    schedule_step now;    ///< the step of the block; now.masked is 0 in a step after the last commitment
     double time = 1;      ///< diffusion time before the step, t: the schedule's masked share
-    double next_time = 0; ///< after it, s; 0 in the last step
-    vocabulary tokens;
+    double next_time = 0; ///< diffusion time after the step, s; 0 in the last step
+    vocabulary tokens;    ///< the model's tokens
 };
 
 namespace detail {
@@ -35,28 +35,31 @@ concept decides_after_model = requires(const C& corruption, std::span<candidate>
 
 } // namespace detail
 
-/// A corruption: what a position that is not final looks like, and which changes besides commitments a step makes. The
-/// forward process that the model was trained to undo.
+/// A corruption: the forward process that the model was trained to undo. It defines what a position holds before it is
+/// final, and which changes a step makes besides commitments. It has
 ///
-///   1. `memory`: a nested type, made anew for every block of a sequence: what is remembered from step to step.
-///   2. `extra_calls(now)`: how many calls of the model a block may take besides one for each of its masked positions.
-///   3. `operator()(positions, step, memory)`, which may be missing if there is `before`: called after the model and the
-///      selector with the positions that were asked for, in rising order. What the selector chose has `chosen`; setting
-///      `change` overrules it: commit or renoise for a masked position, remask or edit for a committed one, with the new
-///      token in `token`.
+///   1. `memory`: a nested type, default-constructed for each block of a sequence, that is kept from step to step.
+///   2. `extra_calls(now)`: the number of calls of the model that a block may take in addition to one for each of its
+///      masked positions.
+///   3. `operator()(positions, step, memory)`, which may be missing if there is `before`: called after the model and
+///      the selector with the requested positions, in ascending order. Positions that the selector chose have `chosen`
+///      set. Setting `change` overrides the selector: commit or renoise for a masked position, remask or edit for a
+///      committed one, with the new token in `token`.
 ///
 /// Optional, each off by default:
 ///
 ///   - `static constexpr bool uniform = true`: masked positions hold random tokens instead of the mask token.
-///   - `static constexpr bool selects = true`: it decides what is committed; the sampler then takes no selector.
-///   - `static constexpr bool reads_committed = true`: the model is also asked about the block's committed positions, and
-///     they are among `positions`. `verifies = true`: the same, but by the model's shadow block (see shadow_denoiser).
+///   - `static constexpr bool selects = true`: the corruption decides what is committed; the sampler then takes no
+///     selector.
+///   - `static constexpr bool reads_committed = true`: logits of the block's committed positions are requested, too,
+///     and these are among `positions`. `verifies = true`: the same, but by the model's shadow block (see
+///     shadow_denoiser).
 ///   - `before(positions, step, memory)`: called before the model with masked and committed positions, of which only
-///     the random numbers are known; sets `chosen` for those to be committed, and `change` to remask. The model is
-///     then asked for the chosen rows alone, and a step that chooses none makes no call.
-///   - `goes_on(step, memory)`: whether a block with nothing masked has another step.
+///     the random numbers are known; sets `chosen` for positions to be committed, and `change` to remask. Only the
+///     chosen rows are then requested from the model, and a step that chooses none makes no call.
+///   - `goes_on(step, memory)`: whether a block without masked positions has another step.
 ///
-/// A run ends whatever a corruption does: remasking is ignored where it would take more calls than 2. allows.
+/// Every run ends: remasking is ignored where it would take more calls than extra_calls allows.
 template <class C>
 concept corruption_policy = sampling_policy<C> &&
     requires(const C& corruption, const schedule_step& now, typename C::memory& memory) {
@@ -92,7 +95,7 @@ constexpr bool verifies() {
 
 } // namespace detail
 
-/// Masked diffusion as it is trained: a masked position holds the mask token, and what is committed stays.
+/// Masked diffusion as models are trained: masked positions hold the mask token, and committed tokens stay.
 struct absorbing {
     static constexpr auto kind = policy_kind::corruption;
     struct memory {};

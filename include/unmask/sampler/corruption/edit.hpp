@@ -11,20 +11,21 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Committed tokens can be replaced (LLaDA2.1's token-to-token editing): at each call a committed position of the current
-/// block gets the drawn token if that is another one and has more than this probability. When nothing is masked any more,
-/// up to `rounds` calls only edit, until one changes nothing. Prompts and earlier blocks are never edited.
+/// Replaces committed tokens (LLaDA2.1's token-to-token editing): at each call, a committed position of the current
+/// block gets the drawn token if it differs from the current one and its probability exceeds `probability`. When
+/// nothing is masked any more, up to `rounds` further calls only edit, until a call changes nothing. Prompts and
+/// earlier blocks are never edited.
 struct edit {
     static constexpr auto kind = policy_kind::corruption;
     static constexpr bool reads_committed = true;
     struct memory {
-        index_t rounds = 0;   ///< calls with nothing masked
-        bool changed = false; ///< the last call edited something
+        index_t rounds = 0;   ///< calls without masked positions
+        bool changed = false; ///< true if the last call edited a token
     };
 
-    double probability = 0.9;
-    index_t rounds = 16;
-    score_from source = score_from::shaped;
+    double probability = 0.9;               ///< threshold, in [0, 1]
+    index_t rounds = 16;                    ///< most calls that only edit, for each block
+    score_from source = score_from::shaped; ///< the distribution of that probability
 
     void check() const {
         if (!(probability >= 0 && probability <= 1)) {

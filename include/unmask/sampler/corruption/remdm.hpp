@@ -14,13 +14,13 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-// ReMDM (arXiv 2503.00307): the ancestral process of masked diffusion in which committed positions are masked again with
-// probability σ and so get another chance. All take the selector's place, decide before the model is called, and have as
-// many calls as steps at most. α is 1 − the schedule's masked share, as in MDLM's log-linear schedule.
+// ReMDM (arXiv 2503.00307): the ancestral process of masked diffusion, except that committed positions are masked again
+// with probability σ and so get another chance. All variants replace the selector, decide before the model is called,
+// and make at most one call for each step. α is 1 − the schedule's masked share, as in MDLM's log-linear schedule.
 
 namespace detail {
 
-// One step from α_t to α_s: the chances of a masked position to be committed, given its σ, and the largest σ there is.
+// A step from α_t to α_s: the probability that a masked position is committed, given σ, and the largest possible σ.
 struct remdm_step {
     double alpha_t;
     double alpha_s;
@@ -31,7 +31,7 @@ struct remdm_step {
     [[nodiscard]] double largest_sigma() const { return alpha_t > 0 ? std::min(1.0, (1 - alpha_s) / alpha_t) : 1; }
 };
 
-// Decides for every position. sigma(position) is the chance of a committed one to be masked again.
+// Decides for every position. sigma(position) is the probability that a committed position is masked again.
 template <class Sigma>
 void remdm(std::span<candidate> positions, double commit, const Sigma& sigma) {
     for (candidate& position : positions) {
@@ -43,7 +43,7 @@ void remdm(std::span<candidate> positions, double commit, const Sigma& sigma) {
     }
 }
 
-// Even with nothing masked, something may be remasked until then.
+// Until the last step, positions may be remasked even if none is masked now.
 inline bool has_later_step(const corruption_step& step) {
     return step.now.step + 1 < step.now.steps;
 }
@@ -62,7 +62,7 @@ struct remdm_cap {
     static constexpr bool selects = true;
     struct memory {};
 
-    double eta = 0.02;
+    double eta = 0.02; ///< η, in [0, 1]
 
     void check() const { detail::check_share("remdm_cap.eta", eta); }
     [[nodiscard]] index_t extra_calls(const schedule_step& now) const { return now.steps; }
@@ -82,7 +82,7 @@ struct remdm_rescale {
     static constexpr bool selects = true;
     struct memory {};
 
-    double eta = 0.02;
+    double eta = 0.02; ///< η, in [0, 1]
 
     void check() const { detail::check_share("remdm_rescale.eta", eta); }
     [[nodiscard]] index_t extra_calls(const schedule_step& now) const { return now.steps; }
@@ -96,8 +96,8 @@ struct remdm_rescale {
     }
 };
 
-/// σᵢ = softmax(−p)ᵢ · σ_max over the committed positions, p the probability that each was committed with (ReMDM,
-/// Section 4.1): what was least sure goes first.
+/// σᵢ = softmax(−p)ᵢ · σ_max over the committed positions, where p is the probability with which each was committed
+/// (ReMDM, Section 4.1): the least certain tokens are the most likely to be masked again.
 struct remdm_conf {
     static constexpr auto kind = policy_kind::corruption;
     static constexpr bool selects = true;
@@ -112,7 +112,8 @@ struct remdm_conf {
     void before(std::span<candidate> positions, const corruption_step& step, memory& past) const {
         const auto weight_of = [&](const candidate& position) {
             const auto at = static_cast<std::size_t>(position.where.position);
-            return at < past.weight.size() ? past.weight[at] : 0.0; // 0: another run's, left alone
+            return at < past.weight.size() ? past.weight[at]
+                                           : 0.0; // 0 for commitments of another run, which are left alone
         };
         double sum = 0;
         for (const candidate& position : positions) {
@@ -132,17 +133,17 @@ struct remdm_conf {
     }
 };
 
-/// MDLM until a share α_on is committed, at time t_on; then, until t_off, σ = η at that α; then MDLM to the end (ReMDM,
-/// Section 4.2). The published setting for 1024 steps.
+/// MDLM until a share α_on is committed, at time t_on; then, until t_off, σ = η at constant α; then MDLM to the end
+/// (ReMDM, Section 4.2). The defaults are the published setting for 1024 steps.
 struct remdm_loop {
     static constexpr auto kind = policy_kind::corruption;
     static constexpr bool selects = true;
     struct memory {};
 
-    double eta = 0.02;
-    double t_on = 0.55;
-    double t_off = 0.05;
-    double alpha_on = 0.9;
+    double eta = 0.02;     ///< η, in [0, 1]
+    double t_on = 0.55;    ///< time at which remasking begins, in [0, 1]
+    double t_off = 0.05;   ///< time at which it ends, in [0, t_on]
+    double alpha_on = 0.9; ///< share that is committed in between, in [0, 1]
 
     [[nodiscard]] index_t extra_calls(const schedule_step& now) const { return now.steps; }
     [[nodiscard]] bool goes_on(const corruption_step& step, const memory& /*memory*/) const {

@@ -15,12 +15,12 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-// Uniform diffusion: there is no mask, positions that are not final hold any token. All of a block's positions stay open
-// until its last call, which commits them together.
+// Uniform diffusion: there is no mask; positions that are not final hold arbitrary tokens. All positions of a block
+// stay open until its last call, which commits them together.
 
 namespace detail {
 
-// A uniform one of the tokens that a position can hold, from two random words.
+// A uniform token among those that a position can hold, from two random words.
 inline token_t uniform_token(const vocabulary& tokens, std::uint32_t high, std::uint32_t low) {
     const bool has_mask = tokens.mask < tokens.size;
     const token_t count = tokens.size - (has_mask ? 1 : 0);
@@ -38,8 +38,9 @@ inline bool is_last(const corruption_step& step) {
 ///
 ///     (α_t V x₀ ⊙ x_t + (α_t/α_s − α_t) x_t + (α_s − α_t) x₀ + (1 − α_t/α_s)(1 − α_s)/V) / (α_t V x₀[x_t] + 1 − α_t),
 ///
-/// x₀ the model's distribution, by one uniform number that says whether it stays, takes a token drawn from the model, or
-/// noise, and one for the token. Takes the selector's place; give it categorical{}, and steps for the number of calls.
+/// where x₀ is the model's distribution. One uniform number decides whether the position keeps its token, takes a token
+/// drawn from the model, or takes noise; another one draws the token. Replaces the selector; use it with categorical{},
+/// and with steps for the number of calls.
 struct duo {
     static constexpr auto kind = policy_kind::corruption;
     static constexpr bool uniform = true;
@@ -74,25 +75,25 @@ struct duo {
     }
 };
 
-/// DiffusionGemma's loop: at each call the positions of least entropy, as many as together stay below `bound`
-/// (Σ H − the largest ≤ bound), take their drawn tokens; all others get new noise. The block is done when the most likely
-/// tokens have been the same for `stable_calls` calls and the mean entropy is below `entropy`, or at its last step: it
+/// DiffusionGemma's loop: at each call, the positions of lowest entropy take their drawn tokens, as many as
+/// have Σ H − the largest H ≤ bound; all others get new noise. The block ends when the most likely tokens have
+/// stayed the same for `stable_calls` calls and the mean entropy is below `entropy`, or at its last step. It
 /// then takes the most likely tokens.
 ///
-/// Entropies in nats, of the distribution that tokens are drawn from. Takes the selector's place; the original has steps{48}
-/// and annealed_categorical{0.8, 0.4}.
+/// Entropies are in nats, of the distribution that tokens are drawn from. Replaces the selector. The original uses
+/// steps{48} and annealed_categorical{0.8, 0.4}.
 struct entropy_renoise {
     static constexpr auto kind = policy_kind::corruption;
     static constexpr bool uniform = true;
     static constexpr bool selects = true;
     struct memory {
-        std::vector<token_t> best;
-        index_t stable = 0; ///< calls that have found `best` unchanged
+        std::vector<token_t> best; ///< the most likely tokens at the last call
+        index_t stable = 0;        ///< calls that have found `best` unchanged
     };
 
-    double bound = 0.1;
-    index_t stable_calls = 1;
-    double entropy = 0.005;
+    double bound = 0.1;       ///< of the sum of entropies, in nats
+    index_t stable_calls = 1; ///< calls without change after which the block may end
+    double entropy = 0.005;   ///< mean entropy below which the block may end, in nats
 
     void check() const {
         if (!(bound >= 0)) {
@@ -128,7 +129,7 @@ struct entropy_renoise {
         }
         std::stable_sort(surest.begin(), surest.end(),
                          [](const candidate* a, const candidate* b) { return a->shaped.entropy < b->shaped.entropy; });
-        double before = 0; // entropies in rising order: the sum without the largest
+        double before = 0; // entropies are ascending: the sum without the largest
         bool accepted = true;
         for (candidate* position : surest) {
             accepted = accepted && before <= bound;

@@ -14,22 +14,23 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// WINO, wide in, narrow out (arXiv 2507.18578): commits boldly, and takes back what does not hold up. At each call
+/// WINO, wide in, narrow out (arXiv 2507.18578): commits many tokens early and masks those again that fail
+/// verification. Each call
 ///
-///   - in: masked positions whose token has at least the probability `wide`, surest first, at most 70 % of the masked ones
-///     and never more than 20 or fewer than 5 allowed; the surest one whatever it has;
-///   - out: committed positions of the block whose token has, by the model's shadow block, less than `narrow`, the least
-///     probable first, one fewer than went in: so every call leaves fewer masks.
+///   - commits the surest position, and further masked positions whose token has at least the probability `wide`,
+///     surest first, up to a limit: 70 % of the masked positions, but no fewer than 5 and no more than 20;
+///   - remasks committed positions of the block whose token has a probability below `narrow` according to the model's
+///     shadow block, least probable first, at most one fewer than it commits, so every call leaves fewer masks.
 ///
-/// Needs a shadow_denoiser. Ties: the lowest position first. Takes the selector's place and does not follow the schedule.
+/// Needs a shadow_denoiser. Of equal positions, the lowest comes first. Replaces the selector and ignores the schedule.
 struct wino {
     static constexpr auto kind = policy_kind::corruption;
     static constexpr bool selects = true;
     static constexpr bool verifies = true;
     struct memory {};
 
-    double wide = 0.6;
-    double narrow = 0.9;
+    double wide = 0.6;   ///< probability from which tokens are committed, in [0, 1]
+    double narrow = 0.9; ///< probability below which tokens are masked again, in [0, 1]
 
     void check() const {
         const auto expects = [](const char* argument, double value) {
@@ -51,7 +52,7 @@ struct wino {
                 out.push_back(&position);
             }
         }
-        // Positions are in rising order: a stable sort leaves the lowest of equals first.
+        // Positions are ascending: a stable sort keeps the lowest of equals first.
         std::stable_sort(in.begin(), in.end(), [](const candidate* a, const candidate* b) {
             return a->raw_log_probability > b->raw_log_probability;
         });

@@ -14,12 +14,12 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A draw whose temperature falls from step to step of a block (DiffusionGemma): coldest + (hottest − coldest) · n/N with n
-/// of N steps left, this one included.
+/// A categorical draw whose temperature falls with the steps of a block (DiffusionGemma): coldest + (hottest − coldest)
+/// · n/N with n of N steps left, the current one included.
 struct annealed_categorical {
     static constexpr auto kind = policy_kind::draw;
-    double hottest = 0.8;
-    double coldest = 0.4;
+    double hottest = 0.8; ///< temperature of the first step
+    double coldest = 0.4; ///< temperature that the steps approach, in [0, hottest]
 
     void check() const {
         const auto expects = [](const char* argument, double value, double most, const char* expected) {
@@ -31,7 +31,7 @@ struct annealed_categorical {
         expects("annealed_categorical.coldest", coldest, hottest, "in [0, hottest]");
     }
 
-    /// The draw of a step.
+    /// The draw of the given step.
     [[nodiscard]] categorical at(const schedule_step& now) const {
         const double left = static_cast<double>(now.steps - now.step) / static_cast<double>(now.steps);
         return {.temperature = coldest + (hottest - coldest) * left};

@@ -21,17 +21,18 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A draw: the token of one row. `drawn operator()(logits, raw, uniform, scratch) const`, where raw = statistics_of(logits),
-/// in which the mask token's logit is −∞, and uniform is in (0, 1). Called by many threads at once.
+/// A draw: chooses the token of a row. `drawn operator()(logits, raw, uniform, scratch) const` receives logits in
+/// which that of the mask token is −∞, raw = statistics_of(logits), and a uniform number in (0, 1). Called by
+/// many threads concurrently.
 ///
-/// Optional: `auto at(const schedule_step&) const`, the draw of a step of a block. The sampler then uses what it returns.
+/// Optional: `auto at(const schedule_step&) const`, which returns the draw that the sampler uses for a step of a block.
 template <class D>
 concept draw_policy = sampling_policy<D> && requires(const D& draw, std::span<const float> logits,
                                                      const row_statistics& raw, double uniform, draw_scratch& scratch) {
     { draw(logits, raw, uniform, scratch) } -> std::same_as<drawn>;
 };
 
-/// The most likely token; of equals, the lowest.
+/// Takes the most likely token; of equals, the lowest.
 struct greedy {
     static constexpr auto kind = policy_kind::draw;
 
@@ -41,22 +42,22 @@ struct greedy {
     }
 };
 
-/// A draw from the distribution after, in this order, temperature, top-k and top-p.
+/// Draws from the distribution after temperature and then, in the order that `order` says, top-k and top-p.
 ///
-/// Exact: one uniform number a row, which chooses between the row's chunks of 1024 tokens, each time that one is read, and
-/// then inverts the cumulative sums of the chosen one in the order of the vocabulary. Temperature 0 takes the most likely
-/// token; the shaped distribution is then the one at temperature 1. top-k keeps the k most likely tokens (of equals, the
-/// lowest); top-p keeps the fewest of the most likely ones whose probabilities reach p. The draw is then as from a row in
-/// which all other logits are −∞.
+/// The draw is exact and uses one uniform number per row: each time a chunk of 1024 tokens has been read, the number
+/// chooses between it and the earlier ones, and in the end it inverts the cumulative sums of the chosen chunk in the
+/// order of the vocabulary. Temperature 0 takes the most likely token; the shaped distribution is then that of
+/// temperature 1. top-k keeps the k most likely tokens (of equals, the lowest); top-p keeps the smallest set of most
+/// likely tokens whose probabilities sum to at least p. The result is as if all other logits were −∞.
 ///
-/// Work: the row is read once; a filter reads those chunks twice again that have a token it may keep, most of them only
-/// where the distribution is flat.
+/// Work: the row is read once. A filter reads chunks that have a token it may keep twice more; these are most chunks
+/// only if the distribution is flat.
 struct categorical {
     static constexpr auto kind = policy_kind::draw;
-    double temperature = 1;
-    index_t top_k = 0; ///< 0: no such filter
-    double top_p = 1;  ///< 1: no such filter
-    filter_order order = filter_order::top_k_then_top_p;
+    double temperature = 1;                              ///< at least 0
+    index_t top_k = 0;                                   ///< 0 for no such filter
+    double top_p = 1;                                    ///< in (0, 1]; 1 for no such filter
+    filter_order order = filter_order::top_k_then_top_p; ///< the filter that is applied first
 
     void check() const {
         if (!(temperature >= 0 && temperature <= std::numeric_limits<double>::max())) {
@@ -71,19 +72,19 @@ struct categorical {
         }
     }
 
-    /// Its filters, and their order.
+    /// The filters and their order.
     [[nodiscard]] constexpr detail::token_filter filter() const { return {top_k, top_p, order}; }
 
-    /// Reads the row again, whatever `raw` is: the sampler itself gets both at once.
+    /// Draws a token. Reads the whole row and ignores `raw`; the sampler itself computes both in one pass.
     drawn operator()(std::span<const float> logits, const row_statistics& /*raw*/, double uniform,
                      draw_scratch& scratch) const;
 };
 
 namespace detail {
 
-// All that the sampler needs of a row in which the mask token's logit is −∞: one pass for greedy and categorical, its
-// statistics and then the draw for a user's. Its raw.best is −1 if the row has no distribution; the rest is then without
-// meaning.
+// All that the sampler needs of a row in which the mask token's logit is −∞: in one pass for greedy and categorical;
+// for a user's draw, first the statistics and then the draw. raw.best is −1, and the rest meaningless, if the row has
+// no distribution.
 template <class Draw, class Logit>
 row_result reduce_row(const Draw& draw, std::span<const Logit> logits, double uniform, draw_scratch& scratch) {
     if constexpr (std::same_as<Draw, greedy>) {

@@ -16,23 +16,24 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Guidance: what is made of a row of logits with the prompt and the same row without it.
-/// `void operator()(std::span<float> conditional, std::span<const float> unconditional) const` leaves its result in the
-/// first. Called by several threads at once for different rows.
+/// Guidance: combines a row of logits with the prompt and the same row without it.
+/// `void operator()(std::span<float> conditional, std::span<const float> unconditional) const` writes the result into
+/// `conditional`. Several threads call it concurrently for different rows.
 template <class G>
 concept guidance_policy = sampling_policy<G> &&
     requires(const G& guidance, std::span<float> conditional, std::span<const float> unconditional) {
     guidance(conditional, unconditional);
 };
 
-/// Classifier-free guidance in LLaDA's convention: u + (scale + 1)(c − u), where c and u are the logits with and without
-/// the prompt; 0 is c. (Others call scale + 1 the scale.) It is computed as c + scale · (c − u).
+/// Classifier-free guidance in LLaDA's convention: u + (scale + 1)(c − u), where c and u are the logits with and
+/// without the prompt; scale 0 gives c. (Other publications call scale + 1 the scale.) Computed as c + scale · (c − u).
 ///
-/// A token that c forbids (−∞) stays forbidden; one that u alone forbids keeps c. A NaN or +∞ in either gives one, and so
-/// does a result beyond the largest float. Throws invalid_argument if the rows differ in length.
+/// A token that c forbids (−∞) stays forbidden; a token that only u forbids keeps c. NaN or +∞ in either row
+/// stays in the result, and a result beyond the largest float becomes infinite. Throws invalid_argument if
+/// the rows differ in length.
 struct guidance {
     static constexpr auto kind = policy_kind::guidance;
-    double scale = 0;
+    double scale = 0; ///< at least 0
 
     void check() const {
         if (!(scale >= 0 && scale <= std::numeric_limits<float>::max())) {
@@ -60,7 +61,7 @@ struct guidance {
     }
 
 private:
-    // Special values are told by their bits: -ffast-math folds comparisons with them away.
+    // Special values are recognised by their bits: -ffast-math removes comparisons with them.
     static void guide(float* conditional, const float* unconditional, float weight) {
         using vbits = std::uint32_t __attribute__((vector_size(sizeof(detail::vfloat))));
         constexpr std::uint32_t infinity = 0x7f800000U;

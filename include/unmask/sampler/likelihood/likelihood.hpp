@@ -26,16 +26,16 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// How log_likelihood estimates.
+/// Options of log_likelihood.
 struct likelihood_options {
-    index_t samples = 128;  ///< at most, rounded up to whole batches
-    index_t batch = 16;     ///< samples in a call of the model
-    std::uint64_t seed = 0; ///< the same one gives every model the same masks: differences are then surer than either
-    double half_width = 0;  ///< in nats: enough when the confidence interval is value ± this or narrower; 0: never
-    double z = 1.96;        ///< of the interval: the normal quantile of its level, 1.96 for 95 %, 2.576 for 99 %
-    index_t least = 64;     ///< samples before half_width may end it, and at least four batches
+    index_t samples = 128;  ///< most samples, rounded up to whole batches
+    index_t batch = 16;     ///< samples in each call of the model
+    std::uint64_t seed = 0; ///< an equal seed gives all models equal masks, which makes differences more certain
+    double half_width = 0;  ///< in nats: stop once the confidence interval is value ± this or narrower; 0 for never
+    double z = 1.96;        ///< normal quantile of the interval's level: 1.96 for 95 %, 2.576 for 99 %
+    index_t least = 64;     ///< samples, and at least four batches, before half_width may stop it
 
-    /// Throws invalid_argument if a number is out of range.
+    /// Throws invalid_argument if an option is out of range.
     void check() const {
         const auto expects = [](bool condition, const char* argument, const std::string& was, const char* expected) {
             if (!condition) {
@@ -51,13 +51,13 @@ struct likelihood_options {
     }
 };
 
-/// An estimate of a lower bound on a log-likelihood, and how sure it is.
+/// An estimate of a lower bound on a log-likelihood, and its uncertainty.
 struct likelihood_bound {
     double value = 0;          ///< in nats; −∞ if the model forbids a token
-    double standard_error = 0; ///< of value, from the spread of the batches' means; +∞ if there was only one batch
-    double half_width = 0;     ///< of the confidence interval: Student's t for that many batches times standard_error
-    index_t samples = 0;       ///< masked copies that were looked at
-    index_t calls = 0;         ///< of denoise()
+    double standard_error = 0; ///< of value, from the spread of the batches' means; +∞ for a single batch
+    double half_width = 0; ///< of the confidence interval: Student's t for the number of batches times standard_error
+    index_t samples = 0;   ///< masked copies that were evaluated
+    index_t calls = 0;     ///< calls of denoise()
 };
 
 namespace detail {
@@ -73,13 +73,13 @@ inline double student_quantile(double z, double freedom) {
     return z * (1 + (g1 + (g2 + (g3 + g4 / freedom) / freedom) / freedom) / freedom);
 }
 
-// The number of positions, of `length`, that a sample of a batch masks. Whatever the others are, each count of
-// 1 … length is equally likely; together they are spread evenly, from a random start in [0, length).
+// The number of positions, of `length`, that a sample of a batch masks. Each count in 1 … length is equally likely by
+// itself; the counts of a batch are spread evenly, from a random start in [0, length).
 inline index_t stratified_count(index_t start, index_t sample, index_t batch, index_t length) {
     return 1 + (start + sample * length / batch) % length;
 }
 
-// Draws masks, asks the model, and sums up.
+// Draws masks, calls the model, and adds up the losses.
 template <class Executor, class Model>
 class likelihood_run {
 public:
@@ -91,7 +91,7 @@ public:
         if (answer_.empty()) {
             return {};
         }
-        const bool exact = answer_.size() == 1; // one mask alone is possible
+        const bool exact = answer_.size() == 1; // only one mask is possible
         const index_t size = exact ? 1 : options_.batch;
         const index_t batches = exact ? 1 : (options_.samples + size - 1) / size;
         double mean = 0;
@@ -100,7 +100,7 @@ public:
         for (index_t batch = 0; batch < batches; ++batch) {
             const double loss = batch_loss(batch, size);
             result = {-loss, 0, 0, (batch + 1) * size, ask_.calls()};
-            if (bits_as<std::uint64_t>(loss) == 0x7ff0000000000000U) { // +∞, and no further sample changes that
+            if (bits_as<std::uint64_t>(loss) == 0x7ff0000000000000U) { // +∞, which no further sample changes
                 return result;
             }
             const auto count = static_cast<double>(batch + 1);
@@ -126,7 +126,7 @@ public:
     }
 
 private:
-    // Random words of another stream than the sampler's with the same seed.
+    // Random numbers from another stream than the sampler's with the same seed.
     [[nodiscard]] double uniform(index_t i, index_t sample) const {
         constexpr std::uint64_t stream = 0x6c696b656c69686fU;
         const auto words = random_words(options_.seed ^ stream, id_, i, static_cast<std::uint32_t>(sample));
@@ -153,7 +153,7 @@ private:
         return loss / static_cast<double>(size);
     }
 
-    // Adds a copy of the text in which `count` of the answer's positions, equally likely all, are masked.
+    // Adds a copy of the text in which `count` positions of the answer, chosen uniformly, are masked.
     void add(canvas& page, index_t sample, index_t count) {
         order_.resize(answer_.size());
         std::copy(answer_.begin(), answer_.end(), order_.begin());
@@ -187,23 +187,27 @@ private:
 
 } // namespace detail
 
-/// Estimates a lower bound on log p(committed tokens | prompt tokens) of a canvas's sequence, all of which is filled,
-/// by Monte Carlo, as masked diffusion trains it: −E over n uniform in 1 … length, and over which n of the committed
-/// positions are masked, of length / n times the sum of the masked tokens' cross-entropies. It is the mean over all
-/// orders of the log-probability of filling in the tokens one by one, so it is log p itself for a model whose
-/// conditional distributions all belong to one joint distribution. The counts n of a batch are stratified: spread
-/// evenly from a random start, as in LLaDA's get_log_likelihood, but each is exactly uniform. Batches are independent,
-/// and the standard error comes from the spread of their means: it is right whatever the strata do.
+/// Estimates a lower bound on log p(committed tokens | prompt tokens) of a completely filled sequence of a canvas, by
+/// Monte Carlo. It is the training bound of masked diffusion: −E of length / n times the sum of the masked tokens'
+/// cross-entropies, where n is uniform in 1 … length and n of the committed positions, chosen uniformly, are masked.
 ///
-/// An answer of one token takes one call and is exact; an empty one takes none and gives 0. An interval that is looked
-/// at after every batch and stops the run when it is narrow enough covers somewhat less often than its level says.
-/// The masks depend on options.seed and the sequence's id alone, and the result not on the executor. Guidance is left
-/// out: a guided distribution has no such bound.
+/// The bound is the mean over all orders of the log-probability of filling in the tokens one by one, so it equals
+/// log p for a model whose conditional distributions all belong to one joint distribution. The counts n of a
+/// batch are stratified: spread evenly from a random start, as in LLaDA's get_log_likelihood, but each by itself
+/// exactly uniform. Batches are independent, and the standard error comes from the spread of their means, so it
+/// is valid despite the strata.
 ///
-/// The mask token has no probability, as in the sampler. Throws invalid_argument, before any call, if the options are
-/// wrong, the sequence does not exist or is not filled, or the canvas was made for another vocabulary than the model's;
-/// non_finite_logits, with the place in the batch, as the sampler does. Each call has `batch` sequences and asks for
-/// batch · length / 2 rows on average, whose logits are kept; options.samples / options.batch calls at most.
+/// An answer of one token takes one call and is exact; an empty answer takes none and gives 0. If options.half_width
+/// stops the estimate, the interval, which is checked after every batch, covers somewhat less often than its level
+/// says. The masks depend only on options.seed and the sequence's id, and the result does not depend on the executor.
+/// Guidance is not supported, since a guided distribution has no such bound.
+///
+/// The mask token has no probability, as in the sampler. Throws invalid_argument, before any call, if an
+/// option is out of range, the sequence does not exist or is not filled, or the canvas was made for another
+/// vocabulary than the model's.
+/// Throws non_finite_logits, with the place in the batch, as the sampler does.
+/// Work: at most options.samples / options.batch calls of `batch` sequences, each for batch · length / 2 rows on
+/// average, whose logits are in memory at once.
 template <host_executor Executor, class Model>
 [[nodiscard]] likelihood_bound log_likelihood(const Executor& exec, Model&& model, const canvas& page, index_t sequence,
                                               const likelihood_options& options = {}) {
@@ -228,8 +232,8 @@ template <host_executor Executor, class Model>
                                                         page.id(sequence), options)();
 }
 
-/// The same for an answer after a prompt, as a sequence with id 0. Throws invalid_argument also if a token of the
-/// prompt is not one of the vocabulary, or one of the answer can't be drawn.
+/// Estimates the bound for an answer after a prompt, as a sequence with id 0. Throws as the overload above, and
+/// invalid_argument if a token of the prompt is not in the vocabulary or a token of the answer can't be drawn.
 template <host_executor Executor, class Model>
 [[nodiscard]] likelihood_bound log_likelihood(const Executor& exec, Model&& model, std::span<const token_t> prompt,
                                               std::span<const token_t> answer, const likelihood_options& options = {}) {

@@ -21,27 +21,27 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// The log-probability of a generation along the order in which it was made, in nats.
+/// The log-probability of a generation in the order in which it was made, in nats.
 struct path_likelihood {
-    double log_probability = 0;        ///< of all sequences
-    std::vector<double> of_sequence;   ///< of each
-    std::vector<double> of_commitment; ///< of each commit of the trace, by call, sequence and position
-    index_t calls = 0;                 ///< of denoise()
+    double log_probability = 0;        ///< sum over all sequences
+    std::vector<double> of_sequence;   ///< of each sequence
+    std::vector<double> of_commitment; ///< of each commitment of the trace, by call, sequence and position
+    index_t calls = 0;                 ///< calls of denoise()
 };
 
-/// The log-probability of a trace's tokens by a model, which need not be the one that made them: the sum over the
-/// model's calls of log p(token | the canvas before the call), each call being made again with the tokens of the trace.
-/// It is the probability of these tokens given which positions each call commits, at temperature 1 and without filters
-/// or guidance: what policy gradients for any-order generation take ratios of. With the model that made the trace it is
-/// the sum of the trace's own log-probabilities. −∞ if the model forbids one of the tokens.
+/// The log-probability of a trace's tokens according to a model, which need not be the one that generated them: the sum
+/// over the run's calls of log p(token | canvas before the call), each call repeated with the tokens of the trace. This
+/// is the probability of the tokens given the positions that each call commits, at temperature 1 and without filters or
+/// guidance; policy gradients for any-order generation use ratios of it. For the model that made the trace, it is the
+/// sum of the trace's own log-probabilities. −∞ if the model forbids one of the tokens.
 ///
-/// `before` is the canvas as it was before the run. What a stop rule filled counts nothing. Throws invalid_argument,
-/// before any call, if the trace does not fit the canvas or the model's vocabulary is another, and naming the entry, if
-/// something was remasked, renoised or edited: a path through these has no such probability. Throws non_finite_logits
-/// as the sampler does.
+/// `before` is the canvas before the run. Positions that a stop rule filled do not count. Throws invalid_argument,
+/// before any call, if the trace does not fit the canvas or the model has another vocabulary, and also, naming the
+/// entry, if a position was remasked, renoised or edited: such a path has no probability of this kind. Throws
+/// non_finite_logits as the sampler does.
 ///
-/// Calls the model as often as the run did; memory for the logits of the largest call. Sums are the same for any
-/// executor.
+/// Work: as many calls of the model as in the run. Memory: the logits of the largest call. Every executor gives the
+/// same sums.
 template <host_executor Executor, class Model>
 [[nodiscard]] path_likelihood path_log_probability(const Executor& exec, Model&& model, const canvas& before,
                                                    const trace& what) {
@@ -78,7 +78,7 @@ template <host_executor Executor, class Model>
             return a.where.sequence < b.where.sequence ||
                    (a.where.sequence == b.where.sequence && a.where.position < b.where.position);
         };
-        std::sort(given.begin(), given.end(), in_order); // as the observer reports them already
+        std::sort(given.begin(), given.end(), in_order); // the order in which observers report them
         if (!given.empty()) {
             ask(page, given);
         }

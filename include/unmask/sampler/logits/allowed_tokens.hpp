@@ -46,22 +46,23 @@ inline void keep_allowed(std::span<float> logits, std::span<const std::uint32_t>
 
 } // namespace detail
 
-/// Which tokens a position may get, for grammars, templates and choices. `of(const canvas&, row)` gives, for a position
-/// that is to be filled, one of
+/// Restricts the tokens that a position may get, for grammars, templates and choices. For a position that is to be
+/// filled, `of(const canvas&, row)` returns either
 ///
 ///   1. a bitmask, anything that converts to std::span<const std::uint32_t>: token t is allowed if bit t % 32 of word
-///      t / 32 is set, the form that grammar engines fill in. Words that are missing allow nothing, but an empty span
-///      allows everything;
-///   2. a function of a token that returns whether it is allowed, called for every token of the vocabulary.
+///      t / 32 is set, the format that grammar engines produce. Missing words allow nothing, but an empty span allows
+///      everything;
+///   2. a predicate of a token that is true if the token is allowed, called for every token of the vocabulary.
 ///
-/// `of` is called once for a row by several threads at once. It sees the canvas as it was when the model was called:
-/// positions that the same step fills don't see each other's tokens, so a grammar that joins positions also needs a
-/// selector that fills them one at a time. A position that is allowed nothing is an error.
+/// `of` is called once for each row, by several threads concurrently. It sees the canvas as the model saw it: positions
+/// that the same step fills don't see each other's tokens, so a grammar that links positions also needs a selector that
+/// fills them one at a time. A position without an allowed token is an error.
 template <detail::says_allowed Function>
 struct allowed_tokens {
     static constexpr auto kind = policy_kind::logits;
-    Function of;
+    Function of; ///< returns what a position allows
 
+    /// Restricts tokens by `function`.
     constexpr explicit allowed_tokens(Function function) : of(std::move(function)) {}
 
     void operator()(const canvas& page, row where, std::span<float> logits) const {

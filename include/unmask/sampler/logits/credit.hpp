@@ -17,21 +17,22 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Raises the logits of tokens that were a position's most likely one at earlier steps (dInfer's credit decoding, arXiv
-/// 2510.08666). At every step at which the model is asked for a position, credits C of all tokens are multiplied by
-/// `decay`, the most likely token gets p^power more, and weight · log(1 + C) is added to the logits.
+/// Raises the logits of tokens that were a position's most likely token at earlier steps (dInfer's credit decoding,
+/// arXiv 2510.08666). At each step that requests a position, the credits C of all its tokens are multiplied by `decay`,
+/// p^power is added to the credit of the most likely token, and weight · log(1 + C) is added to the logits.
 ///
-/// The original keeps C for the whole vocabulary; here a position keeps the tokens that ever got credit, at most one a
-/// step. The mask token gets none and has no share in p. Cost: the statistics of the row once more.
+/// The original stores C for the whole vocabulary; here a position stores only tokens that have had credit, at most one
+/// new one per step. The mask token gets no credit and does not count in p. Work: the statistics of the row once more.
 struct credit {
     static constexpr auto kind = policy_kind::logits;
-    double decay = 0.8;
-    double power = 0.2;
-    double weight = 0.7;
+    double decay = 0.8;  ///< factor of all credits at each step, in [0, 1]
+    double power = 0.2;  ///< exponent of p, at least 0
+    double weight = 0.7; ///< factor of log(1 + C), at least 0
 
+    /// The credit of a token.
     struct token_credit {
-        token_t token;
-        double credit;
+        token_t token; ///< the token
+        double credit; ///< C
     };
     using memory = std::vector<token_credit>;
 

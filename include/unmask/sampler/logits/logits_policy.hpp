@@ -29,7 +29,7 @@ struct remembered_by<Policy> {
     using type = typename Policy::memory;
 };
 
-// What a logits policy remembers of a position; empty if it has no `memory`.
+// A logits policy's memory of a position; an empty type if it has none.
 template <class Policy>
 using memory_of = typename remembered_by<Policy>::type;
 
@@ -45,14 +45,14 @@ concept shapes_logits_with_memory = requires(const Policy& policy, const canvas&
 
 } // namespace detail
 
-/// A logits policy: what is done to a row of logits, after guidance and before anything reads it.
-/// `void operator()(const canvas&, row, std::span<float> logits) const` gets the canvas as the model saw it, the position
-/// that is to be filled, and [0, vocabulary.size) logits, which it may change. −∞ forbids a token; forbidding all is an
-/// error. The mask token is forbidden after it, whatever it writes there. Called by several threads at once for different
-/// rows, so what it says of a row must depend on that row alone.
+/// A logits policy: changes a row of logits, after guidance and before anything else reads the row. `void
+/// operator()(const canvas&, row, std::span<float> logits) const` receives the canvas as the model saw it, the position
+/// to be filled, and vocabulary.size logits, which it may change. −∞ forbids a token; forbidding all tokens is an
+/// error. The mask token is forbidden afterwards, whatever the policy writes. Several threads call it concurrently for
+/// different rows, so its effect on a row must depend only on that row.
 ///
-/// It may have a nested type `memory`, default-constructible, and take a `memory&` as its last argument: there is one for
-/// every position of the canvas, made when a run begins and kept to its end.
+/// Optional: a nested, default-constructible type `memory`, passed by reference as a last argument. Each position of
+/// the canvas has one, which lives from the beginning of a run to its end.
 template <class P>
 concept logits_policy = sampling_policy<P> && std::default_initializable<detail::memory_of<P>> &&
     (detail::shapes_logits<P> || detail::shapes_logits_with_memory<P>);
@@ -71,13 +71,14 @@ void shape_logits(const Policy& policy, const canvas& page, row where, std::span
 
 } // namespace detail
 
-/// Several logits policies, one after the other; none at all changes nothing.
+/// Applies several logits policies, one after another; without policies it changes nothing.
 template <logits_policy... Policies>
 struct logits_chain {
     static constexpr auto kind = policy_kind::logits;
     using memory = std::tuple<detail::memory_of<Policies>...>;
-    std::tuple<Policies...> policies;
+    std::tuple<Policies...> policies; ///< the policies, in the order in which they are applied
 
+    /// A chain of these policies.
     constexpr explicit logits_chain(Policies... each) : policies(std::move(each)...) {}
 
     void check() const {

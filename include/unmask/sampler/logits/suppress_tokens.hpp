@@ -14,11 +14,11 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Tokens that are never drawn, anywhere: `suppress_tokens{{126081}}` with the end token is LLaDA's logits_eos_inf. A
-/// token that the vocabulary doesn't have suppresses nothing.
+/// Prevents tokens from being drawn at any position: `suppress_tokens{{126081}}` with the end token is LLaDA's
+/// logits_eos_inf. Tokens that are not in the vocabulary have no effect.
 struct suppress_tokens {
     static constexpr auto kind = policy_kind::logits;
-    std::vector<token_t> tokens;
+    std::vector<token_t> tokens; ///< the suppressed tokens, at least 0
 
     void check() const {
         for (const token_t token : tokens) {

@@ -17,19 +17,20 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A position whose drawn token is one of these comes after all whose token is not: what LLaDA's confidence_eos_eot_inf is
-/// meant to do, so that a model trained with padding of end tokens doesn't end the text at once.
+/// Ranks positions whose drawn token is one of `ends` after all other positions, so that a model trained with end
+/// tokens as padding doesn't end the text at once: the purpose of LLaDA's confidence_eos_eot_inf.
 ///
 ///     end_last{confidence{}, 126081, 126348}
 ///
 /// The original changes the logits of one token after the draw and gives the other a confidence of 0, not −∞ (its issue
-/// 137). Here the score is −∞, and no other position has that score. It goes around `noisy`, not into it.
+/// 137). Here the score is −∞, and no other position has that score. Wrap `noisy` in end_last, not the reverse.
 template <score_policy Score, std::size_t Count>
 struct end_last {
     static constexpr auto kind = policy_kind::score;
-    Score inner;
-    std::array<token_t, Count> ends;
+    Score inner;                     ///< the score of all other positions
+    std::array<token_t, Count> ends; ///< the tokens that come last, at least 0
 
+    /// Ranks `tokens` last, and other tokens by `plain`.
     template <std::convertible_to<token_t>... Tokens>
         requires(sizeof...(Tokens) == Count)
     constexpr explicit end_last(Score plain, Tokens... tokens)

@@ -15,17 +15,20 @@
 UNMASK_NAMESPACE_BEGIN
 
 /// A random order that prefers high scores: with `top_k`, positions are drawn without replacement from
-/// softmax(c / temperature), as Dream's alg_temp does. c is the plain number, p, p₁ − p₂ or −H, and not its logarithm.
+/// softmax(c / temperature), as by Dream's alg_temp. c is the plain quantity, p, p₁ − p₂ or −H, not its logarithm.
 ///
-/// By Gumbel noise, one number a position: the highest c + temperature · G are such a sample. Temperature 0 is the inner
-/// score itself. The noise is the number that `random_order` and `ancestral` use, so don't put it around those.
+/// Works by Gumbel noise, one number per position: the positions with the highest c + temperature · G are such a
+/// sample. Temperature 0 gives the inner score itself. The noise comes from the random number that `random_order` and
+/// `ancestral` also use, so don't combine it with these.
 template <score_policy Score>
 struct noisy {
     static constexpr auto kind = policy_kind::score;
-    static constexpr bool inner_is_logarithmic = detail::is_logarithmic<Score>();
-    Score inner;
-    double temperature = 1;
+    static constexpr bool inner_is_logarithmic =
+        detail::is_logarithmic<Score>(); ///< true if `inner` is a logarithm of c
+    Score inner;                         ///< the score without noise
+    double temperature = 1;              ///< of the noise, at least 0
 
+    /// The score `quiet` with noise of temperature `heat`.
     constexpr explicit noisy(Score quiet, double heat = 1) : inner(std::move(quiet)), temperature(heat) {}
 
     void check() const {
@@ -40,7 +43,8 @@ struct noisy {
         if (temperature == 0) {
             return quiet;
         }
-        // High noise comes from small numbers, which are the finely spaced ones: the tail isn't cut at the last bit of 1.
+        // Large noise comes from small random numbers, which are finely spaced: the tail isn't cut at the last bit of
+        // 1.
         const double waited = -exact::log_of_1_minus(position.random);
         const double gumbel = -detail::log_of_sum(waited, 0);
         const double plain = inner_is_logarithmic ? exact::exp_nonpositive(quiet.value) : quiet.value;

@@ -9,9 +9,10 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A score: how sure a position is. `score operator()(const candidate&) const`; NaN is an error.
+/// A score: how sure a position is, `score operator()(const candidate&) const`. NaN is an error.
 ///
-/// One that is the logarithm of what the field calls by its name says so by `static constexpr bool logarithmic = true`.
+/// Optional: `static constexpr bool logarithmic = true`, for a score that is the logarithm of the
+/// quantity in the literature.
 template <class S>
 concept score_policy = sampling_policy<S> && requires(const S& policy, const candidate& position) {
     { policy(position) } -> std::same_as<score>;
@@ -35,7 +36,7 @@ constexpr bool is_logarithmic() {
 struct confidence {
     static constexpr auto kind = policy_kind::score;
     static constexpr bool logarithmic = true;
-    score_from source = score_from::raw;
+    score_from source = score_from::raw; ///< the distribution that is read
 
     UNMASK_HOST_DEVICE score operator()(const candidate& position) const { return {position.log_probability(source)}; }
 };
@@ -44,24 +45,24 @@ struct confidence {
 struct margin {
     static constexpr auto kind = policy_kind::score;
     static constexpr bool logarithmic = true;
-    score_from source = score_from::raw;
+    score_from source = score_from::raw; ///< the distribution that is read
 
     UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
         return {position.statistics(source).log_margin()};
     }
 };
 
-/// −H = Σ p log p: the position with the least entropy is first. Dream's entropy.
+/// −H = Σ p log p: the position with the lowest entropy comes first. Dream's entropy.
 struct negative_entropy {
     static constexpr auto kind = policy_kind::score;
-    score_from source = score_from::raw;
+    score_from source = score_from::raw; ///< the distribution that is read
 
     UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
         return {-position.statistics(source).entropy};
     }
 };
 
-/// A new uniform random number at every step: LLaDA's random.
+/// A new uniform random number for each position and step: LLaDA's random.
 struct random_order {
     static constexpr auto kind = policy_kind::score;
 

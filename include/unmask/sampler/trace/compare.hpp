@@ -17,27 +17,28 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// How two runs over the same canvas differ. Shares are of `positions`, and 0 if there are none.
+/// The differences of two runs on the same canvas. Shares are of `positions`, and 0 if there are none.
 struct trace_difference {
+    /// A position at a call of the model.
     struct place {
-        index_t call = 0;
-        row where;
+        index_t call = 0; ///< number of the call
+        row where;        ///< the position
     };
 
-    std::optional<place> first;  ///< where they differ first in what they changed, where, when or to which token
-    index_t positions = 0;       ///< that at least one of the runs changed
-    double different_tokens = 0; ///< share of positions that end with other tokens, or that one run left alone
-    double different_calls = 0; ///< share of positions that were committed or filled last at other calls, or in one run
-    double log_probability = 0; ///< largest difference, in nats, where both ended with the same token; see compare
-    std::optional<row> least_alike; ///< where that is; nothing if the difference is 0
+    std::optional<place> first;  ///< the first change that differs in place, call, kind or token
+    index_t positions = 0;       ///< positions that at least one of the runs changed
+    double different_tokens = 0; ///< share of positions that end with different tokens, or that one run did not change
+    double different_calls = 0;  ///< share of positions last committed or filled at different calls, or in one run only
+    double log_probability = 0;  ///< largest difference, in nats, at positions that end with equal tokens; see compare
+    std::optional<row> least_alike; ///< the position of that difference; empty if it is 0
 };
 
 namespace detail {
 
-// What a trace leaves at a position.
+// The result of a trace at a position.
 struct trace_result {
     token_t token = -1;
-    index_t committed = -1; // the call that did it last; −1 if it is masked at the end
+    index_t committed = -1; // the last call that committed it; −1 if it is masked at the end
     double log_probability = 0;
 };
 
@@ -80,9 +81,9 @@ inline std::optional<trace_difference::place> first_difference(const trace& a, c
 
 } // namespace detail
 
-/// Compares what two runs did to the same canvas: two models, two policies, the same one with another cache or machine.
-/// Log-probabilities are compared at positions whose last change left the same token in both, and two −∞ are equal.
-/// O(n log n) for n entries.
+/// Compares two runs on the same canvas: of two models or two policies, or of the same ones with another cache or on
+/// another machine. Log-probabilities are compared at positions whose last change left the same token in both runs; two
+/// −∞ are equal. O(n log n) for n entries.
 [[nodiscard]] inline trace_difference compare(const trace& a, const trace& b) {
     trace_difference result;
     result.first = detail::first_difference(a, b);
@@ -107,7 +108,7 @@ inline std::optional<trace_difference::place> first_difference(const trace& a, c
     return result;
 }
 
-/// A paragraph that says it in English, without a newline.
+/// Describes the differences in one paragraph of English text, without a newline.
 [[nodiscard]] inline std::string to_string(const trace_difference& difference) {
     const auto number = [](const char* format, double value) {
         char text[32];

@@ -22,10 +22,10 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// How write_html shows a trace.
+/// Options of write_html.
 struct html_options {
     std::string title = "A generation, step by step"; ///< UTF-8
-    shade_by shade = shade_by::score;
+    shade_by shade = shade_by::score;                 ///< the meaning of a token's shade
 };
 
 namespace detail {
@@ -77,7 +77,7 @@ inline std::string html_escaped(std::string_view text) {
     return escaped;
 }
 
-// The text of every token that is shown, each asked for once.
+// The text of every token that is shown, each requested once.
 template <class Text>
 std::string html_texts(const canvas& before, const trace& what, Text& text) {
     std::map<token_t, std::string> texts;
@@ -126,14 +126,14 @@ inline std::string html_change(const trace::entry& entry, double shade) {
 
 } // namespace detail
 
-/// Writes a generation as one HTML file that needs nothing else and no network: the canvas over time, with a slider, a
-/// button and keys to go through the model's calls; prompt bold, what is masked a dot, and a token the darker the surer
-/// it was. Edits, and what was masked again, are marked. Pointing at or tapping a token tells its call, score and
-/// log-probability. It opens at the end of the run, or at the step that the address names: generation.html#12.
+/// Writes a generation as one self-contained HTML file that needs no network: the canvas over time, with a slider, a
+/// button and keys to step through the model's calls. The prompt is bold, masked positions are dots, and tokens are the
+/// darker the surer they were. Edits and remasked positions are marked. Pointing at or tapping a token shows its call,
+/// score and log-probability. The page opens at the end of the run, or at the step in its address: generation.html#12.
 ///
-/// `before` is the canvas as it was before the run. `text` is asked once for each token that occurs. Throws
-/// invalid_argument, with nothing written, if the trace does not fit the canvas. Whether `out` could write is for the
-/// caller to ask. The file's size is 15 kB and some 60 bytes for every change.
+/// `before` is the canvas before the run. `text` is called once for each token that occurs. Throws invalid_argument,
+/// with nothing written, if the trace does not fit the canvas. The caller checks whether writing to `out` succeeded.
+/// The file has about 15 kB plus 60 bytes per change.
 template <token_text Text>
 void write_html(std::ostream& out, const canvas& before, const trace& what, Text&& text,
                 const html_options& options = {}) {

@@ -23,16 +23,16 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A trace with what a file says of its run.
+/// The contents of a trace file.
 struct trace_file {
-    std::optional<std::uint64_t> seed; ///< of the run, if it is known
-    std::vector<index_t> lengths;      ///< of the canvas's sequences
-    trace what;
+    std::optional<std::uint64_t> seed; ///< the seed of the run, if known
+    std::vector<index_t> lengths;      ///< the lengths of the canvas's sequences
+    trace what;                        ///< the changes
 };
 
 namespace detail {
 
-// The shortest text that reads back as the same number, whatever the locale.
+// The shortest text that reads back as the same number, in any locale.
 template <class Number>
 std::string shortest(Number value) {
     std::array<char, 32> text; // a double takes at most 24
@@ -42,7 +42,7 @@ std::string shortest(Number value) {
 
 // A double as JSON, which has no infinities and no NaN: these are the strings "inf", "-inf" and "nan".
 inline std::string json_number(double value) {
-    const auto magnitude = bits_as<std::uint64_t>(value) << 1; // from the bits: -ffast-math folds comparisons away
+    const auto magnitude = bits_as<std::uint64_t>(value) << 1; // -ffast-math removes comparisons
     constexpr std::uint64_t infinite = 0xffe0000000000000U;
     if (magnitude < infinite) {
         return shortest(value);
@@ -123,7 +123,7 @@ public:
     }
 
 private:
-    // What from_chars takes and JSON does not: 007, .5, 5.
+    // Rejects 007, .5 and 5., which from_chars accepts and JSON does not.
     static bool is_json(std::string_view text) {
         const auto digit = [&](std::size_t i) { return i < text.size() && text[i] >= '0' && text[i] <= '9'; };
         const std::size_t first = text.starts_with('-') ? 1 : 0;
@@ -136,7 +136,7 @@ private:
     index_t number_;
 };
 
-// Entries that no run can have made. Lengths are the canvas's.
+// Throws for entries that no run can have made.
 inline void check_entries(const trace_file& file) {
     index_t call = 0;
     for (std::size_t i = 0; i < file.what.entries.size(); ++i) {
@@ -171,10 +171,10 @@ inline void check_entries(const trace_file& file) {
 ///
 ///     {"step":0,"sequence":1,"position":4,"token":318,"score":-0.25,"log_probability":-0.25,"change":"commit"}
 ///
-/// where `step` is the call of the model, from 0, and `change` is commit, remask, renoise, edit or fill. Numbers are
-/// the shortest that read back as the same double; the strings "inf", "-inf" and "nan" stand for what JSON has no
-/// number for. Throws invalid_argument, with nothing written, if an entry is outside the lengths, goes back in time or
-/// has no change. Whether `out` could write is for the caller to ask.
+/// where `step` is the number of the model's call, from 0, and `change` is commit, remask, renoise, edit or fill.
+/// Numbers are the shortest that read back as the same double; the strings "inf", "-inf" and "nan" stand for values
+/// that JSON can't express. Throws invalid_argument, with nothing written, if an entry is outside the lengths, goes
+/// back in time or has no change. The caller checks whether writing to `out` succeeded.
 inline void write_trace(std::ostream& out, const trace_file& file) {
     using detail::shortest;
     detail::check_entries(file);
@@ -198,9 +198,9 @@ inline void write_trace(std::ostream& out, const trace_file& file) {
     }
 }
 
-/// Reads what write_trace writes, and nothing else: the fields in that order, no spaces, every line complete. Throws
-/// invalid_argument, naming the line, at the first thing that differs, at an entry outside the lengths or back in time,
-/// and if there are fewer or more changes than the header says.
+/// Reads the format of write_trace exactly: the fields in that order, without spaces, every line complete. Throws
+/// invalid_argument, naming the line, at the first deviation, at an entry outside the lengths or back in time, and if
+/// the number of changes differs from the header's.
 [[nodiscard]] inline trace_file read_trace(std::istream& in) {
     constexpr index_t most = std::numeric_limits<index_t>::max();
     trace_file file;

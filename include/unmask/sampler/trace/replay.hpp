@@ -17,7 +17,7 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Errors about one entry of a trace.
+// Throws errors about an entry of a trace.
 struct entry_fault {
     const char* function;
     std::size_t index;
@@ -47,7 +47,7 @@ inline void apply_change(const entry_fault& wrong, canvas& page, const commitmen
             return;
         case change::remask:
             page.remask(sequence, position);
-            if (what.token != page.vocabulary().mask) { // uniform corruption: what is masked holds noise
+            if (what.token != page.vocabulary().mask) { // uniform corruption: masked positions hold noise
                 page.renoise(sequence, position, what.token);
             }
             return;
@@ -61,7 +61,8 @@ inline void apply_change(const entry_fault& wrong, canvas& page, const commitmen
             if (const auto end = page.vocabulary().end; !end || what.token != *end) {
                 wrong("token", std::to_string(what.token), "the end token, as it is a fill");
             }
-            if (page.state(sequence, position) == position_state::committed) { // a stop rule overwrites these too
+            if (page.state(sequence, position) ==
+                position_state::committed) { // a stop rule also overwrites committed positions
                 page.edit(sequence, position, what.token);
             } else {
                 page.commit(sequence, position, what.token);
@@ -76,7 +77,7 @@ inline void apply_change(const entry_fault& wrong, canvas& page, const commitmen
     wrong("change", "none", "what happened to the position");
 }
 
-// The entries of one call, of those that are left.
+// The entries of the first call in `left`.
 inline std::span<const trace::entry> first_call(std::span<const trace::entry> left) {
     const auto other = std::find_if(left.begin(), left.end(),
                                     [&](const trace::entry& entry) { return entry.call != left.front().call; });
@@ -99,38 +100,39 @@ inline canvas replayed(const char* function, const trace& what, const canvas& be
 
 } // namespace detail
 
-/// Makes of a canvas, which is as it was before a run, what the run made of it, without the model. Throws
-/// invalid_argument, naming the entry, if the trace does not fit the canvas, which is then as it was.
-/// O(canvas + entries).
+/// Applies a trace to the canvas before its run, which gives the canvas after the run, without the model.
+/// Throws invalid_argument, naming the entry, if the trace does not fit the canvas, which is then
+/// unchanged. O(canvas + entries).
 inline void replay(const trace& what, canvas& page) {
     page = detail::replayed("replay", what, page, std::numeric_limits<index_t>::max());
 }
 
-/// The same, up to and including the model's call number `call`: the canvas as the observer saw it then. −1, or any
-/// other negative number, leaves it as it was before the run. Entries after that call are not looked at.
+/// Applies a trace up to and including call number `call` of the model, which gives the canvas that the observer saw
+/// then. A negative number leaves the canvas unchanged. Later entries are not checked. Otherwise like replay.
 inline void replay_until(const trace& what, canvas& page, index_t call) {
     page = detail::replayed("replay_until", what, page, call);
 }
 
-/// Goes through a replay call by call. Keeps a canvas of its own and refers to the trace.
+/// Replays a trace call by call on a canvas of its own. Refers to the trace, which must outlive it.
 class trace_cursor {
 public:
-    /// Before the first call. Throws invalid_argument if the trace does not fit the canvas. O(canvas + entries).
+    /// A cursor before the first call. Throws invalid_argument if the trace does not fit the canvas. O(canvas +
+    /// entries).
     trace_cursor(const trace& what, canvas before) : left_(what.entries), page_(std::move(before)) {
         static_cast<void>(
             detail::replayed("trace_cursor", what, page_, std::numeric_limits<index_t>::max())); // throws if wrong
     }
     trace_cursor(trace&&, canvas) = delete;
 
-    /// As it is now.
+    /// The canvas at the cursor.
     [[nodiscard]] const canvas& page() const { return page_; }
 
-    /// What the next call that changed anything changed; empty at the end of the trace.
+    /// The changes of the next call that made any; empty at the end of the trace.
     [[nodiscard]] std::span<const trace::entry> next() const {
         return left_.empty() ? left_ : detail::first_call(left_);
     }
 
-    /// Makes these changes. At the end of the trace it does nothing. O(changes).
+    /// Applies the changes that next() returns. Does nothing at the end of the trace. O(changes).
     void advance() {
         const auto now = next();
         for (const trace::entry& entry : now) {

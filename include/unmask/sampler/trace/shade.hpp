@@ -15,21 +15,21 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// What the shade of a token shows in a view of a trace.
+/// The meaning of a token's shade in a view of a trace.
 enum class shade_by : std::uint8_t {
-    score,       ///< its score's rank among all of the trace: scores of different policies have nothing else in common
-    probability, ///< its probability by the model: the same shade in every trace
+    score,       ///< rank of its score in the trace, since scores of different policies are not comparable
+    probability, ///< its probability according to the model, which is comparable between traces
 };
 
 namespace detail {
 
-// A number that orders doubles as `<` does, and NaN too, with any compiler flags; −0 and 0 have the same.
+// An integer that orders doubles as `<` does, NaN included, with any compiler flags; −0 and 0 give the same one.
 inline std::int64_t order_of(double value) {
     const auto bits = bits_as<std::int64_t>(value);
     return bits >= 0 ? bits : static_cast<std::int64_t>(0x8000000000000000U - static_cast<std::uint64_t>(bits));
 }
 
-// A shade in [0, 1] for every entry: 0 the least certain, 1 the most certain. What was not drawn has 1.
+// A shade in [0, 1] for every entry, from the least to the most certain. Entries that were not drawn have 1.
 inline std::vector<double> shades_of(const trace& what, shade_by source) {
     std::vector<double> shades(what.entries.size(), 1.0);
     std::vector<std::size_t> drawn;
@@ -50,7 +50,7 @@ inline std::vector<double> shades_of(const trace& what, shade_by source) {
         below = i > 0 && order(drawn[i - 1]) < order(drawn[i]) ? i : below;
         shades[drawn[i]] = static_cast<double>(below);
     }
-    for (const std::size_t i : drawn) { // below is now the most that any has below it
+    for (const std::size_t i : drawn) { // `below` is now the largest number of lower entries
         shades[i] = below > 0 ? shades[i] / static_cast<double>(below) : 1.0;
     }
     return shades;

@@ -16,10 +16,10 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// How to_terminal shows a canvas.
+/// Options of to_terminal.
 struct terminal_options {
-    shade_by shade = shade_by::score;
-    bool light_background = false; ///< the surest tokens are black instead of white
+    shade_by shade = shade_by::score; ///< the meaning of a token's shade
+    bool light_background = false;    ///< makes the surest tokens black instead of white
 };
 
 namespace detail {
@@ -48,14 +48,14 @@ inline std::string terminal_style(const terminal_cell& cell, position_state stat
 
 } // namespace detail
 
-/// A canvas as a text for a terminal of 256 colours, as it is after the model's call number `call`: `page` is as it was
-/// then, and the trace's entries of later calls tell only which scores are high. The prompt is bold, what is masked is
-/// a dim dot, or dim noise in a model of uniform diffusion, and a token is the brighter the surer it was. What the call
-/// itself wrote is underlined, an edit also slanted; what it masked again is a bright dot. An empty line is between two
-/// sequences; the text ends with a newline and a plain style.
+/// Shows a canvas after call number `call` of the model as text for a terminal with 256 colours. `page` is the canvas
+/// after that call; later entries of the trace only affect the ranks of scores. The prompt is bold, masked positions
+/// are dim dots (dim noise in a model of uniform diffusion), and tokens are the brighter the surer they were. Tokens
+/// that the call wrote are underlined, edits also italic, and positions that it remasked are bright dots. Sequences are
+/// separated by an empty line; the text ends with a newline and plain style.
 ///
-/// While a run is going on, from an observer: to_terminal(step.canvas, so_far, step.call, text). Afterwards with
-/// replay_until or a trace_cursor. Text that is no UTF-8 and control characters are shown as signs. Throws
+/// During a run, call it from an observer: to_terminal(step.canvas, so_far, step.call, text). After a run, use
+/// replay_until or a trace_cursor. Invalid UTF-8 and control characters are replaced by symbols. Throws
 /// invalid_argument if an entry is outside the canvas. O(canvas + n log n) for n entries.
 template <token_text Text>
 [[nodiscard]] std::string to_terminal(const canvas& page, const trace& what, index_t call, Text&& text,

@@ -10,7 +10,7 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// The text of a token, as UTF-8; a token may be a part of a character. `std::string(token_t)`.
+/// A function that returns the text of a token as UTF-8, `std::string(token_t)`. A token may be part of a character.
 template <class Text>
 concept token_text = requires(Text& text, token_t token) {
     { text(token) } -> std::convertible_to<std::string>;
@@ -18,7 +18,7 @@ concept token_text = requires(Text& text, token_t token) {
 
 namespace detail {
 
-// The length of the well-formed UTF-8 character that a text begins with, or 0 (Unicode 15, table 3-7).
+// The length of the well-formed UTF-8 character at the beginning of a text, or 0 (Unicode 15, table 3-7).
 inline std::size_t utf8_length(std::string_view text) {
     const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
     const auto follows = [&](std::size_t i, unsigned least = 0x80, unsigned most = 0xbf) {
@@ -40,8 +40,8 @@ inline std::size_t utf8_length(std::string_view text) {
     return 0;
 }
 
-// A text that can be shown: what is no UTF-8 becomes U+FFFD, and control characters other than a newline and a tab,
-// which could drive a terminal, become their pictures (␛ for escape).
+// A text that is safe to show: invalid UTF-8 becomes U+FFFD, and control characters other than newline and tab, which
+// could control a terminal, become their symbols (␛ for escape).
 inline std::string shown_text(std::string_view text) {
     std::string shown;
     while (!text.empty()) {

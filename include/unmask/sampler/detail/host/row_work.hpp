@@ -28,7 +28,7 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// What is wrong with a row that has no statistics.
+// The error of a row that has no statistics.
 template <class Logit>
 std::string logits_fault(std::span<const Logit> logits) {
     for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -41,13 +41,13 @@ std::string logits_fault(std::span<const Logit> logits) {
     return "-infinity for every token";
 }
 
-// Something wrong with a candidate: the first one in order is thrown, not the first in time.
+// An error of a candidate. The first one in the order of candidates is thrown, not the first in time.
 struct row_fault {
     std::size_t candidate;
     row where;
-    std::string logits{};      // what is wrong with them; if empty,
-    const char* what = "";     // a user's policy gave
-    const char* expected = ""; // something else than expected:
+    std::string logits{};      // the error of its logits; if empty,
+    const char* what = "";     // this result of a user's policy was
+    const char* expected = ""; // not what was expected, but
     std::string was{};
 };
 
@@ -65,7 +65,8 @@ public:
         }
     }
 
-    // Which worker does a row changes nothing. prepare(candidate, sequence) is called before a candidate is looked at.
+    // The result does not depend on which worker handles a row. prepare(candidate, sequence) is called before a
+    // candidate is read.
     template <class Call, class Sequence, class Prepare>
     void draw(Call& call, std::span<candidate> candidates, std::span<const Sequence> sequences,
               const Prepare& prepare) {
@@ -93,7 +94,7 @@ public:
         throw_first_fault();
     }
 
-    // Says what is wanted of each row, before a model that streams is called. prepare() as above.
+    // Tells a stream how each row is drawn, before its model is called. prepare() as above.
     template <class Sequence, class Prepare>
     void expect(logits_stream& stream, std::span<const std::size_t> places, std::span<candidate> candidates,
                 std::span<const Sequence> sequences, const Prepare& prepare) const {
@@ -125,7 +126,7 @@ private:
         std::optional<row_fault> fault;
     };
 
-    // The draw: the policy, or what it is at the step that a sequence is in.
+    // The draw of a sequence's current step: the policy, or the result of its at().
     template <class Sequence>
     decltype(auto) draw_of(const Sequence& sequence) const {
         if constexpr (requires { policies_.draw.at(sequence.plan.now); }) {
@@ -198,7 +199,7 @@ private:
         finish(one, i, result, log_probability(result.draw.token), log_probability(one.held), scratch);
     }
 
-    // What is known of a candidate once its row has been read.
+    // Completes a candidate whose row has been read.
     void finish(candidate& one, std::size_t i, const row_result& result, double drawn, double held,
                 worker_scratch& scratch) const {
         one.raw = result.raw;
@@ -252,7 +253,7 @@ private:
     const Policies& policies_;
     std::vector<worker_scratch> scratch_;
     std::vector<memory_type> memory_;  // of the logits policy, by position of the whole canvas
-    std::vector<row_history> history_; // the same, for selectors that look at the divergence
+    std::vector<row_history> history_; // likewise, for selectors that read the divergence
 };
 
 } // namespace detail
