@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <functional>
 #include <span>
 #include <vector>
 
 #include <unmask/config.hpp>
+#include <unmask/numeric/detail/falling.hpp>
 #include <unmask/sampler/candidate.hpp>
 
 UNMASK_NAMESPACE_BEGIN
@@ -29,11 +29,11 @@ inline score_bound bound_of_highest(std::span<const candidate> candidates, std::
         const double value = position.score.value;
         if (highest.size() < count) {
             highest.push_back(value);
-            std::push_heap(highest.begin(), highest.end(), std::greater<>{});
+            std::push_heap(highest.begin(), highest.end(), falling{});
         } else if (value > highest.front()) { // rarely, where few are wanted
-            std::pop_heap(highest.begin(), highest.end(), std::greater<>{});
+            std::pop_heap(highest.begin(), highest.end(), falling{});
             highest.back() = value;
-            std::push_heap(highest.begin(), highest.end(), std::greater<>{});
+            std::push_heap(highest.begin(), highest.end(), falling{});
         }
     }
     return {highest.front(), std::count(highest.begin(), highest.end(), highest.front())};
@@ -47,7 +47,7 @@ inline score_bound bound_of_many_highest(std::span<const candidate> candidates, 
         scores.push_back(position.score.value);
     }
     const auto last = scores.begin() + static_cast<std::ptrdiff_t>(count - 1);
-    std::nth_element(scores.begin(), last, scores.end(), std::greater<>{});
+    std::nth_element(scores.begin(), last, scores.end(), falling{});
     return {*last, std::count(scores.begin(), last + 1, *last)};
 }
 

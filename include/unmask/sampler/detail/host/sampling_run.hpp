@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +19,7 @@
 #include <unmask/sampler/detail/host/model_call.hpp>
 #include <unmask/sampler/detail/host/ranking.hpp>
 #include <unmask/sampler/detail/host/row_work.hpp>
+#include <unmask/sampler/detail/host/stopwatch.hpp>
 #include <unmask/sampler/detail/policy_set.hpp>
 #include <unmask/sampler/detail/step/canvas_changes.hpp>
 #include <unmask/sampler/detail/step/random_words.hpp>
@@ -43,10 +43,9 @@ public:
     statistics operator()() {
         canvas before = page_;
         try {
-            const auto begin = clock::now();
+            const stopwatch watch;
             run();
-            const std::chrono::duration<double> passed = clock::now() - begin;
-            statistics_.seconds_in_sampling = passed.count() - statistics_.seconds_in_model;
+            statistics_.seconds_in_sampling = watch.seconds() - statistics_.seconds_in_model;
         } catch (...) {
             page_ = std::move(before);
             throw;
@@ -56,7 +55,6 @@ public:
     }
 
 private:
-    using clock = std::chrono::steady_clock;
     using corruption_type = typename Policies::corruption_type;
     using sequence_type = active_sequence<corruption_type>;
     static constexpr bool selector_first = selects_before_model<typename Policies::selector_type>();
