@@ -190,7 +190,7 @@ private:
 
     template <class T>
     std::span<const T> part(const std::vector<T>& all, index_t sequence) const {
-        return std::span(all).subspan(at(offset(sequence)), at(length(sequence)));
+        return {all.data() + offset(sequence), at(length(sequence))};
     }
 
     index_t append(std::span<const token_t> added, std::optional<std::uint64_t> id) {

@@ -125,20 +125,30 @@ struct block_options {
     index_t edit_rounds = 16;    ///< of llada21: calls that only edit, for each block
 };
 
+namespace detail {
+
+// LLaDA2's policies and some more; `with` would be several times as slow to compile.
+template <class... More>
+constexpr auto llada2(const block_options& options, const More&... more) {
+    return sampler{steps_per_block{options.steps}, block_length{options.block_length, block_origin::sequence},
+                   confidence{score_from::shaped},
+                   or_quota{threshold{options.threshold, score_from::shaped, /*strict=*/true}},
+                   categorical{options.temperature, options.top_k, options.top_p}, more...};
+}
+
+} // namespace detail
+
 /// LLaDA2.0 (arXiv 2512.15745): block by block, all tokens above the threshold if they are as many as scheduled, otherwise
 /// the scheduled number of the surest. The end of a prompt shares the first block. Difference: the schedule divides the
 /// masked positions of a block, not its length; with as many steps as positions, as published, it is the same.
 constexpr auto llada2(const block_options& options = {}) {
-    return sampler{steps_per_block{options.steps}, block_length{options.block_length, block_origin::sequence},
-                   confidence{score_from::shaped},
-                   or_quota{threshold{options.threshold, score_from::shaped, /*strict=*/true}},
-                   categorical{options.temperature, options.top_k, options.top_p}};
+    return detail::llada2(options);
 }
 
 /// LLaDA2.1: the same, and committed tokens of the block are edited. Prompts are not. Its speed mode has a threshold of 0.5
 /// or so, its quality mode a high one.
 constexpr auto llada21(const block_options& options = {}) {
-    return llada2(options).with(edit{.probability = options.edit_threshold, .rounds = options.edit_rounds});
+    return detail::llada2(options, edit{.probability = options.edit_threshold, .rounds = options.edit_rounds});
 }
 
 /// SDAR's block_diffusion_generate (arXiv 2510.06303) with low_confidence_dynamic; published with blocks of 4 and as many

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <span>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -112,13 +111,16 @@ inline report_run report_run_of(const char* function, const sink_run& run, const
         check.complete(run.records[i]);
     }
     report_run result{run.name, run.records};
-    const auto place = [](const sink_record& one) { return std::tuple(one.sequence, one.call); };
     std::vector<sink_record>& records = result.records;
     std::sort(records.begin(), records.end(),
-              [&](const sink_record& a, const sink_record& b) { return place(a) < place(b); });
+              [](const sink_record& a, const sink_record& b) {
+                  return a.sequence != b.sequence ? a.sequence < b.sequence : a.call < b.call;
+              });
     const auto twice =
         std::adjacent_find(records.begin(), records.end(),
-                           [&](const sink_record& a, const sink_record& b) { return place(a) == place(b); });
+                           [](const sink_record& a, const sink_record& b) {
+                               return a.sequence == b.sequence && a.call == b.call;
+                           });
     if (twice != records.end()) {
         throw invalid_argument(function, what + ".records",
                                "with two of sequence " + std::to_string(twice->sequence) + ", call " +

@@ -105,7 +105,7 @@ public:
     }
 
 private:
-    std::span<logit_type> row_of(std::size_t place) { return std::span(logits_).subspan(place * size_, size_); }
+    std::span<logit_type> row_of(std::size_t place) { return {logits_.data() + place * size_, size_}; }
 
     template <class Work>
     void timed(const Work& work) {
