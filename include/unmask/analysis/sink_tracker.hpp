@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <map>
 #include <span>
 #include <string>
@@ -175,7 +176,7 @@ public:
                       std::to_string(calls_) + ": a tracker watches one run; clear() it before the next");
         const index_t sequences = step.canvas.sequences();
         if (const auto& records = open_.records(); !records.empty()) {
-            const index_t last = records.rbegin()->first;
+            const index_t last = std::prev(records.end())->first;
             check.expects(last < 2 * sequences, "a sequence that was reported", last,
                           "below " + std::to_string(sequences) + ", or twice that with guidance");
         }

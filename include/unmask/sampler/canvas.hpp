@@ -49,8 +49,8 @@ public:
         for (const token_t token : prompt) {
             check_given("add", "prompt", token);
         }
-        std::vector<token_t> tokens(prompt.begin(), prompt.end());
-        tokens.resize(prompt.size() + static_cast<std::size_t>(length), blank);
+        std::vector<token_t> tokens(prompt.size() + static_cast<std::size_t>(length), blank);
+        std::copy(prompt.begin(), prompt.end(), tokens.begin());
         return append(tokens, id);
     }
 
@@ -102,8 +102,11 @@ public:
     /// The first position that is not prompt: the generation region begins here. The length if there is none.
     [[nodiscard]] index_t generation_begin(index_t sequence) const {
         const auto all = states(sequence);
-        return std::find_if(all.begin(), all.end(), [](auto state) { return state != position_state::prompt; }) -
-               all.begin();
+        std::size_t position = 0;
+        while (position < all.size() && all[position] == position_state::prompt) {
+            ++position;
+        }
+        return static_cast<index_t>(position);
     }
 
     /// One past the first committed end token: what comes after is not part of the text. The length if there is none;

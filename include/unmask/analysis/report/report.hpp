@@ -37,7 +37,7 @@ struct report_run {
         std::vector<std::span<const sink_record>> result;
         for (std::size_t begin = 0, i = 1; i <= records.size(); ++i) {
             if (i == records.size() || records[i].sequence != records[begin].sequence) {
-                result.emplace_back(records.data() + begin, i - begin);
+                result.push_back({records.data() + begin, i - begin});
                 begin = i;
             }
         }
