@@ -12,6 +12,8 @@ has() {
     g++ | cmake) command -v "$1" >/dev/null ;;
     ninja-build) command -v ninja >/dev/null ;;
     clang) command -v clang++ >/dev/null ;;
+    doxygen) command -v doxygen >/dev/null ;;
+    python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
     libclang-rt-dev) clang_links_with -fsanitize=thread ;;
     libomp-dev) clang_links_with -fopenmp ;;
     libopenblas-dev) has_header cblas.h && links_with -lopenblas ;;
@@ -40,4 +42,12 @@ need() {
         echo "missing, by the names of Debian's packages: ${missing[*]}" >&2
         exit 1
     fi
+}
+
+# need_tools FOLDER: a virtual environment there with what tests/house/requirements.txt pins, which Debian does not have.
+# Without Python's registry the tests that use it are skipped.
+need_tools() {
+    [ -x "$1/bin/pip" ] || python3 -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check --requirement tests/house/requirements.txt ||
+        echo "not installed: $(tail -n +3 tests/house/requirements.txt | tr '\n' ' '); its tests are skipped" >&2
 }
