@@ -11,9 +11,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <unmask/attention/attention.cuh>
 #include <unmask/attention/attention.hpp>
-#include <unmask/attention/attention.cuh>
-#include <unmask/attention/attention.cuh>
 #include <unmask/cuda/runtime/calls.cuh>
 #include <unmask/executor/cuda_executor.cuh>
 #include <unmask/sink/no_sink.hpp>

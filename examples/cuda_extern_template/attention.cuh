@@ -4,8 +4,8 @@
 /// The attention of this program. Files that include this call it without compiling its kernels: attention.cu does
 /// that, for one head dimension, element type, mask and sink.
 
-#include <unmask/attention/attention.hpp>
 #include <unmask/attention/attention.cuh>
+#include <unmask/attention/attention.hpp>
 #include <unmask/mask/bidirectional.hpp>
 #include <unmask/mask/extra_sink.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include <unmask/attention/attention.hpp>
 #include <unmask/attention/attention.cuh>
+#include <unmask/attention/attention.hpp>
 #include <unmask/mask/causal.hpp>
 
 void call(const unmask::attention_tensors<float>& tensors, const unmask::attention_gradients<float>& gradients) {

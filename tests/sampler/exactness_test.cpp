@@ -11,9 +11,9 @@
 
 #include <unmask/cpu/rows/chunk_draw.hpp>
 #include <unmask/random/philox.hpp>
+#include <unmask/sampler/detail/step/choose.hpp>
 #include <unmask/sampler/detail/step/random_words.hpp>
 #include <unmask/sampler/draw/draw.hpp>
-#include <unmask/sampler/detail/step/choose.hpp>
 #include <unmask/sampler/schedule/schedule.hpp>
 
 #include "models.hpp"

@@ -5,8 +5,8 @@
 #include <random>
 #include <string>
 
-#include <unmask/sampler/sampler.hpp>
 #include <unmask/sampler/detail/host/candidates.hpp>
+#include <unmask/sampler/sampler.hpp>
 #include <unmask/sampler/selector/combine.hpp>
 #include <unmask/sampler/selector/entropy_bound.hpp>
 #include <unmask/sampler/selector/factor.hpp>

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <iterator>
 #include <limits>
 #include <span>
@@ -92,7 +91,9 @@ public:
             return;
         }
         sum_.resize(std::min(sum_.size(), received.size()));
-        std::transform(sum_.begin(), sum_.end(), received.begin(), sum_.begin(), std::plus<>());
+        for (std::size_t i = 0; i < sum_.size(); ++i) {
+            sum_[i] += received[i];
+        }
     }
     [[nodiscard]] double variance_over_keys() const {
         const double deviation = mean_and_deviation(sum_).deviation / static_cast<double>(steps_);

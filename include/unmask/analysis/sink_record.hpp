@@ -67,8 +67,7 @@ private:
         expects(head >= 0 && head < rows, function, "head", head, "between 0 and ", rows - 1);
         const index_t size = layers * rows * keys();
         expects(std::ssize(all) == size, function, name, std::ssize(all), "", size);
-        return std::span(all).subspan(static_cast<std::size_t>((layer * rows + head) * keys()),
-                                      static_cast<std::size_t>(keys()));
+        return {all.data() + (layer * rows + head) * keys(), static_cast<std::size_t>(keys())};
     }
 
     static void expects(bool condition, const char* function, const char* argument, index_t was, const char* expected,

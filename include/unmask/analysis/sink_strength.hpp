@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <numeric>
 #include <optional>
@@ -15,6 +14,7 @@
 #include <unmask/analysis/sink_definition.hpp>
 #include <unmask/analysis/sink_record.hpp>
 #include <unmask/config.hpp>
+#include <unmask/numeric/detail/falling.hpp>
 
 // The strength of sinks, and the norms of their values.
 
@@ -53,7 +53,7 @@ template <sink_definition Definition>
     std::vector<double> received = received_in(record, layer, head, attention_unit::sum);
     const double all = std::accumulate(received.begin(), received.end(), 0.0);
     const auto some = received.begin() + std::clamp<index_t>(count, 0, std::ssize(received));
-    std::partial_sort(received.begin(), some, received.end(), std::greater<>());
+    std::partial_sort(received.begin(), some, received.end(), detail::falling{});
     return std::accumulate(received.begin(), some, 0.0) / all;
 }
 

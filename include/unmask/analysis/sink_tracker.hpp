@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
+#include <map>
 #include <span>
 #include <string>
 #include <utility>
@@ -176,7 +178,7 @@ public:
                       std::to_string(calls_) + ": a tracker watches one run; clear() it before the next");
         const index_t sequences = step.canvas.sequences();
         if (const auto& records = open_.records(); !records.empty()) {
-            const index_t last = records.rbegin()->first;
+            const index_t last = std::prev(records.end())->first;
             check.expects(last < 2 * sequences, "a sequence that was reported", last,
                           "below " + std::to_string(sequences) + ", or twice that with guidance");
         }
@@ -282,16 +284,23 @@ private:
     }
 
     void close() {
-        const auto before = std::ssize(records_);
-        for (auto& [sequence, record] : open_.records()) {
+        // Merges what is new, which is in order too, from the back: a record goes behind the earlier ones of its sequence.
+        std::map<index_t, sink_record>& added = open_.records();
+        std::size_t old = records_.size();
+        std::size_t place = old + added.size();
+        records_.resize(place);
+        for (auto next = added.end(); next != added.begin();) {
+            auto& [sequence, record] = *--next;
             record.call = calls_;
             record.sequence = sequence;
             layers_ = record.layers;
             bytes_ += bytes_of(record);
-            records_.push_back(std::move(record));
+            while (old > 0 && records_[old - 1].sequence > sequence) {
+                records_[--place] = std::move(records_[--old]);
+            }
+            records_[--place] = std::move(record);
         }
-        open_.records().clear();
-        std::inplace_merge(records_.begin(), records_.begin() + before, records_.end(), by_sequence{});
+        added.clear();
         const auto due = [this] { return calls_ % options_.every == 0; };
         lost_ += due() && !recording_ ? 1 : 0;
         ++calls_;

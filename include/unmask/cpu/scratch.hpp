@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <new>
+#include <utility>
 
 #include <unmask/config.hpp>
 
@@ -39,13 +39,17 @@ public:
         : data_(static_cast<float*>(
               ::operator new(static_cast<std::size_t>(count) * sizeof(float), std::align_val_t{64}))) {}
 
-    [[nodiscard]] float* data() const { return data_.get(); }
+    float_buffer(float_buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}
+    float_buffer& operator=(float_buffer&& other) noexcept {
+        std::swap(data_, other.data_);
+        return *this;
+    }
+    ~float_buffer() { ::operator delete(data_, std::align_val_t{64}); }
+
+    [[nodiscard]] float* data() const { return data_; }
 
 private:
-    struct release {
-        void operator()(float* memory) const { ::operator delete(memory, std::align_val_t{64}); }
-    };
-    std::unique_ptr<float, release> data_;
+    float* data_; // not a unique_ptr: <memory> takes as long to parse as all kernels of attention
 };
 
 // One Space a worker, in one allocation. Space(arena&, arguments…) takes what it needs.

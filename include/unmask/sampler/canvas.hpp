@@ -45,8 +45,8 @@ public:
         for (const token_t token : prompt) {
             check_given("add", "prompt", token);
         }
-        std::vector<token_t> tokens(prompt.begin(), prompt.end());
-        tokens.resize(prompt.size() + static_cast<std::size_t>(length), blank);
+        std::vector<token_t> tokens(prompt.size() + static_cast<std::size_t>(length), blank);
+        std::copy(prompt.begin(), prompt.end(), tokens.begin());
         return append(tokens, id);
     }
 
@@ -104,8 +104,11 @@ public:
     /// The first position that is not prompt, where the generation region begins; the length if there is none.
     [[nodiscard]] index_t generation_begin(index_t sequence) const {
         const auto all = states(sequence);
-        return std::find_if(all.begin(), all.end(), [](auto state) { return state != position_state::prompt; }) -
-               all.begin();
+        std::size_t position = 0;
+        while (position < all.size() && all[position] == position_state::prompt) {
+            ++position;
+        }
+        return static_cast<index_t>(position);
     }
 
     /// The position after the first committed end token, where the text ends; the length if there is none. An end token
@@ -191,7 +194,7 @@ private:
 
     template <class T>
     std::span<const T> part(const std::vector<T>& all, index_t sequence) const {
-        return std::span(all).subspan(at(offset(sequence)), at(length(sequence)));
+        return {all.data() + offset(sequence), at(length(sequence))};
     }
 
     index_t append(std::span<const token_t> added, std::optional<std::uint64_t> id) {

@@ -6,10 +6,10 @@
 #include <type_traits>
 
 #include <unmask/config.hpp>
-#include <unmask/sampler/device_logits_stream.cuh>
 #include <unmask/executor/cuda_executor.cuh>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/denoiser.hpp>
+#include <unmask/sampler/device_logits_stream.cuh>
 #include <unmask/sampler/vocabulary.hpp>
 #include <unmask/tensor/float_types.hpp>
 #include <unmask/tensor/tensor_view.hpp>

@@ -155,7 +155,7 @@ private:
             return {};
         }
         const std::size_t count = std::min(chosen_size(), size() - reduction.choice.first);
-        return std::span(chosen_).subspan(row * chosen_size(), count);
+        return {chosen_.data() + row * chosen_size(), count};
     }
 
     template <class Logit>

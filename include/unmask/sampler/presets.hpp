@@ -130,21 +130,31 @@ struct block_options {
     index_t edit_rounds = 16;    ///< for llada21: most calls of a block that only edit
 };
 
+namespace detail {
+
+// LLaDA2's policies and some more; `with` would be several times as slow to compile.
+template <class... More>
+constexpr auto llada2(const block_options& options, const More&... more) {
+    return sampler{steps_per_block{options.steps}, block_length{options.block_length, block_origin::sequence},
+                   confidence{score_from::shaped},
+                   or_quota{threshold{options.threshold, score_from::shaped, /*strict=*/true}},
+                   categorical{options.temperature, options.top_k, options.top_p}, more...};
+}
+
+} // namespace detail
+
 /// LLaDA2.0 (arXiv 2512.15745): block by block, each call commits all tokens above the threshold if there are at least
 /// as many as scheduled, otherwise the scheduled number of the surest. The end of a prompt is in the first block.
 /// Difference: the schedule divides the masked positions of a block, not its length; with as many steps as positions,
 /// as published, that is the same.
 constexpr auto llada2(const block_options& options = {}) {
-    return sampler{steps_per_block{options.steps}, block_length{options.block_length, block_origin::sequence},
-                   confidence{score_from::shaped},
-                   or_quota{threshold{options.threshold, score_from::shaped, /*strict=*/true}},
-                   categorical{options.temperature, options.top_k, options.top_p}};
+    return detail::llada2(options);
 }
 
 /// LLaDA2.1: llada2 that also edits committed tokens of the block, but not prompts. Its speed mode has a threshold of
 /// about 0.5, its quality mode a high one.
 constexpr auto llada21(const block_options& options = {}) {
-    return llada2(options).with(edit{.probability = options.edit_threshold, .rounds = options.edit_rounds});
+    return detail::llada2(options, edit{.probability = options.edit_threshold, .rounds = options.edit_rounds});
 }
 
 /// SDAR's block_diffusion_generate (arXiv 2510.06303) with low_confidence_dynamic; published with blocks of 4, 4 steps

@@ -39,15 +39,16 @@ public:
             append_masked(step.canvas, sequence, masked);
         }
         // A position's changes come in their order: the first one tells what it was.
-        for (auto what = step.commitments.rbegin(); what != step.commitments.rend(); ++what) {
-            if (what->where.sequence != sequence) {
+        for (std::size_t i = step.commitments.size(); i-- > 0;) {
+            const commitment& what = step.commitments[i];
+            if (what.where.sequence != sequence) {
                 continue;
             }
-            std::uint8_t& was = masked[static_cast<std::size_t>(what->where.position)];
-            if (what->change == change::commit || what->change == change::renoise) {
+            std::uint8_t& was = masked[static_cast<std::size_t>(what.where.position)];
+            if (what.change == change::commit || what.change == change::renoise) {
                 was = 1; // also what had been masked again since the step before
             } else if (!before_) {
-                was = what->change == change::fill ? 1 : 0;
+                was = what.change == change::fill ? 1 : 0;
             }
         }
         return masked;

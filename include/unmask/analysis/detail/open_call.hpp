@@ -39,7 +39,7 @@ public:
 
     void add_layer(index_t sequence, const key_counts& count, std::span<const float> received,
                    std::span<const index_t> seen_by, std::span<const float> value_norms) {
-        const auto append = [](auto& to, const auto& what) { to.insert(to.end(), what.begin(), what.end()); };
+        const auto append = [](auto& to, const auto& what) { to.insert(to.end(), what.data(), what.data() + what.size()); };
         sink_record& record = open(sequence);
         ++record.layers;
         record.heads = count.heads;

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <span>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -38,7 +37,7 @@ struct report_run {
         std::vector<std::span<const sink_record>> result;
         for (std::size_t begin = 0, i = 1; i <= records.size(); ++i) {
             if (i == records.size() || records[i].sequence != records[begin].sequence) {
-                result.emplace_back(records.data() + begin, i - begin);
+                result.push_back({records.data() + begin, i - begin});
                 begin = i;
             }
         }
@@ -112,13 +111,16 @@ inline report_run report_run_of(const char* function, const sink_run& run, const
         check.complete(run.records[i]);
     }
     report_run result{run.name, run.records};
-    const auto place = [](const sink_record& one) { return std::tuple(one.sequence, one.call); };
     std::vector<sink_record>& records = result.records;
     std::sort(records.begin(), records.end(),
-              [&](const sink_record& a, const sink_record& b) { return place(a) < place(b); });
+              [](const sink_record& a, const sink_record& b) {
+                  return a.sequence != b.sequence ? a.sequence < b.sequence : a.call < b.call;
+              });
     const auto twice =
         std::adjacent_find(records.begin(), records.end(),
-                           [&](const sink_record& a, const sink_record& b) { return place(a) == place(b); });
+                           [](const sink_record& a, const sink_record& b) {
+                               return a.sequence == b.sequence && a.call == b.call;
+                           });
     if (twice != records.end()) {
         throw invalid_argument(function, what + ".records",
                                "with two of sequence " + std::to_string(twice->sequence) + ", call " +

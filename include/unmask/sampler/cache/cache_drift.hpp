@@ -82,7 +82,7 @@ struct compared_model {
         model.denoise(page, rows, view(full.data(), rows.size(), size));
         exec.parallel_for(std::ssize(rows), [&](index_t i, int) {
             const std::span<float> cached(logits.pointer(i), size);
-            const std::span<float> exact = std::span(full).subspan(static_cast<std::size_t>(i) * size, size);
+            const std::span<float> exact(full.data() + static_cast<std::size_t>(i) * size, size);
             if (const token_t mask = page.vocabulary().mask; mask < page.vocabulary().size) {
                 cached[static_cast<std::size_t>(mask)] = -std::numeric_limits<float>::infinity();
                 exact[static_cast<std::size_t>(mask)] = -std::numeric_limits<float>::infinity();

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <unmask/config.hpp>
@@ -110,11 +111,11 @@ struct entropy_renoise {
     [[nodiscard]] index_t extra_calls(const schedule_step& now) const { return now.steps; }
     void operator()(std::span<candidate> positions, const corruption_step& step, memory& past) const {
         std::vector<token_t> best;
-        std::vector<candidate*> surest;
+        std::vector<std::pair<double, candidate*>> surest; // by entropy, then as they lie in memory: by position
         double sum = 0;
         for (candidate& position : positions) {
             best.push_back(position.raw.best);
-            surest.push_back(&position);
+            surest.emplace_back(position.shaped.entropy, &position);
             sum += position.shaped.entropy;
         }
         past.stable = best == past.best ? past.stable + 1 : 0;
@@ -127,13 +128,12 @@ struct entropy_renoise {
             }
             return;
         }
-        std::stable_sort(surest.begin(), surest.end(),
-                         [](const candidate* a, const candidate* b) { return a->shaped.entropy < b->shaped.entropy; });
+        std::sort(surest.begin(), surest.end());
         double before = 0; // entropies are ascending: the sum without the largest
         bool accepted = true;
-        for (candidate* position : surest) {
+        for (const auto& [its_entropy, position] : surest) {
             accepted = accepted && before <= bound;
-            before += position->shaped.entropy;
+            before += its_entropy;
             position->change = change::renoise;
             if (!accepted) {
                 position->token = detail::uniform_token(step.tokens, position->words[2], position->words[3]);

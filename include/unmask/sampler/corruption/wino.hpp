@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <unmask/config.hpp>
@@ -43,30 +44,26 @@ struct wino {
     }
     [[nodiscard]] index_t extra_calls(const schedule_step& /*now*/) const { return 0; }
     void operator()(std::span<candidate> positions, const corruption_step& step, memory& /*memory*/) const {
-        std::vector<candidate*> in;
-        std::vector<candidate*> out;
+        // With the number that sorts them; of equals the lowest position is first: that is their order in memory.
+        std::vector<std::pair<double, candidate*>> in;
+        std::vector<std::pair<double, candidate*>> out;
         for (candidate& position : positions) {
             if (position.state == position_state::masked) {
-                in.push_back(&position);
+                in.emplace_back(-position.raw_log_probability, &position);
             } else if (position.held_log_probability < std::log(narrow)) {
-                out.push_back(&position);
+                out.emplace_back(position.held_log_probability, &position);
             }
         }
-        // Positions are ascending: a stable sort keeps the lowest of equals first.
-        std::stable_sort(in.begin(), in.end(), [](const candidate* a, const candidate* b) {
-            return a->raw_log_probability > b->raw_log_probability;
-        });
-        std::stable_sort(out.begin(), out.end(), [](const candidate* a, const candidate* b) {
-            return a->held_log_probability < b->held_log_probability;
-        });
+        std::sort(in.begin(), in.end());
+        std::sort(out.begin(), out.end());
         const auto share = static_cast<index_t>(0.7 * static_cast<double>(step.now.masked));
         const auto most = static_cast<std::size_t>(std::clamp<index_t>(share, 5, 20));
         std::size_t count = 0;
-        while (count < std::min(most, in.size()) && (count == 0 || in[count]->raw_log_probability >= std::log(wide))) {
-            in[count++]->change = change::commit;
+        while (count < std::min(most, in.size()) && (count == 0 || -in[count].first >= std::log(wide))) {
+            in[count++].second->change = change::commit;
         }
         for (std::size_t i = 0; i + 1 < count && i < out.size(); ++i) {
-            out[i]->change = change::remask;
+            out[i].second->change = change::remask;
         }
     }
 };

@@ -61,7 +61,8 @@ struct credit {
         auto best = std::find_if(credits.begin(), credits.end(),
                                  [&](const token_credit& one) { return one.token == statistics.best; });
         if (best == credits.end()) {
-            best = credits.insert(best, {statistics.best, 0});
+            credits.push_back({statistics.best, 0});
+            best = credits.end() - 1;
         }
         best->credit += std::exp(power * statistics.log_best());
         for (const token_credit& one : credits) {

@@ -5,8 +5,8 @@
 #include <string>
 
 #include <unmask/config.hpp>
-#include <unmask/numeric/detail/integers.hpp>
 #include <unmask/error.hpp>
+#include <unmask/numeric/detail/integers.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/policies.hpp>
 #include <unmask/sampler/selector/selector.hpp>

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <map>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <utility>
 
 #include <unmask/config.hpp>
@@ -69,7 +69,7 @@ inline std::optional<trace_difference::place> first_difference(const trace& a, c
         if (at != from.entries.end()) {
             const trace_difference::place here{at->call, at->what.where};
             const auto key = [](const trace_difference::place& p) {
-                return std::tuple(p.call, p.where.sequence, p.where.position);
+                return std::array{p.call, p.where.sequence, p.where.position};
             };
             first = !first || key(here) < key(*first) ? here : *first;
         }

@@ -10,8 +10,8 @@
 #include <unmask/cuda/runtime/device.cuh>
 #include <unmask/executor/cuda_executor.cuh>
 #include <unmask/sampler/candidate.hpp>
-#include <unmask/sampler/selector/selector.hpp>
 #include <unmask/sampler/detail/device/sequence.cuh>
+#include <unmask/sampler/selector/selector.hpp>
 #include <unmask/tensor/float_types.hpp>
 
 // Ranks the candidates of each sequence by the numbers of a selector. Up to 8192 are sorted by one block; of more, each

@@ -14,11 +14,10 @@
 #include <unmask/config.hpp>
 #include <unmask/cuda/rows/read_rows.cuh>
 #include <unmask/cuda/rows/row_end.cuh>
-#include <unmask/sampler/device_logits_stream.cuh>
 #include <unmask/cuda/runtime/calls.cuh>
-#include <unmask/cuda/runtime/work_stream.cuh>
 #include <unmask/cuda/runtime/device_layout.cuh>
 #include <unmask/cuda/runtime/mapped_memory.cuh>
+#include <unmask/cuda/runtime/work_stream.cuh>
 #include <unmask/error.hpp>
 #include <unmask/executor/cuda_executor.cuh>
 #include <unmask/numeric/detail/row_sums.hpp>
@@ -35,6 +34,7 @@
 #include <unmask/sampler/detail/host/row_work.hpp>
 #include <unmask/sampler/detail/policy_set.hpp>
 #include <unmask/sampler/device_denoiser.cuh>
+#include <unmask/sampler/device_logits_stream.cuh>
 #include <unmask/sampler/draw/draw.hpp>
 #include <unmask/sampler/non_finite_logits.hpp>
 #include <unmask/sampler/row_draw.hpp>

@@ -5,7 +5,6 @@
 #include <cstdint>
 
 #include <unmask/config.hpp>
-#include <unmask/sampler/device_logits_stream.cuh>
 #include <unmask/cuda/runtime/device.cuh>
 #include <unmask/random/philox.hpp>
 #include <unmask/sampler/candidate.hpp>
@@ -14,6 +13,7 @@
 #include <unmask/sampler/detail/device/block_loops.cuh>
 #include <unmask/sampler/detail/step/random_words.hpp>
 #include <unmask/sampler/detail/step/sequence_plan.hpp>
+#include <unmask/sampler/device_logits_stream.cuh>
 #include <unmask/sampler/schedule/schedule.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 

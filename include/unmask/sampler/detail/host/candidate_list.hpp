@@ -16,7 +16,7 @@ namespace detail {
 class candidate_list {
 public:
     [[nodiscard]] std::size_t size() const { return size_; }
-    [[nodiscard]] std::span<candidate> all() { return std::span(candidates_).first(size_); }
+    [[nodiscard]] std::span<candidate> all() { return {candidates_.data(), size_}; }
     void clear() { size_ = 0; }
 
     // Another one, of which no more is known than this.

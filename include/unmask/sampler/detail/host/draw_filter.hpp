@@ -5,7 +5,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <span>
 
@@ -15,6 +14,7 @@
 #include <unmask/cpu/rows/row_reduction.hpp>
 #include <unmask/cpu/simd.hpp>
 #include <unmask/numeric/detail/base_2.hpp>
+#include <unmask/numeric/detail/falling.hpp>
 #include <unmask/numeric/detail/weights.hpp>
 #include <unmask/numeric/exact_math.hpp>
 #include <unmask/numeric/row_statistics.hpp>
@@ -102,7 +102,7 @@ private:
         if (count <= scratch_.highs.size()) {
             scratch_.logits = scratch_.highs;
             const auto last = scratch_.logits.begin() + static_cast<std::ptrdiff_t>(count - 1);
-            std::nth_element(scratch_.logits.begin(), last, scratch_.logits.end(), std::greater<>());
+            std::nth_element(scratch_.logits.begin(), last, scratch_.logits.end(), falling{});
             bound = std::max(bound, *last);
         }
         collect(bound);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <limits>
 #include <optional>
@@ -18,6 +17,7 @@
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/denoiser.hpp>
 #include <unmask/sampler/detail/step/model_canvas.hpp>
+#include <unmask/sampler/detail/stopwatch.hpp>
 #include <unmask/sampler/logits_stream.hpp>
 #include <unmask/sampler/statistics.hpp>
 #include <unmask/tensor/float_types.hpp>
@@ -105,15 +105,13 @@ public:
     }
 
 private:
-    using clock = std::chrono::steady_clock;
-
-    std::span<logit_type> row_of(std::size_t place) { return std::span(logits_).subspan(place * size_, size_); }
+    std::span<logit_type> row_of(std::size_t place) { return {logits_.data() + place * size_, size_}; }
 
     template <class Work>
     void timed(const Work& work) {
-        const auto begin = clock::now();
+        const stopwatch watch;
         work();
-        counts_.seconds_in_model += std::chrono::duration<double>(clock::now() - begin).count();
+        counts_.seconds_in_model += watch.seconds();
     }
 
     void list_rows(std::span<const candidate> candidates) {

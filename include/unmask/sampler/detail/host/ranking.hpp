@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <functional>
 #include <span>
 #include <vector>
 
 #include <unmask/config.hpp>
+#include <unmask/numeric/detail/falling.hpp>
 #include <unmask/sampler/candidate.hpp>
 
 UNMASK_NAMESPACE_BEGIN
@@ -30,11 +30,11 @@ number_bound bound_of_highest(std::span<const candidate> candidates, std::size_t
         const double value = number(position);
         if (highest.size() < count) {
             highest.push_back(value);
-            std::push_heap(highest.begin(), highest.end(), std::greater<>{});
+            std::push_heap(highest.begin(), highest.end(), falling{});
         } else if (value > highest.front()) { // rarely, where few are wanted
-            std::pop_heap(highest.begin(), highest.end(), std::greater<>{});
+            std::pop_heap(highest.begin(), highest.end(), falling{});
             highest.back() = value;
-            std::push_heap(highest.begin(), highest.end(), std::greater<>{});
+            std::push_heap(highest.begin(), highest.end(), falling{});
         }
     }
     return {highest.front(), std::count(highest.begin(), highest.end(), highest.front())};
@@ -49,7 +49,7 @@ number_bound bound_of_many_highest(std::span<const candidate> candidates, std::s
         numbers.push_back(number(position));
     }
     const auto last = numbers.begin() + static_cast<std::ptrdiff_t>(count - 1);
-    std::nth_element(numbers.begin(), last, numbers.end(), std::greater<>{});
+    std::nth_element(numbers.begin(), last, numbers.end(), falling{});
     return {*last, std::count(numbers.begin(), last + 1, *last)};
 }
 

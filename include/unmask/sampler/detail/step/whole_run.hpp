@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <chrono>
 #include <utility>
 
 #include <unmask/config.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/detail/step/canvas_changes.hpp>
+#include <unmask/sampler/detail/stopwatch.hpp>
 #include <unmask/sampler/statistics.hpp>
 
 // What is done around the steps of a run, whatever runs them.
@@ -19,10 +19,9 @@ template <class Fill>
 void run_or_restore(canvas& page, statistics& counts, const Fill& fill) {
     canvas before = page;
     try {
-        const auto begin = std::chrono::steady_clock::now();
+        const stopwatch watch;
         fill();
-        const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-        counts.seconds_in_sampling = passed.count() - counts.seconds_in_model;
+        counts.seconds_in_sampling = watch.seconds() - counts.seconds_in_model;
     } catch (...) {
         page = std::move(before);
         throw;
