@@ -18,7 +18,9 @@ s:^    .*[ ](masked_share|quota)\(:    /** See schedule_policy. */ &:
 s:^    static constexpr bool logarithmic =:    /** See score_policy. */ &:
 s:^    .*score operator\(\)\(const candidate& :    /** See score_policy. */ &:
 s:^    static constexpr bool before_model =:    /** See selector_policy. */ &:
-s:^    .*void operator\(\)\(std..span<candidate> [a-z]+, const step_share& :    /** See selector_policy. */ &:
+s:^    static constexpr int rankings =:    /** See selector_policy. */ &:
+s:^    UNMASK_HOST_DEVICE double rank_by\(:    /** See selector_policy. */ &:
+s:^    UNMASK_HOST_DEVICE void choose\(:    /** See selector_policy. */ &:
 s:^    drawn operator\(\)\(std..span<const float> :    /** See draw_policy. */ &:
 s:^    .*operator\(\)\(const canvas& .*index_t .*\) const:    /** See stop_policy. */ &:
 s:^    void operator\(\)\(const canvas& .*std..span<float> logits:    /** See logits_policy. */ &:

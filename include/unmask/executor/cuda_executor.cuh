@@ -32,8 +32,10 @@ struct cuda_executor {
 /// of the time. Larger head dimensions run without tensor cores.
 template <int... HeadDims>
 struct cuda_executor_for : cuda_executor {
+    /// The kernels that attention compiles.
     using kernels = head_dims<HeadDims...>;
 
+    /// An executor on a stream, with scratch memory from a resource.
     explicit cuda_executor_for(cuda_stream on = nullptr, device_memory_resource* from = nullptr)
         : cuda_executor{on, from} {}
 };

@@ -19,9 +19,10 @@ enum class tile_class {
 /// A parameter of a mask policy that is out of bounds; none if `parameter` is null.
 struct mask_fault {
     const char* parameter = nullptr; ///< for instance "block.size"
-    index_t was = 0;
+    index_t was = 0;                 ///< its value
     const char* expected = nullptr; ///< for instance "at least 1"
 
+    /// Whether there is one.
     constexpr explicit operator bool() const { return parameter != nullptr; }
 };
 

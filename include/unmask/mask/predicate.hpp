@@ -18,8 +18,9 @@ struct predicate {
         "unmask::predicate: needs a function bool(index_t q, index_t k), or a type with bool visible(index_t q, "
         "index_t k) const");
 
-    Function function; ///< what says whether a key is visible
+    Function function; ///< decides whether a key is visible
 
+    /// Wraps a function, or a type with `visible`.
     UNMASK_HOST_DEVICE constexpr explicit predicate(Function visible_if) : function(visible_if) {}
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const {

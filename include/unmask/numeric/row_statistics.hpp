@@ -11,8 +11,8 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// What policies need to know of a distribution over the vocabulary, without its numbers. Everything is relative to the
-/// most likely token and kept in logarithms: probabilities that all round to 1 can still be told apart.
+/// Statistics of a distribution over the vocabulary: all that policies need of it. They are relative to the most likely
+/// token and logarithmic, so probabilities that all round to 1 can still be told apart.
 struct row_statistics {
     token_t best = -1;                                           ///< the most likely token; of equals, the lowest
     double second = static_cast<double>(detail::minus_infinity); ///< the runner-up's logit − the best's, at most 0
@@ -25,9 +25,9 @@ struct row_statistics {
     [[nodiscard]] UNMASK_HOST_DEVICE double log_margin() const { return exact::log_of_1_minus_exp(second) - log_sum; }
 };
 
-/// What a draw gives.
+/// The result of a draw.
 struct drawn {
-    token_t token = -1;
+    token_t token = -1;         ///< the drawn token
     double log_probability = 0; ///< of the token in the distribution that it was drawn from
     row_statistics shaped;      ///< of that distribution
 };

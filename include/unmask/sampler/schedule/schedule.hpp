@@ -14,7 +14,7 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Where a sequence is in the schedule of its block.
+/// The place of a sequence in the schedule of its block.
 struct schedule_step {
     index_t step = 0;   ///< of this block, from 0
     index_t steps = 1;  ///< that this block has
@@ -24,23 +24,23 @@ struct schedule_step {
 
 /// The shares of a block that are masked before and after a step: the schedule's masked_share of both.
 struct masked_shares {
-    double before = 1;
-    double after = 0;
+    double before = 1; ///< at the beginning of the step
+    double after = 0;  ///< at its end
 };
 
-/// A schedule: how the masked positions of a block are spread over its steps.
+/// A schedule spreads the masked positions of a block over its steps.
 ///
-///   1. `count`: how many steps a sequence has at most. Its blocks share them evenly, the first ones get what is left
-///      over, and every block gets at least one.
-///   2. `masked_share(step, steps)`: the share of a block's positions that is still masked before the step: 1 at step 0,
-///      0 at `steps`, never rising. Diffusion time, in a model with a linear noise schedule.
+///   1. `count`: the largest number of steps of a sequence. Its blocks share them evenly; the first blocks get the
+///      remainder, and every block at least one.
+///   2. `masked_share(step, steps)`: the share of a block's positions that are still masked before the step: 1 at step 0,
+///      0 at `steps`, never rising. It is the diffusion time in a model with a linear noise schedule.
 ///
 /// Optional: `static constexpr bool per_block = true`: every block has `count` steps of its own.
 ///
-/// Optional: `quota(schedule_step)` or `quota(schedule_step, masked_shares)`, how many positions the step commits; on
-/// cuda_executor it is called on the GPU, and marked UNMASK_HOST_DEVICE. Without it, the number that rounds to the masked
-/// share, at least one a step. The last step commits what is left; a step that would commit nothing makes no call. A
-/// sequence with fewer masked positions than steps has as many calls as masked positions.
+/// Optional: `quota(schedule_step)` or `quota(schedule_step, masked_shares)`, the number of positions that the step
+/// commits, marked UNMASK_HOST_DEVICE if it is to run on cuda_executor. Without it, the masked share is rounded, and each
+/// step commits at least one. The last step commits whatever is left; a step that would commit nothing makes no call. A
+/// sequence with fewer masked positions than steps takes one call for each position.
 template <class S>
 concept schedule_policy = sampling_policy<S> && requires(const S& schedule, index_t step) {
     { schedule.count } -> std::convertible_to<index_t>;
@@ -115,7 +115,7 @@ masked_shares shares_of(const Schedule& schedule, const schedule_step& now) {
 /// The same number of positions at every step; the first N mod n get one more. LLaDA's get_num_transfer_tokens.
 struct steps {
     static constexpr auto kind = policy_kind::schedule;
-    index_t count = 128;
+    index_t count = 128; ///< steps of a sequence
 
     void check() const { detail::check_count("steps.count", count); }
     [[nodiscard]] double masked_share(index_t step, index_t of) const { return 1 - detail::share_done(step, of); }
@@ -124,11 +124,11 @@ struct steps {
     }
 };
 
-/// The same for each block: LLaDA2's and SDAR's number of steps.
+/// As `steps`, but every block has `count` steps of its own: LLaDA2 and SDAR.
 struct steps_per_block {
     static constexpr auto kind = policy_kind::schedule;
     static constexpr bool per_block = true;
-    index_t count = 32;
+    index_t count = 32; ///< steps of a block
 
     void check() const { detail::check_count("steps_per_block.count", count); }
     [[nodiscard]] double masked_share(index_t step, index_t of) const { return 1 - detail::share_done(step, of); }
@@ -138,7 +138,7 @@ struct steps_per_block {
 /// Few positions at first, more later: cos(π/2 · step/steps) of them stay masked (MaskGIT, arXiv 2202.04200).
 struct cosine_steps {
     static constexpr auto kind = policy_kind::schedule;
-    index_t count = 128;
+    index_t count = 128; ///< steps of a sequence
 
     void check() const { detail::check_count("cosine_steps.count", count); }
     [[nodiscard]] double masked_share(index_t step, index_t of) const {
@@ -146,13 +146,13 @@ struct cosine_steps {
     }
 };
 
-/// Dream's schedule: times from 1 down to epsilon in equal steps, and the last step goes to 0.
+/// Dream's schedule: times from 1 down to epsilon in equal steps; the last step goes to 0.
 struct timesteps {
     static constexpr auto kind = policy_kind::schedule;
-    index_t count = 512;
-    double epsilon = 1e-3;
-    /// Round as Dream's code does: ⌊masked · (1 − s/t)⌋ at each step, so that some commit nothing, which here makes no
-    /// call, and the last commits many. If false, the exact partition.
+    index_t count = 512;   ///< steps of a sequence
+    double epsilon = 1e-3; ///< time before the last step, in [0, 1)
+    /// If true, round as Dream's code does, ⌊masked · (1 − s/t)⌋ at each step: some steps commit nothing, and so make no
+    /// call, and the last commits many. If false, partition exactly.
     bool floor_quota = false;
 
     void check() const {
@@ -173,21 +173,21 @@ struct timesteps {
     }
 };
 
-/// Where the first block begins.
+/// The place where the first block begins.
 enum class block_origin {
-    generation, ///< at the sequence's first position that is not prompt: LLaDA
-    sequence,   ///< at position 0, as block-causal masks count: SDAR, LLaDA2. The end of a prompt may share a block
+    generation, ///< the sequence's first position that is not prompt: LLaDA
+    sequence,   ///< position 0, as block-causal masks count: SDAR, LLaDA2. The end of a prompt may share a block
 };
 
 /// Semi-autoregressive decoding: a block is filled before the next one begins.
 ///
-/// Blocks of `size` positions are counted from a place in each sequence of its own, so they don't depend on the batch; the
-/// last may be shorter, and one without a masked position is passed over. By default the whole sequence is one block, or
-/// the model's own if it is a block_denoiser.
+/// Blocks of `size` positions are counted from a place in each sequence, so they don't depend on the batch. The last may
+/// be shorter, and blocks without a masked position are skipped. By default the whole sequence is one block; for a
+/// block_denoiser, blocks are the model's.
 struct block_length {
     static constexpr auto kind = policy_kind::blocks;
-    index_t size = std::numeric_limits<index_t>::max();
-    block_origin origin = block_origin::generation;
+    index_t size = std::numeric_limits<index_t>::max();     ///< positions in a block, at least 1
+    block_origin origin = block_origin::generation; ///< the place where the first block begins
 
     void check() const { detail::check_count("block_length.size", size); }
 };

@@ -81,26 +81,24 @@ struct logical_and {
 
 } // namespace detail
 
-/// What the inner selector chooses, if that is at least the schedule's number; otherwise the schedule's number of those
-/// with the highest scores. `or_quota{threshold{0.95, score_from::shaped, true}}` is LLaDA2's: the schedule bounds the
-/// calls.
+/// The choice of the inner selector, if it chooses at least as many as the schedule; otherwise the scheduled number of
+/// those with the highest scores. `or_quota{threshold{0.95, score_from::shaped, true}}` is LLaDA2's: the schedule bounds the
+/// number of calls.
 template <selector_policy Selector>
 struct or_quota : detail::combined_divergence<detail::looks_at_divergence<Selector>> {
     static constexpr auto kind = policy_kind::selector;
     static constexpr int rankings = detail::rankings_of<Selector> + 1; // the last is by score
-    Selector inner;
+    Selector inner; ///< the selector that is asked first
 
+    /// Wraps a selector.
     constexpr explicit or_quota(Selector selector)
         : or_quota::combined_divergence(detail::divergence_steps_of(selector)), inner(std::move(selector)) {}
 
-    /// Throws invalid_argument if the inner selector's parameters are wrong.
     void check() const { detail::check_policy(inner); }
 
-    /// The number that ranks them: the inner selector's, and last the score.
     UNMASK_HOST_DEVICE double rank_by(int n, const candidate& position) const {
         return n + 1 < rankings ? detail::rank_number(inner, n, position) : position.score.value;
     }
-    /// Chooses them.
     template <class Candidates>
     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const {
         inner.choose(all, share);
@@ -110,15 +108,17 @@ struct or_quota : detail::combined_divergence<detail::looks_at_divergence<Select
     }
 };
 
-/// What one or the other selector chooses. Asked before the model if both are; otherwise both after it.
+/// Chooses what at least one of two selectors chooses. Runs before the model if both do; otherwise both run after it.
 template <selector_policy First, selector_policy Second>
 struct either : detail::selector_pair<First, Second, detail::logical_or> {
+    /// Joins two selectors.
     constexpr either(First one, Second other) : either::selector_pair(std::move(one), std::move(other)) {}
 };
 
-/// What both selectors choose. Asked before the model if both are; otherwise both after it.
+/// Chooses what both selectors choose. Runs before the model if both do; otherwise both run after it.
 template <selector_policy First, selector_policy Second>
 struct both : detail::selector_pair<First, Second, detail::logical_and> {
+    /// Joins two selectors.
     constexpr both(First one, Second other) : both::selector_pair(std::move(one), std::move(other)) {}
 };
 

@@ -13,9 +13,9 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// In the order of their scores, as many as have Σ H − max H ≤ gamma, where H are the entropies of their distributions in
-/// nats: a bound on what is lost by drawing them independently (EB-Sampler, arXiv 2505.24857). The first is always
-/// committed. The schedule is not looked at.
+/// Chooses candidates in the order of their scores for as long as Σ H − max H ≤ gamma, where H are the entropies of their
+/// distributions in nats: a bound on the loss from drawing them independently (EB-Sampler, arXiv 2505.24857). The first is
+/// always committed. The schedule is ignored.
 struct entropy_bound {
     static constexpr auto kind = policy_kind::selector;
     static constexpr int rankings = 1;
@@ -27,7 +27,7 @@ struct entropy_bound {
             throw invalid_argument("sampler", "entropy_bound.gamma", std::to_string(gamma), "at least 0 and finite");
         }
     }
-    /// Chooses them. The sum has an order: one thread follows it, which is rarely far.
+    // The sum has an order: one thread follows it, which is rarely far.
     template <class Candidates>
     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& /*share*/) const {
         double largest = 0;

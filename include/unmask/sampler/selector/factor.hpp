@@ -13,28 +13,26 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// The n surest tokens with the largest n for which (n + 1)(1 − cₙ) < value, where c₁ ≥ c₂ ≥ … are their probabilities:
+/// Chooses the n surest tokens, with the largest n for which (n + 1)(1 − cₙ) < value, where c₁ ≥ c₂ ≥ … are their probabilities:
 /// the more are committed at once, the surer each must be (Fast-dLLM's factor-based decoding, arXiv 2505.22618). The
-/// surest one is always committed. The schedule is not looked at.
+/// surest one is always committed. The schedule is ignored.
 ///
-/// The left side never falls as n rises, so ranks are accepted one after the other until the first that fails. The loop
-/// in the original's code also accepts the last of all if that is the one that fails; this one does not.
+/// The left side never falls as n rises, so ranks are accepted in order until the first that fails. The original code
+/// also accepts the last candidate if it is the one that fails; this selector does not.
 struct factor {
     static constexpr auto kind = policy_kind::selector;
     static constexpr int rankings = 1;
-    double value = 1;
-    score_from source = score_from::raw;
+    double value = 1;                    ///< more than 0 and finite
+    score_from source = score_from::raw; ///< distribution that the probabilities are of
 
     void check() const {
         if (!(value > 0 && value <= std::numeric_limits<double>::max())) {
             throw invalid_argument("sampler", "factor.value", std::to_string(value), "more than 0 and finite");
         }
     }
-    /// The number that ranks them: log p of the token.
     UNMASK_HOST_DEVICE double rank_by(int /*n*/, const candidate& position) const {
         return position.log_probability(source);
     }
-    /// Chooses them.
     template <class Candidates>
     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& /*share*/) const {
         all.choose_first(0, all.find_if([&](int rank) {

@@ -9,14 +9,13 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// One position a call, each masked one with the same chance, whatever the schedule says: the ancestral process with
-/// infinitely many steps, of which only those at which something happens are made (first-hitting sampler, arXiv
-/// 2409.02908). Scores are not used. It is exact for a model that isn't told the time, as no `denoiser` is.
+/// Chooses one position per call, every masked one with the same probability, whatever the schedule: the ancestral process
+/// with infinitely many steps, of which only those at which something happens are made (first-hitting sampler, arXiv
+/// 2409.02908). Scores are not used. It is exact for a model that does not depend on time, as no `denoiser` does.
 struct first_hitting {
     static constexpr auto kind = policy_kind::selector;
     static constexpr bool before_model = true;
 
-    /// Chooses it.
     template <class Candidates>
     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& /*share*/) const {
         const int hit = all.highest([&](int i) { return -all[i].random; });

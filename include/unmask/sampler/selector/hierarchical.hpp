@@ -12,14 +12,15 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// All whose token has more than the high probability and, of every run of neighbouring masked positions, the surest if
-/// it has more than the low one: a run is split where it is best known, and the parts are later filled at once (dInfer's
-/// hierarchical decoding, arXiv 2510.08666). Runs end at the block's edges. The schedule is not looked at.
+/// Chooses all candidates whose token has more than the high probability and, of every run of neighbouring masked
+/// positions, the surest if it has more than the low one: a run is split where it is best known, and the parts are later
+/// filled in parallel (dInfer's hierarchical decoding, arXiv 2510.08666). Runs end at the block's edges. The schedule is
+/// ignored.
 struct hierarchical {
     static constexpr auto kind = policy_kind::selector;
-    double low = 0.4;
-    double high = 0.9; ///< at least `low`
-    score_from source = score_from::raw;
+    double low = 0.4;                    ///< probability for the surest of a run
+    double high = 0.9;                   ///< probability for every position, at least `low`
+    score_from source = score_from::raw; ///< distribution that the probabilities are of
 
     void check() const {
         detail::check_probability("hierarchical.high", high);
@@ -28,7 +29,6 @@ struct hierarchical {
                                    "in [0, high] (" + std::to_string(high) + ")");
         }
     }
-    /// Chooses them.
     template <class Candidates>
     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& /*share*/) const {
         const double low_bound = exact::log_of_probability(low);

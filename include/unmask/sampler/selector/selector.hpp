@@ -12,13 +12,13 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// What the schedule says about a step.
+/// The share of a step, by the schedule.
 struct step_share {
-    index_t quota = 0;      ///< how many positions it is to commit; may be 0 for a selector that runs before the model
-    double probability = 0; ///< the chance with which the ancestral process commits each masked position
+    index_t quota = 0;      ///< number of positions to commit; may be 0 for a selector that runs before the model
+    double probability = 0; ///< probability with which the ancestral process commits each masked position
 };
 
-/// A selector: which candidates of one sequence a step commits. It is written once for all processors:
+/// A selector chooses the candidates of one sequence that a step commits. It is written once for all processors:
 ///
 ///     template <class Candidates>
 ///     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const;
@@ -92,32 +92,29 @@ inline void check_probability(const char* argument, double probability) {
 
 } // namespace detail
 
-/// As many as the schedule says, those with the highest scores.
+/// Chooses the scheduled number of candidates, those with the highest scores.
 struct top_k {
     static constexpr auto kind = policy_kind::selector;
     static constexpr int rankings = 1;
 
-    /// Chooses them.
     template <class Candidates>
     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const {
         all.choose_first(0, share.quota);
     }
 };
 
-/// All whose token has at least this probability, however many the schedule says (Fast-dLLM, arXiv 2505.22618). The
-/// schedule's number of steps does not bound the calls.
+/// Chooses all candidates whose token has at least this probability, whatever the schedule (Fast-dLLM, arXiv 2505.22618).
+/// The number of steps does not bound the number of calls.
 ///
 /// Logarithms are compared, without slack: a probability that is only rounded to 1 does not reach 1.
 struct threshold {
     static constexpr auto kind = policy_kind::selector;
-    double probability = 0.9;
-    score_from source = score_from::raw;
-    bool strict = false; ///< more than this probability, as LLaDA2 and SGLang have it
+    double probability = 0.9;            ///< in [0, 1]
+    score_from source = score_from::raw; ///< distribution that the probability is of
+    bool strict = false;                 ///< true: more than this probability, as in LLaDA2 and SGLang
 
-    /// Throws invalid_argument unless the probability is in [0, 1].
     void check() const { detail::check_probability("threshold.probability", probability); }
 
-    /// Chooses them.
     template <class Candidates>
     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& /*share*/) const {
         const double bound = exact::log_of_probability(probability);
@@ -129,14 +126,13 @@ struct threshold {
 };
 
 /// The reverse process of masked diffusion: every masked position is committed with probability 1 − s/t, independently
-/// of the others and of its token (MDLM, arXiv 2406.07524, Eq. 7; Dream's origin). Scores are not used. That is decided
-/// before the model is called: steps at which nothing happens cost nothing, and only rows that are committed are asked
-/// for. The last step commits all that is left.
+/// of the others and of its token (MDLM, arXiv 2406.07524, Eq. 7; Dream's origin). Scores are not used. The choice is made
+/// before the model is called: steps at which nothing happens cost nothing, and only the rows of committed positions are
+/// requested. The last step commits all that is left.
 struct ancestral {
     static constexpr auto kind = policy_kind::selector;
     static constexpr bool before_model = true;
 
-    /// Chooses them.
     template <class Candidates>
     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const {
         all.for_each([&](int i) { all[i].chosen = all[i].random < share.probability; });

@@ -12,12 +12,13 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Done when one of several rules says so; of those that do at the same time, the one that keeps least decides.
+/// Stops when one of several rules does; if several do at the same time, the one that keeps least decides.
 template <stop_policy... Rules>
 struct stop_at_any {
     static constexpr auto kind = policy_kind::stop;
-    std::tuple<Rules...> rules;
+    std::tuple<Rules...> rules; ///< asked in this order
 
+    /// Joins stop rules.
     constexpr explicit stop_at_any(Rules... each) : rules(std::move(each)...) {}
 
     void check() const {

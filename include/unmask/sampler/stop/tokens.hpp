@@ -17,7 +17,7 @@ UNMASK_NAMESPACE_BEGIN
 /// of turn. The first of any of them is kept; what comes after it gets the vocabulary's end token.
 struct stop_at_tokens {
     static constexpr auto kind = policy_kind::stop;
-    std::vector<token_t> ends;
+    std::vector<token_t> ends; ///< tokens that end a text
 
     void check() const {
         for (const token_t end : ends) {
