@@ -72,7 +72,7 @@ class sampler {
 
 public:
     constexpr explicit sampler(Policies... policies)
-        : given_(policies...), policies_{detail::pick<policy_kind::schedule>(steps{}, policies...),
+        : given_{{policies}...}, policies_{detail::pick<policy_kind::schedule>(steps{}, policies...),
                                          detail::pick<policy_kind::blocks>(block_length{}, policies...),
                                          detail::pick<policy_kind::score>(confidence{}, policies...),
                                          detail::pick<policy_kind::selector>(top_k{}, policies...),
@@ -92,12 +92,10 @@ public:
     ///     unmask::presets::llada({.steps = 64}).with(unmask::guidance{1.5}, unmask::prefix_cache{})
     template <class... More>
     [[nodiscard]] constexpr auto with(const More&... more) const {
-        return std::apply(
-            [&](const Policies&... given) {
-                return std::apply(detail::make_sampler{},
-                                  std::tuple_cat(unless_replaced<More...>(given)..., std::tuple(more...)));
-            },
-            given_);
+        return given_.apply([&](const Policies&... given) {
+            return std::apply(detail::make_sampler{},
+                              std::tuple_cat(unless_replaced<More...>(given)..., std::tuple(more...)));
+        });
     }
 
     /// Fills the canvas. Each step calls model.denoise once, for the candidate rows of every unfinished sequence, and
@@ -233,7 +231,7 @@ private:
                       "unmask::sampler: an approximate cache does not go with a corruption that verifies");
     }
 
-    std::tuple<Policies...> given_;
+    detail::given_policies<Policies...> given_;
     policy_set policies_;
 };
 
