@@ -142,6 +142,7 @@ def main() -> None:
     nvcc = not given.host and shutil.which("nvcc") is not None
 
     wanted = cases(nvcc)
+    load = os.getloadavg()[0]
     samples = measure(wanted, given.rounds)
     least = {name: min(values) for name, values in samples.items()}
     verdicts = [Verdict(case.name, least[case.name], "s", case.bound, at_least=False) for case in wanted]
@@ -173,6 +174,7 @@ def main() -> None:
             "date": datetime.date.today().isoformat(),
             "processor": processor(),
             "cores": os.cpu_count(),
+            "load_before": rounded(load),  # of the last minute: above 0 something else was running
             "compilers": compilers(nvcc),
             "commit": commit(),
         },

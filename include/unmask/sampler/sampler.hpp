@@ -57,11 +57,11 @@ struct make_sampler {
 template <class... Policies>
 class sampler {
     static constexpr bool policies_fit = detail::check_policies<Policies...>();
-    static_assert(policies_fit || !policies_fit); // says what is wrong as soon as a sampler is made
+    static_assert(policies_fit || !policies_fit); // reports a wrong policy as soon as a sampler is made
 
 public:
     /// A sampler with these policies. Throws invalid_argument if a parameter of one is wrong.
-    constexpr explicit sampler(Policies... policies) : given_(policies...), policies_(policies...) {
+    constexpr explicit sampler(Policies... policies) : given_{{policies}...}, policies_(policies...) {
         (detail::check_policy(policies), ...);
     }
 
@@ -70,12 +70,10 @@ public:
     ///     unmask::presets::llada({.steps = 64}).with(unmask::guidance{1.5}, unmask::prefix_cache{})
     template <class... More>
     [[nodiscard]] constexpr auto with(const More&... more) const {
-        return std::apply(
-            [&](const Policies&... given) {
-                return std::apply(detail::make_sampler{},
-                                  std::tuple_cat(unless_replaced<More...>(given)..., std::tuple(more...)));
-            },
-            given_);
+        return given_.apply([&](const Policies&... given) {
+            return std::apply(detail::make_sampler{},
+                              std::tuple_cat(unless_replaced<More...>(given)..., std::tuple(more...)));
+        });
     }
 
     /// Fills the canvas. Each step calls model.denoise once, for the candidate rows of every unfinished sequence, and
@@ -175,7 +173,7 @@ private:
         return false;
     }
 
-    std::tuple<Policies...> given_;
+    detail::given_policies<Policies...> given_;
     policy_set policies_;
 };
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
+#include <utility>
 
 #include <unmask/config.hpp>
 #include <unmask/sampler/cache/cache.hpp>
@@ -56,6 +58,25 @@ struct policy_set {
           corruption(pick<policy_kind::corruption>(absorbing{}, given...)),
           cache(pick<policy_kind::cache>(no_cache{}, given...)) {}
 };
+
+template <std::size_t Place, class Policy>
+struct given_policy {
+    Policy policy;
+};
+
+// Policies as they were given. A std::tuple would be most of what a sampler takes to compile.
+template <class Places, class... Policies>
+struct given_policies_at;
+template <std::size_t... Places, class... Policies>
+struct given_policies_at<std::index_sequence<Places...>, Policies...> : given_policy<Places, Policies>... {
+    template <class Function>
+    constexpr auto apply(const Function& function) const {
+        return function(given_policy<Places, Policies>::policy...);
+    }
+};
+
+template <class... Policies>
+using given_policies = given_policies_at<std::index_sequence_for<Policies...>, Policies...>;
 
 } // namespace detail
 UNMASK_NAMESPACE_END
