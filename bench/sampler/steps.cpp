@@ -9,6 +9,7 @@
 
 #include <unmask/sampler/sampler.hpp>
 
+#include "../../tests/support/sampling_lists.hpp"
 #include "../support/buffers.hpp"
 #include "cases.hpp"
 
@@ -41,11 +42,10 @@ struct stop_early {
     }
 };
 
-template <class... Observer>
-void run(benchmark::State& state, const options& options, const Observer&... observer) {
+template <class Sampler, class... Observer>
+void run(benchmark::State& state, const options& options, const Sampler& sampler, const Observer&... observer) {
     const free_model model;
     const unmask::cpu_executor exec{options.threads};
-    const unmask::sampler sampler{unmask::steps{masked / a_step}, stop_early{}};
     unmask::canvas empty(tokens);
     empty.add({}, masked);
     double rows = 0;
@@ -59,21 +59,31 @@ void run(benchmark::State& state, const options& options, const Observer&... obs
     state.counters["seconds_a_row"] = seconds / rows;
 }
 
-template <class... Observer>
-void add(const options& options, const char* name, const Observer&... observer) {
+template <class Sampler, class... Observer>
+void add(const options& options, const std::string& name, const Sampler& sampler, const Observer&... observer) {
     const std::string threads = "/threads:" + std::to_string(options.threads);
-    benchmark::RegisterBenchmark(("step/masked:4096/vocabulary:32/" + std::string(name) + threads).c_str(),
-                                 [=](benchmark::State& state) { run(state, options, observer...); })
+    benchmark::RegisterBenchmark(("step/masked:4096/vocabulary:32/" + name + threads).c_str(),
+                                 [=](benchmark::State& state) { run(state, options, sampler, observer...); })
         ->UseRealTime()
         ->Unit(benchmark::kMicrosecond);
+}
+
+// With a policy of one kind in place of the default.
+template <class Policy>
+void add_policy(const options& options, const std::string& name, const Policy& policy) {
+    const unmask::sampler usual{unmask::steps{masked / a_step}, stop_early{}};
+    add(options, name, usual.with(policy));
 }
 
 } // namespace
 
 void add_steps(const options& options) {
-    add(options, "no_observer_parameter");
-    add(options, "no_observer", unmask::no_observer{});
-    add(options, "observer_that_ignores", [](const unmask::sampler_step&) {});
+    const unmask::sampler usual{unmask::steps{masked / a_step}, stop_early{}};
+    add(options, "no_observer_parameter", usual);
+    add(options, "no_observer", usual, unmask::no_observer{});
+    add(options, "observer_that_ignores", usual, [](const unmask::sampler_step&) {});
+    test::for_each_score([&](const std::string& name, const auto& score) { add_policy(options, name, score); });
+    test::for_each_selector([&](const std::string& name, const auto& selector) { add_policy(options, name, selector); });
 }
 
 } // namespace bench
