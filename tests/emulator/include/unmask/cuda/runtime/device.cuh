@@ -11,7 +11,7 @@
 #include <unmask/config.hpp>
 #include <unmask/tensor/float_types.hpp>
 
-#include "../../../device_calls.hpp"
+#include "../../../../device_calls.hpp"
 
 // unmask/cuda/runtime/device.cuh on the host: the same functions, which the original describes. Collective functions have one
 // more argument, the place of the call, by which the emulator sees that threads meet at different calls.
