@@ -4,15 +4,16 @@
 # Sets up, builds and runs the tests. JOBS=N limits how much is done at once. The last line is a count.
 #
 #   run.sh          every check but the rare ones, in build/
-#   run.sh all      besides: what is expensive and rarely tells anything, in build/: flags that few choose; benches compile;
-#                   nvcc for each header, for six architectures, and without a GPU for the tests that need one
+#   run.sh all      besides: what is expensive and rarely tells anything, in build/: flags that few choose, all tests by all
+#                   instruction sets and sanitizers, the sink study, benches compile; nvcc for each header, for six
+#                   architectures, and without a GPU for the tests and examples that need one
 #   run.sh quick    the CPU's unit tests, misuse that must not compile, and rules for files, in build-quick/: no nvcc, and
 #                   clang only where it is there
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/packages.sh
 
-scope=${1:-default}
+scope=${1:-usual}
 jobs=${JOBS:-$(nproc)}
 build=build
 packages=(g++ cmake ninja-build doctest-dev)
@@ -23,7 +24,7 @@ quick)
     options+=(-DUNMASK_CUDA=OFF -DUNMASK_BUILD_EXAMPLES=OFF -DUNMASK_BUILD_BENCHMARKS=OFF
         -DUNMASK_TEST_FLAGS_attention=-O1 -DUNMASK_TEST_FLAGS_sampler=-O0 -DUNMASK_TEST_FLAGS_analysis=-O0)
     ;;
-default | all)
+usual | all)
     packages+=(clang libclang-rt-dev libomp-dev libopenblas-dev nlohmann-json3-dev libboost-context-dev)
     if [ "$scope" = all ]; then
         packages+=(libbenchmark-dev)
