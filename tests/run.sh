@@ -1,18 +1,48 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-# Sets up, builds and runs all tests, in build/. JOBS=N limits how much is done at once. The last line is a count.
+# Sets up, builds and runs the tests. JOBS=N limits how much is done at once. The last line is a count.
+#
+#   run.sh          every check but the rare ones, in build/
+#   run.sh all      besides: what is expensive and rarely tells anything, in build/: flags that few choose, all tests by all
+#                   instruction sets and sanitizers, the sink study, benches compile; nvcc for each header, for six
+#                   architectures, and without a GPU for the tests and examples that need one
+#   run.sh quick    the CPU's unit tests, misuse that must not compile, and rules for files, in build-quick/: no nvcc, and
+#                   clang only where it is there
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/packages.sh
-need g++ cmake ninja-build clang libclang-rt-dev libomp-dev doctest-dev libbenchmark-dev libopenblas-dev \
-    nlohmann-json3-dev libboost-context-dev
 
+scope=${1:-usual}
 jobs=${JOBS:-$(nproc)}
-cmake -S . -B build -G Ninja -DCMAKE_COMPILE_WARNING_AS_ERROR=ON
-cmake --build build --parallel "$jobs"
+build=build
+packages=(g++ cmake ninja-build doctest-dev doxygen python3-venv)
+options=(-DUNMASK_TEST_SCOPE="$scope" -DCMAKE_COMPILE_WARNING_AS_ERROR=ON)
+case $scope in
+quick)
+    build=build-quick
+    options+=(-DUNMASK_CUDA=OFF -DUNMASK_BUILD_EXAMPLES=OFF -DUNMASK_BUILD_BENCHMARKS=OFF
+        -DUNMASK_TEST_FLAGS_attention=-O1 -DUNMASK_TEST_FLAGS_sampler=-O0 -DUNMASK_TEST_FLAGS_analysis=-O0)
+    ;;
+usual | all)
+    packages+=(clang libclang-rt-dev libomp-dev libopenblas-dev nlohmann-json3-dev libboost-context-dev)
+    if [ "$scope" = all ]; then
+        packages+=(libbenchmark-dev)
+    fi
+    options+=(-DUNMASK_BUILD_BENCHMARKS="$([ "$scope" = all ] && echo ON || echo OFF)")
+    ;;
+*)
+    echo "usage: run.sh [quick | all]" >&2
+    exit 2
+    ;;
+esac
+need "${packages[@]}"
+need_tools "$build/tools"
+
+cmake -S . -B "$build" -G Ninja "${options[@]}"
+cmake --build "$build" --parallel "$jobs"
 
 failures=0
-ctest --test-dir build --parallel "$jobs" --output-on-failure --no-tests=error | tee build/ctest.log || failures=$?
-grep -E "tests passed.* out of " build/ctest.log
+ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --no-tests=error | tee "$build/ctest.log" || failures=$?
+grep -E "tests passed.* out of " "$build/ctest.log"
 exit "$failures"

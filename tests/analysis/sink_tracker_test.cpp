@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <unmask/analysis/sink_tracker.hpp>
+#include <unmask/attention/reference.hpp>
 
 #include "../attention/problem.hpp"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include <cstring>
 #include <numeric>
 
 #include <doctest/doctest.h>
@@ -28,18 +27,14 @@ double largest_difference(const std::vector<T>& a, const std::vector<T>& b) {
     return largest;
 }
 
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+template <class Sink = no_sink, class T>
+void run(problem<T>& p, const any_mask& mask, const attention_options& options = {}, int threads = 1) {
+    run_on_cpu<Sink>(p, mask, options, cpu_executor{threads});
 }
 
-template <class Sink = no_sink, class T, class Mask>
-void run(problem<T>& p, const Mask& mask, const attention_options& options = {}, int threads = 1) {
-    const cpu_executor exec{threads};
-    const auto sink = p.template sink<Sink>();
-    attention_forward(exec, p.tensors(), mask, sink, options);
-    attention_backward(exec, p.tensors(), p.gradients(sink), mask, sink, options);
-    attention_received(exec, p.tensors(), p.received_view(), mask, sink, options);
+template <class Sink = no_sink>
+void forward(problem<float>& p, const any_mask& mask, const attention_options& options = {}) {
+    cpu_calls<float, any_mask, Sink>::forward(cpu_executor{1}, p.tensors(), mask, p.sink<Sink>(), options);
 }
 
 // Rows [from, from + count) of every sequence of a [batch, length, …] tensor.
@@ -167,9 +162,9 @@ TEST_CASE("splitting the keys anywhere and merging is one pass, with the sink in
             p.value = positions(whole.value, 1, 90, from, count);
             p.sink_logits = whole.sink_logits;
             if (with_sink) {
-                attention_forward(cpu_executor{1}, p.tensors(), bidirectional{}, p.sink<logit_sink>());
+                forward<logit_sink>(p, bidirectional{});
             } else {
-                attention_forward(cpu_executor{1}, p.tensors(), bidirectional{});
+                forward(p, bidirectional{});
             }
             return p;
         };
@@ -267,7 +262,8 @@ TEST_CASE("received attention, the sink's share included, is one for every row t
 TEST_CASE("rows with nothing visible: zeros and −∞ without a sink, the sink itself with one") {
     std::mt19937 random(14);
     problem<float> p({1, 10, 10, 2, 2, 32}, random);
-    run(p, !bidirectional{});
+    const document nothing{nullptr, 0};
+    run(p, nothing);
     for (std::size_t i = 0; i < p.output.size(); ++i) {
         CHECK(p.output[i] == 0.0F);
         CHECK(p.d_query[i] == 0.0F);
@@ -277,7 +273,7 @@ TEST_CASE("rows with nothing visible: zeros and −∞ without a sink, the sink 
     for (const float each : p.log_sum_exp) {
         CHECK(each == -std::numeric_limits<float>::infinity());
     }
-    run<key_value_sink>(p, !bidirectional{});
+    run<key_value_sink>(p, nothing);
     for (std::size_t i = 0; i < p.output.size(); ++i) {
         CHECK(p.output[i] == p.sink_values[i % 64]);
         CHECK(p.d_query[i] == 0.0F); // the softmax over one entry does not move
@@ -304,7 +300,7 @@ TEST_CASE("a query offset continues a sequence") {
         tail.query = positions(whole.query, 1, 100, offset, 100 - offset);
         tail.key = whole.key;
         tail.value = whole.value;
-        attention_forward(cpu_executor{1}, tail.tensors(), causal{}, no_sink{}, {.query_offset = offset});
+        forward(tail, causal{}, {.query_offset = offset});
         CHECK(largest_difference(tail.output, positions(whole.output, 1, 100, offset, 100 - offset)) < 1e-6);
     }
 }
@@ -337,13 +333,14 @@ TEST_CASE("strides: heads before positions, parts of one fused projection, float
     tensors.key = part(fused, 1);
     tensors.value = part(fused, 2);
     const std::vector<float> expected = dense.output;
-    attention_forward(cpu_executor{1}, tensors, causal{});
+    using calls = cpu_calls<float, any_mask, no_sink>;
+    calls::forward(cpu_executor{1}, tensors, causal{}, no_sink{}, {});
     CHECK(same_bits(dense.output, expected));
     attention_gradients<float> gradients = dense.gradients(no_sink{});
     gradients.query = part(d_fused, 0);
     gradients.key = part(d_fused, 1);
     gradients.value = part(d_fused, 2);
-    attention_backward(cpu_executor{1}, tensors, gradients, causal{});
+    calls::backward(cpu_executor{1}, tensors, gradients, causal{}, no_sink{}, {});
     for (index_t i = 0; i < length; ++i) {
         for (index_t d = 0; d < 2 * dim; ++d) {
             const auto at = static_cast<std::size_t>(i * 2 * dim + d);
@@ -354,7 +351,7 @@ TEST_CASE("strides: heads before positions, parts of one fused projection, float
     }
 
     problem<float16> half(dense);
-    CHECK(compare<no_sink>(half, causal{}, {}).passed());
+    CHECK(compare<no_sink>(half, any_mask(causal{}), {}).passed());
 }
 
 TEST_CASE("gradients that are not wanted are left out, the others are the same") {
@@ -363,44 +360,13 @@ TEST_CASE("gradients that are not wanted are left out, the others are the same")
     run<key_sink>(all, causal{});
     problem<float> some(all);
     const auto sink = some.sink<key_sink>();
-    attention_forward(cpu_executor{1}, some.tensors(), causal{}, sink);
+    forward<key_sink>(some, causal{});
     some.d_query.assign(some.d_query.size(), 7.0F);
     attention_gradients<float> gradients = some.gradients(sink);
     gradients.query = {};
     gradients.key = {};
     gradients.sink_keys = {};
-    attention_backward(cpu_executor{1}, some.tensors(), gradients, causal{}, sink);
+    cpu_calls<float, any_mask, key_sink>::backward(cpu_executor{1}, some.tensors(), gradients, causal{}, sink, {});
     CHECK(same_bits(some.d_value, all.d_value));
     CHECK(some.d_query == std::vector<float>(some.d_query.size(), 7.0F));
-}
-
-TEST_CASE("a predicate without row() is exact") {
-    std::mt19937 random(18);
-    problem<float> p({1, 80, 140, 2, 1, 40}, random);
-    CHECK(compare<key_value_sink>(p, predicate(every_third{}), {}).passed());
-    CHECK(compare<no_sink>(p, predicate(every_third{}) && causal{}, {.soft_cap = 3.0F}).passed());
-}
-
-namespace {
-
-// A user's own sink policy: a fixed logit on every second head.
-struct alternating_sink {
-    static constexpr bool present = true;
-    static constexpr bool has_key = false;
-    static constexpr bool has_value = false;
-    float strength = 1.5F;
-    constexpr float logit(index_t head) const { return head % 2 == 0 ? strength : -1e30F; }
-};
-
-} // namespace
-
-TEST_CASE("a user's own sink policy is a sink policy") {
-    std::mt19937 random(19);
-    problem<float> p({1, 70, 70, 2, 1, 40}, random);
-    CHECK(compare<alternating_sink>(p, causal{}, {}).passed());
-    problem<float> without(p);
-    attention_forward(cpu_executor{1}, without.tensors(), causal{});
-    for (std::size_t i = 0; i < p.output.size(); ++i) { // heads 0 and 1 in turn, 40 floats each
-        CHECK((i / 40 % 2 == 1) == (p.output[i] == without.output[i]));
-    }
 }

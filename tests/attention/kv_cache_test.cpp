@@ -6,7 +6,6 @@
 
 #include <doctest/doctest.h>
 
-#include <unmask/attention/attention.hpp>
 #include <unmask/attention/kv_cache.hpp>
 #include <unmask/mask/bidirectional.hpp>
 #include <unmask/mask/block_diffusion.hpp>
@@ -14,6 +13,10 @@
 #include <unmask/mask/predicate.hpp>
 #include <unmask/mask/shadow_block.hpp>
 #include <unmask/mask/sliding_window.hpp>
+#include <unmask/sink/no_sink.hpp>
+
+#include "any_mask.hpp"
+#include "calls.hpp"
 
 // What a cache holds is what computing everything again would give, to the last bit, and nothing else can be put there.
 
@@ -76,18 +79,22 @@ struct sequence {
     }
 };
 
+template <class T>
+void forward(const attention_tensors<T>& tensors, const test::any_mask& mask, const attention_options& options = {}) {
+    test::cpu_calls<T, test::any_mask, no_sink>::forward(cpu_executor{1}, tensors, mask, no_sink{}, options);
+}
+
 // Attention of every layer over the whole sequence: [layers, length, heads, head_dim].
 template <class T, class Mask>
 std::vector<T> at_once(const sequence<T>& s, const Mask& mask) {
     const index_t row = s.query_heads * s.head_dim;
     std::vector<T> output(static_cast<std::size_t>(s.layers * s.length * row));
     for (index_t layer = 0; layer < s.layers; ++layer) {
-        attention_forward(cpu_executor{1},
-                          attention_tensors<T>{s.query(layer, 0, s.length), s.key(layer, 0, s.length),
-                                               s.value(layer, 0, s.length),
-                                               view(output.data() + layer * s.length * row, index_t{1}, s.length,
-                                                    s.query_heads, s.head_dim)},
-                          mask);
+        forward(attention_tensors<T>{s.query(layer, 0, s.length), s.key(layer, 0, s.length),
+                                     s.value(layer, 0, s.length),
+                                     view(output.data() + layer * s.length * row, index_t{1}, s.length, s.query_heads,
+                                          s.head_dim)},
+                mask);
     }
     return output;
 }
@@ -105,12 +112,10 @@ std::vector<T> through_cache(const sequence<T>& s, const Mask& mask, const std::
             for (index_t layer = 0; layer < s.layers; ++layer) {
                 const auto key = draft ? s.value(layer, begin, end) : s.key(layer, begin, end);
                 cache.write(layer, begin, key, s.value(layer, begin, end));
-                attention_forward(cpu_executor{1},
-                                  attention_tensors<T>{s.query(layer, begin, end), cache.key(layer, end),
-                                                       cache.value(layer, end),
-                                                       view(output.data() + (layer * s.length + begin) * row,
-                                                            index_t{1}, end - begin, s.query_heads, s.head_dim)},
-                                  cache.mask(), no_sink{}, {.query_offset = begin});
+                forward(attention_tensors<T>{s.query(layer, begin, end), cache.key(layer, end), cache.value(layer, end),
+                                             view(output.data() + (layer * s.length + begin) * row, index_t{1},
+                                                  end - begin, s.query_heads, s.head_dim)},
+                        cache.mask(), {.query_offset = begin});
             }
         }
         cache.keep(end);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <doctest/doctest.h>
 
+#include <unmask/attention/attention.hpp>
+#include <unmask/attention/reference.hpp>
+#include <unmask/error.hpp>
+
 #include "problem.hpp"
 
 // Every kind of misuse is an error that names the argument, what it was and what was expected, and nothing is written.
@@ -18,9 +22,10 @@ struct fixture {
     attention_options options;
     key_value_sink sink = p.sink<key_value_sink>();
 
-    void forward() const { attention_forward(cpu_executor{}, tensors, bidirectional{}, sink, options); }
-    void backward() const { attention_backward(cpu_executor{}, tensors, gradients, bidirectional{}, sink, options); }
-    void receive() const { attention_received(cpu_executor{}, tensors, received, bidirectional{}, sink, options); }
+    using calls = cpu_calls<float, any_mask, key_value_sink>;
+    void forward() const { calls::forward(cpu_executor{}, tensors, bidirectional{}, sink, options); }
+    void backward() const { calls::backward(cpu_executor{}, tensors, gradients, bidirectional{}, sink, options); }
+    void receive() const { calls::received(cpu_executor{}, tensors, received, bidirectional{}, sink, options); }
 
     [[nodiscard]] bool untouched() const {
         const auto all_poison = [](const std::vector<float>& values) {
@@ -93,7 +98,8 @@ TEST_CASE("misuse: shapes") {
     CHECK(received_complaint(f) == "attention_received: sink.values.extents is [2, 4], expected [2, 8]");
     f = fixture{};
     const logit_sink logits{view(f.p.sink_logits.data(), 3)};
-    CHECK(complaint(f, [&] { attention_forward(cpu_executor{}, f.tensors, bidirectional{}, logits); }) ==
+    using calls_with_logits = cpu_calls<float, any_mask, logit_sink>;
+    CHECK(complaint(f, [&] { calls_with_logits::forward(cpu_executor{}, f.tensors, bidirectional{}, logits, {}); }) ==
           "attention_forward: sink.logits.extents is [3], expected [4]");
 }
 
@@ -214,7 +220,10 @@ TEST_CASE("misuse: mask parameters, also inside a composed mask") {
 
 TEST_CASE("misuse: a gradient for a parameter that the sink does not have") {
     fixture f;
-    CHECK(complaint(f, [&] { attention_backward(cpu_executor{}, f.tensors, f.gradients, bidirectional{}); }) ==
+    using calls_without_sink = cpu_calls<float, any_mask, no_sink>;
+    CHECK(complaint(f, [&] {
+              calls_without_sink::backward(cpu_executor{}, f.tensors, f.gradients, bidirectional{}, no_sink{}, {});
+          }) ==
           "attention_backward: gradients.sink_keys is given, expected empty: this sink has no such parameter");
 }
 
@@ -229,10 +238,7 @@ TEST_CASE("an empty batch, no queries, no keys: nothing to do, nothing wrong") {
     std::mt19937 random(2);
     for (const shape& size : {shape{0, 4, 4, 1, 1, 8}, shape{1, 0, 4, 1, 1, 8}, shape{1, 4, 0, 1, 1, 8}}) {
         problem<float> p(size, random);
-        const auto sink = p.sink<off_by_one_sink>();
-        attention_forward(cpu_executor{}, p.tensors(), causal{}, sink);
-        attention_backward(cpu_executor{}, p.tensors(), p.gradients(sink), causal{}, sink);
-        attention_received(cpu_executor{}, p.tensors(), p.received_view(), causal{}, sink);
+        run_on_cpu<off_by_one_sink>(p, any_mask(causal{}), {}, cpu_executor{});
         for (const float each : p.output) {
             CHECK(each == 0.0F);
         }

@@ -3,13 +3,14 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <string>
 #include <vector>
 
-#include <unmask/attention/attention.hpp>
-#include <unmask/attention/reference.hpp>
+#include <unmask/attention/tensors.hpp>
+#include <unmask/executor/cpu_executor.hpp>
 #include <unmask/sink/key_sink.hpp>
 #include <unmask/sink/key_value_sink.hpp>
 #include <unmask/sink/logit_sink.hpp>
@@ -17,6 +18,7 @@
 #include <unmask/sink/off_by_one_sink.hpp>
 
 #include "any_mask.hpp"
+#include "calls.hpp"
 
 // Random attention problems, and the comparison that every kernel has to pass.
 
@@ -87,6 +89,13 @@ struct problem {
         allocate();
     }
 
+    // The same problem, nothing computed yet.
+    [[nodiscard]] problem fresh() const {
+        problem result(*this);
+        result.allocate();
+        return result;
+    }
+
     [[nodiscard]] std::size_t dim() const { return static_cast<std::size_t>(size.head_dim); }
     [[nodiscard]] std::size_t queries() const {
         return static_cast<std::size_t>(size.batch * size.query_length * size.heads);
@@ -155,6 +164,11 @@ private:
     }
 };
 
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
 // The spacing of a type's numbers just above 1.
 template <class T>
 inline constexpr double unit_of = std::same_as<T, float>      ? 0x1p-23
@@ -204,14 +218,19 @@ struct comparison {
     problem<T> naive;
     problem<double> truth;
 
+    template <class Mask, class Sink>
+    using of_naive = reference_calls<float, T, Mask, Sink>;
+    template <class Mask, class Sink>
+    using of_truth = reference_calls<double, double, Mask, Sink>;
+
     // The last two do their work here.
     template <class Mask, class Sink>
     comparison(problem<T>& input, const Mask& mask, const Sink& sink, const attention_options& options)
         : fast(input), naive(input), truth(input) {
-        reference::attention_forward<float>(naive.tensors(), mask, sink, options);
-        reference::attention_received<float>(naive.tensors(), naive.received_view(), mask, sink, options);
-        reference::attention_forward(truth.tensors(), mask, sink, options);
-        reference::attention_received(truth.tensors(), truth.received_view(), mask, sink, options);
+        of_naive<Mask, Sink>::forward(naive.tensors(), mask, sink, options);
+        of_naive<Mask, Sink>::received(naive.tensors(), naive.received_view(), mask, sink, options);
+        of_truth<Mask, Sink>::forward(truth.tensors(), mask, sink, options);
+        of_truth<Mask, Sink>::received(truth.tensors(), truth.received_view(), mask, sink, options);
     }
 
     [[nodiscard]] double forward() const {
@@ -240,8 +259,8 @@ struct comparison {
     // gradient is 0, and so may be the naive error.
     template <class Mask, class Sink>
     [[nodiscard]] double backward(const Mask& mask, const Sink& sink, const attention_options& options) {
-        reference::attention_backward<float>(naive.tensors(), naive.gradients(sink), mask, sink, options);
-        reference::attention_backward(truth.tensors(), truth.gradients(sink), mask, sink, options);
+        of_naive<Mask, Sink>::backward(naive.tensors(), naive.gradients(sink), mask, sink, options);
+        of_truth<Mask, Sink>::backward(truth.tensors(), truth.gradients(sink), mask, sink, options);
         const double few_units = 8.0 * unit_of<T>; // inputs are of size 1, and a large one is 4
         double worst = std::fmax(recomputed(fast.d_query, naive.d_query, truth.d_query, few_units),
                                  std::fmax(recomputed(fast.d_key, naive.d_key, truth.d_key, few_units),
@@ -263,15 +282,22 @@ struct comparison {
     }
 };
 
-// Runs the CPU's kernels on one problem and judges them.
+// Forward, backward and received attention of the CPU on one problem.
+template <class Sink = no_sink, class T, class Mask>
+void run_on_cpu(problem<T>& fast, const Mask& mask, const attention_options& options = {},
+                const cpu_executor& exec = cpu_executor{1}) {
+    const auto sink = fast.template sink<Sink>();
+    cpu_calls<T, Mask, Sink>::forward(exec, fast.tensors(), mask, sink, options);
+    cpu_calls<T, Mask, Sink>::backward(exec, fast.tensors(), fast.gradients(sink), mask, sink, options);
+    cpu_calls<T, Mask, Sink>::received(exec, fast.tensors(), fast.received_view(), mask, sink, options);
+}
+
+// The same, judged.
 template <class Sink, class T, class Mask>
 verdict compare(problem<T>& fast, const Mask& mask, const attention_options& options,
                 const cpu_executor& exec = cpu_executor{1}) {
+    run_on_cpu<Sink>(fast, mask, options, exec);
     const auto sink = fast.template sink<Sink>();
-    attention_forward(exec, fast.tensors(), mask, sink, options);
-    attention_backward(exec, fast.tensors(), fast.gradients(sink), mask, sink, options);
-    attention_received(exec, fast.tensors(), fast.received_view(), mask, sink, options);
-
     comparison<T> judge(fast, mask, sink, options);
     return {judge.forward(), judge.backward(mask, sink, options), judge.received()};
 }

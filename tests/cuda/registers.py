@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """What kernels cost, in the words of ptxas, against the table registers.csv.
 
-    registers.py [--nvcc NVCC] [CASE...]    fails where a case costs something else than the table says
+    registers.py [--nvcc NVCC] [--architectures 80 90 --] [CASE...]
+                                            fails where a case costs something else than the table says
     registers.py [--nvcc NVCC] --write      writes the table
 
 A case is a file of registers/, without its .cu. If it holds several kernels, these have different names. Shared memory,
@@ -47,8 +48,8 @@ def kernel_name(symbol: str) -> str:
     return re.split(r"[<(]", output_of("c++filt", symbol))[0].split("::")[-1].strip()
 
 
-def measure(case: str, nvcc: str) -> Costs:
-    targets = [f"--generate-code=arch=compute_{arch},code=sm_{arch}" for arch in ARCHITECTURES]
+def measure(case: str, nvcc: str, architectures: list[int]) -> Costs:
+    targets = [f"--generate-code=arch=compute_{arch},code=sm_{arch}" for arch in architectures]
     flags = ["-std=c++20", "--fatbin", "--threads=2", "--resource-usage", "--Werror=all-warnings"]
     with tempfile.TemporaryDirectory() as scratch:
         output = output_of(nvcc, *flags, *targets, f"-I{HERE.parents[1]}/include", str(HERE / "registers" / f"{case}.cu"),
@@ -92,6 +93,7 @@ def compare(expected: Costs, measured: Costs) -> list[str]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--nvcc", default="nvcc")
+    arguments.add_argument("--architectures", nargs="+", type=int, choices=ARCHITECTURES, default=ARCHITECTURES)
     arguments.add_argument("--write", action="store_true")
     arguments.add_argument("case", nargs="*")
     given = arguments.parse_args()
@@ -100,12 +102,13 @@ def main() -> None:
     version = re.findall(r"\bV([\d.]+)", output_of(given.nvcc, "--version"))[0]
     measured: Costs = {}
     for case in cases:
-        measured |= measure(case, given.nvcc)
+        measured |= measure(case, given.nvcc, given.architectures)
 
     if given.write:
         write_table(version, measured)
     tables_version, table = read_table()
-    different = compare({key: cost for key, cost in table.items() if key[0] in cases}, measured)
+    asked = {(case, str(arch)) for case in cases for arch in given.architectures}
+    different = compare({key: cost for key, cost in table.items() if (key[0], key[2]) in asked}, measured)
     spilling = [
         f"{' '.join(key)} has a stack of {stack} and spills {spills} bytes"
         for key, (_, _, stack, spills) in measured.items()

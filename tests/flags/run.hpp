@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <vector>
 
+#include <unmask/attention/attention.hpp>
+
 #include "../attention/problem.hpp"
 #include "exchange.hpp"
 

@@ -2,7 +2,6 @@
 
 #include <unmask/attention/attention.hpp>
 #include <unmask/attention/attention.cuh>
-#include <unmask/attention/attention.cuh>
 #include <unmask/sink/key_sink.hpp>
 #include <unmask/sink/key_value_sink.hpp>
 #include <unmask/sink/logit_sink.hpp>

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <unmask/error.hpp>
 #include <unmask/mask/tiles.hpp>
 
 #include "../../cuda/attention/device_problem.hpp"

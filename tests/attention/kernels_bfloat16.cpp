@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "calls.inl"
+
+template struct test::cpu_calls<unmask::bfloat16, test::any_mask, unmask::no_sink>;
+template struct test::cpu_calls<unmask::bfloat16, test::any_mask, unmask::off_by_one_sink>;
+template struct test::cpu_calls<unmask::bfloat16, test::any_mask, unmask::logit_sink>;

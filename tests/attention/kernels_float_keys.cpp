@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "calls.inl"
+
+template struct test::cpu_calls<float, test::any_mask, unmask::key_sink>;
+template struct test::cpu_calls<float, test::any_mask, unmask::key_value_sink>;
