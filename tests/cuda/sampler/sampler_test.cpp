@@ -1,122 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// The sampler on the GPU against the sampler on the CPU, with a model that is the same on both: the same tokens, the same
-// statistics, the same story told to an observer.
+// Runs on the GPU: of every shape, watched, ended early, and gone wrong.
 
 #include <algorithm>
-#include <cstdint>
 #include <random>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include <doctest/doctest.h>
 
-#include <unmask/sampler/presets.hpp>
 #include <unmask/sampler/sampler.cuh>
-#include <unmask/sampler/score/end_last.hpp>
-#include <unmask/sampler/score/noisy.hpp>
 #include <unmask/sampler/selector/combine.hpp>
-#include <unmask/sampler/selector/kl_stable.hpp>
+#include <unmask/sampler/selector/factor.hpp>
 #include <unmask/sampler/stop/any.hpp>
 #include <unmask/sampler/stop/repetition.hpp>
 #include <unmask/sampler/stop/tokens.hpp>
 
-#include "twin_models.hpp"
+#include "against_cpu.hpp"
 
 namespace {
 
 using namespace test;
-
-struct told {
-    index_t call;
-    index_t masked;
-    std::vector<std::tuple<index_t, index_t, token_t, double, double, change>> commitments;
-    std::vector<token_t> tokens;
-
-    friend bool operator==(const told&, const told&) = default;
-};
-
-// Keeps what it is told, and ends the run after some steps.
-struct listener {
-    std::vector<told>& story;
-    index_t last = 1'000'000;
-
-    bool operator()(const sampler_step& step) const {
-        told& now = story.emplace_back(told{step.call, step.masked, {}, {}});
-        for (const commitment& each : step.commitments) {
-            now.commitments.emplace_back(each.where.sequence, each.where.position, each.token, each.score.value,
-                                         each.log_probability, each.change);
-        }
-        now.tokens.assign(step.canvas.tokens().begin(), step.canvas.tokens().end());
-        return step.call < last;
-    }
-};
-
-constexpr vocabulary letters{.size = 21, .mask = 20, .end = 0};
-
-// Sequences of many shapes: prompts before, between and after what is to be filled; with the mask and the end in them.
-canvas some_texts(const vocabulary& tokens, std::mt19937& random) {
-    canvas page(tokens);
-    const auto letter = [&] { return static_cast<token_t>(random() % 20); };
-    for (const index_t length : {0, 1, 5, 20}) {
-        std::vector<token_t> prompt(random() % 7);
-        std::generate(prompt.begin(), prompt.end(), letter);
-        page.add(prompt, length);
-    }
-    std::vector<token_t> infill(40);
-    for (token_t& token : infill) {
-        token = random() % 3 == 0 ? letter() : random() % 20 == 0 ? tokens.mask : blank;
-    }
-    page.add_infill(infill, 1234567890123ULL);
-    page.add({}, 37);
-    return page;
-}
-
-bool same_counts(const statistics& a, const statistics& b) {
-    return a.calls == b.calls && a.rows == b.rows && a.nfe.denoise == b.nfe.denoise && a.committed == b.committed &&
-           a.filled == b.filled && a.useful == b.useful && a.remasked == b.remasked && a.wasted == b.wasted &&
-           a.stopped_early == b.stopped_early;
-}
-
-bool same_texts(const canvas& a, const canvas& b) {
-    for (index_t i = 0; i < a.sequences(); ++i) {
-        if (!std::ranges::equal(a.tokens(i), b.tokens(i)) || !std::ranges::equal(a.states(i), b.states(i))) {
-            return false;
-        }
-    }
-    return a.masked() == b.masked();
-}
-
-// Another one for each sampler.
-unsigned next_seed() {
-    static unsigned seed = 0;
-    return ++seed;
-}
-
-template <class Logit = float, bool Shifts = false, class Sampler>
-void check_against_cpu(const Sampler& sampler, const vocabulary& tokens = letters) {
-    const unsigned seed = next_seed();
-    CAPTURE(seed);
-    std::mt19937 random(seed);
-    const canvas texts = some_texts(tokens, random);
-    const noise says{seed};
-
-    canvas expected = texts;
-    std::vector<told> expected_story;
-    const statistics expected_counts =
-        sampler(cpu_executor{1}, host_model<Logit, Shifts>{tokens, says}, expected, seed, listener{expected_story});
-    canvas got = texts;
-    std::vector<told> story;
-    const device_model<Logit, Shifts> model{tokens, says};
-    const statistics counts = sampler(cuda_executor{}, model, got, seed, listener{story});
-    CHECK(same_texts(got, expected));
-    CHECK(same_counts(counts, expected_counts));
-    CHECK(story == expected_story);
-    CHECK(expected.masked() == 0);
-    CHECK(model.calls <= counts.calls + 8); // none but the last look is late
-}
 
 // A score of a user's own that goes wrong late.
 struct not_a_score {
@@ -125,16 +30,6 @@ struct not_a_score {
     UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
         const double wrong = static_cast<double>(detail::not_a_number);
         return {position.where.sequence == 4 && position.where.position > 30 ? wrong : position.random};
-    }
-};
-
-// One that looks at what no other does.
-struct of_rare_numbers {
-    static constexpr auto kind = policy_kind::score;
-
-    UNMASK_HOST_DEVICE score operator()(const candidate& position) const {
-        const bool unknown = position.divergence > 1e300 && position.held_log_probability < -1e300;
-        return {unknown ? static_cast<double>(detail::element(position.words, 1) % 100) + position.held : -1};
     }
 };
 
@@ -182,86 +77,6 @@ TEST_CASE("more candidates than a block can sort") {
     sampler(cpu_executor{1}, host_model<bfloat16>{few, says}, expected, 77, listener{stories[1]});
     CHECK(same_texts(page, expected));
     CHECK(stories[0] == stories[1]);
-}
-
-TEST_CASE("schedules, and blocks of many lengths") {
-    check_against_cpu(sampler{steps{30}, block_length{16}});
-    check_against_cpu(sampler{steps{7}, block_length{3}}); // fewer steps than blocks
-    check_against_cpu(sampler{steps_per_block{3}, block_length{16, block_origin::sequence}});
-    check_against_cpu(sampler{cosine_steps{20}, block_length{64}});
-    check_against_cpu(sampler{timesteps{20}});
-    check_against_cpu(sampler{timesteps{.count = 60, .floor_quota = true}}); // steps that make no call
-}
-
-TEST_CASE("draws") {
-    check_against_cpu(sampler{steps{16}, categorical{}});
-    check_against_cpu(sampler{steps{16}, categorical{.temperature = 0.6}, confidence{score_from::shaped}});
-    check_against_cpu<bfloat16>(sampler{steps{16}, categorical{.temperature = 1.5}});
-    const auto filtered = [](const categorical& draw) {
-        return sampler{steps{8}, draw, confidence{score_from::shaped}};
-    };
-    check_against_cpu(filtered({.top_k = 3}));
-    check_against_cpu(filtered({.temperature = 0, .top_k = 2}));
-    check_against_cpu(filtered({1.2, 5, 0.8, filter_order::top_p_then_top_k}));
-    check_against_cpu(filtered({.top_k = 21, .top_p = 1})); // which keep all
-    check_against_cpu<bfloat16>(sampler{steps{16}, categorical{.temperature = 0.8, .top_p = 0.7}});
-}
-
-TEST_CASE("scores") {
-    check_against_cpu(sampler{steps{16}, margin{}});
-    check_against_cpu(sampler{steps{16}, negative_entropy{score_from::shaped}, categorical{.temperature = 0.8}});
-    check_against_cpu(sampler{steps{16}, random_order{}});
-    check_against_cpu(sampler{steps{16}, noisy{confidence{}, 0.5}});
-    check_against_cpu(sampler{steps{16}, end_last{margin{}, 0, 3}});
-    check_against_cpu(sampler{steps{16}, of_rare_numbers{}});
-}
-
-TEST_CASE("selectors") {
-    check_against_cpu(sampler{steps{16}, threshold{0.3, score_from::shaped, true}, categorical{.temperature = 0.7}});
-    check_against_cpu(sampler{steps{16}, entropy_bound{0.0}});
-    check_against_cpu(sampler{steps{16}, or_quota{factor{1.2}}, random_order{}});
-    check_against_cpu(sampler{steps{16}, either{top_k{}, threshold{0.5}}});
-    check_against_cpu(sampler{steps{16}, both{factor{2}, either{top_k{}, hierarchical{0.3, 0.4}}}});
-    check_against_cpu(sampler{steps{16}, either{both{top_k{}, threshold{0.4}}, both{hierarchical{}, factor{3}}}});
-    check_against_cpu(sampler{steps{16}, random_order{}, both{factor{3}, top_k{}}}); // in two orders
-
-    constexpr vocabulary certain{.size = 2, .mask = 1, .end = {}}; // nothing is lost, so nothing is held back
-    canvas page(certain);
-    page.add({}, 9);
-    CHECK(sampler{entropy_bound{0.0}}(cuda_executor{}, device_model<float>{certain, {}}, page, 1).calls == 1);
-}
-
-TEST_CASE("selectors that look at how distributions move") {
-    const auto klass = presets::klass({.steps = 16, .confidence = 0.2, .divergence = 2, .divergence_steps = 1});
-    check_against_cpu<bfloat16>(sampler{steps{16}, kl_stable{.confidence = 0.1, .divergence = 4}, block_length{20}});
-    check_against_cpu(sampler{steps{16}, either{threshold{0.9}, kl_stable{0.1, 3, 3}}});
-
-    constexpr vocabulary many{.size = 5 * 1024 + 77, .mask = 1500, .end = {}}; // more chunks than a block has warps
-    canvas page(many);
-    page.add({}, 6);
-    canvas expected = page;
-    klass(cuda_executor{}, device_model<float>{many, {4}}, page, 5);
-    klass(cpu_executor{1}, host_model<float>{many, {4}}, expected, 5);
-    CHECK(same_texts(page, expected));
-}
-
-TEST_CASE("selectors that come before the model") {
-    check_against_cpu(sampler{cosine_steps{400}, ancestral{}, block_length{50}, categorical{}});
-}
-
-TEST_CASE("presets") {
-    check_against_cpu(presets::llada({.steps = 20, .block_length = 8, .temperature = 0.7}));
-    check_against_cpu(presets::dream({.steps = 20, .temperature = 0.6, .top_p = 0.9, .top_k = 12, .alg_temp = 2}));
-    check_against_cpu(presets::dream_origin({.steps = 20, .temperature = 1.2, .top_p = 0.9}));
-    check_against_cpu(presets::fast_dllm({.threshold = 0.5}));
-    check_against_cpu(presets::fast_dllm({.threshold = 0.999, .temperature = 0.8})); // often none: the surest one
-    check_against_cpu(presets::fast_dllm_factor({.factor = 1.5}));
-    check_against_cpu(presets::dinfer_hierarchy({.threshold = 0.5, .low_threshold = 0.2}));
-    check_against_cpu(presets::llada2({.steps = 4, .block_length = 8, .threshold = 0.6, .temperature = 1, .top_k = 9}));
-    check_against_cpu(presets::klass({.steps = 16, .confidence = 0.2, .divergence = 2, .divergence_steps = 1}));
-    check_against_cpu(presets::eb({.gamma = 2.5}));
-    check_against_cpu(presets::mdlm({.steps = 25}));
-    check_against_cpu(presets::mdlm_first_hitting());
 }
 
 TEST_CASE("logits that are shifted") {
