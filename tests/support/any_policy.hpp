@@ -29,6 +29,15 @@ struct policy_chain<First, Rest...> {
             return at == 0 ? f(first) : rest.visit(at - 1, f);
         }
     }
+    // The same with a function of the host.
+    template <class F>
+    auto visit_on_host(int at, const F& f) const {
+        if constexpr (sizeof...(Rest) == 0) {
+            return f(first);
+        } else {
+            return at == 0 ? f(first) : rest.visit_on_host(at - 1, f);
+        }
+    }
 };
 
 constexpr policy_chain<> chain() {
@@ -87,11 +96,11 @@ struct any_schedule {
     index_t count;
 
     any_schedule(int number, const Schedules&... each)
-        : schedules(chain(each...)), at(number), count(schedules.visit(at, [](const auto& it) { return it.count; })) {
+        : schedules(chain(each...)), at(number), count(schedules.visit_on_host(at, [](const auto& it) { return it.count; })) {
         static_assert(((detail::is_per_block<Schedules>() == PerBlock) && ...));
     }
     [[nodiscard]] double masked_share(index_t step, index_t of) const {
-        return schedules.visit(at, [=](const auto& it) { return it.masked_share(step, of); });
+        return schedules.visit_on_host(at, [=](const auto& it) { return it.masked_share(step, of); });
     }
     [[nodiscard]] UNMASK_HOST_DEVICE index_t quota(const schedule_step& now, const masked_shares& shares) const {
         return schedules.visit(at, quota_of{now, shares});

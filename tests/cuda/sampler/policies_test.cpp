@@ -16,9 +16,9 @@
 #include "../../support/sampling_lists.hpp"
 #include "against_cpu.hpp"
 
-namespace {
-
 using namespace test;
+
+namespace own { // not an unnamed one: nvcc calls members that only one processor uses unreferenced
 
 // One that looks at what no other does.
 struct of_rare_numbers {
@@ -81,7 +81,9 @@ struct rarely {
     }
 };
 
-} // namespace
+} // namespace own
+
+using namespace own;
 
 TEST_CASE("every schedule") {
     for_each_schedule([](const std::string& name, const auto& schedule) {
