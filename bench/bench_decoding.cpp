@@ -48,14 +48,13 @@ void run(benchmark::State& state, const bench::options& options) {
     if (!std::equal(page.tokens().begin(), page.tokens().end(), expected.tokens().begin())) {
         state.SkipWithError("the cache changed the text");
     }
-    state.counters["tokens_a_second"] =
-        benchmark::Counter(static_cast<double>(tokens), benchmark::Counter::kIsRate);
+    state.counters["tokens_a_second"] = benchmark::Counter(static_cast<double>(tokens), benchmark::Counter::kIsRate);
 }
 
 template <class Model>
 void add(const bench::options& options, const char* cache) {
-    const std::string name = "decoding/" + std::string(cache) +
-                             "/length:512/block:32/threads:" + std::to_string(options.threads);
+    const std::string name =
+        "decoding/" + std::string(cache) + "/length:512/block:32/threads:" + std::to_string(options.threads);
     benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) { run<Model>(state, options); })
         ->UseRealTime()
         ->Unit(benchmark::kMillisecond);

@@ -79,22 +79,22 @@ void read_rows(benchmark::State& state, const categorical& draw) {
     const device_array<detail::row_state> states(rows);
     const device_array<detail::token_floor> floors(rows);
     const detail::cuda::row_call<bfloat16> call{{logits.data(), size, size, -1},
-                                               rows,
-                                               nullptr,
-                                               detail::row_rule::at_temperature(draw.temperature),
-                                               uniforms.data(),
-                                               outcomes.data(),
-                                               nullptr,
-                                               records.data(),
-                                               states.data()};
+                                                rows,
+                                                nullptr,
+                                                detail::row_rule::at_temperature(draw.temperature),
+                                                uniforms.data(),
+                                                outcomes.data(),
+                                                nullptr,
+                                                records.data(),
+                                                states.data()};
     const detail::token_filter filter = draw.filter();
     const auto read = [&] {
-        filter.keeps_all(size) ? detail::cuda::read_rows(detail::cuda::work_stream{}, call)
-                               : detail::cuda::read_filtered_rows(detail::cuda::work_stream{}, call, filter, floors.data());
+        filter.keeps_all(size)
+            ? detail::cuda::read_rows(detail::cuda::work_stream{}, call)
+            : detail::cuda::read_filtered_rows(detail::cuda::work_stream{}, call, filter, floors.data());
     };
     read();
-    time_on_gpu(
-        state, [] {}, read);
+    time_on_gpu(state, [] {}, read);
     using benchmark::Counter;
     const auto bytes = static_cast<double>(logits.bytes());
     state.counters["bytes_a_second"] = Counter(bytes, Counter::kIsIterationInvariantRate);

@@ -3,9 +3,9 @@
 """Measures how long the library takes to compile: the headers alone, and a call of each front door.
 Writes bench/results/<date>-<processor>-compile-time.json.
 
-Times are user seconds of the compiler. The cases run in turn, round by round, beside the standard headers that no user of the
-library can do without: on a machine that is busy, or another one, compare with those. The least of the rounds is what
-counts, since everything that disturbs a compiler makes it slower.
+Times are user seconds of the compiler. The cases run in turn, round by round, beside the standard headers that no user
+of the library can do without: on a busy machine, or another one, compare with those. The least of the rounds counts,
+since everything that disturbs a compiler makes it slower.
 
 Needs g++; with nvcc on the path, the kernels of attention are compiled for one head dimension and for all six. A round
 takes a quarter of a minute, with nvcc half a minute.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// A mask of your own on the GPU: the policy of custom_mask.cpp, with UNMASK_HOST_DEVICE before its functions. Exits with 0
-// if the GPU finds what the CPU finds.
+// A mask of your own on the GPU: the policy of custom_mask.cpp, with UNMASK_HOST_DEVICE before its functions. Exits
+// with 0 if the GPU finds what the CPU finds.
 
 #include <cmath>
 #include <cstddef>

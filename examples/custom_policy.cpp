@@ -28,8 +28,8 @@ struct no_neighbours {
     template <class Candidates> // written once: the same on the CPU and on the GPU
     UNMASK_HOST_DEVICE void choose(const Candidates& all, const unmask::step_share& /*share*/) const {
         const double bound = unmask::exact::log_of_probability(probability);
-        unmask::index_t next = 0;                // the first position that is no neighbour of a chosen one
-        all.walk([&](int i) {                    // in order of position; if none is chosen, the surest one is
+        unmask::index_t next = 0; // the first position that is no neighbour of a chosen one
+        all.walk([&](int i) {     // in order of position; if none is chosen, the surest one is
             unmask::candidate& each = all[i];
             each.chosen = each.where.position >= next && each.raw_log_probability >= bound;
             next = each.chosen ? each.where.position + 2 : next;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// A model and a selector of your own on the GPU, and the sampler there with them: the canvas, the logits and every decision
-// stay on the device. Exits with 0 if the text is the one that the same model and selector write on the CPU.
+// A model and a selector of your own on the GPU, and the sampler there with them: the canvas, the logits and every
+// decision stay on the device. Exits with 0 if the text is the one that the same model and selector write on the CPU.
 
 #include <cmath>
 #include <cstddef>

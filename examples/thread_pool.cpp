@@ -119,9 +119,11 @@ int main() {
     }
     const auto tensors = [&](std::vector<float>& output) {
         const auto input = unmask::view(static_cast<const float*>(query.data()), index_t{1}, length, heads, head_dim);
-        return unmask::attention_tensors<float>{
-            .query = input, .key = input, .value = input,
-            .output = unmask::view(output.data(), index_t{1}, length, heads, head_dim)};
+        return unmask::attention_tensors<float>{.query = input,
+                                                .key = input,
+                                                .value = input,
+                                                .output =
+                                                    unmask::view(output.data(), index_t{1}, length, heads, head_dim)};
     };
     std::vector<float> output(query.size());
     std::vector<float> expected(query.size());

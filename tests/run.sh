@@ -4,11 +4,11 @@
 # Sets up, builds and runs the tests. JOBS=N limits how much is done at once. The last line is a count.
 #
 #   run.sh          every check but the rare ones, in build/
-#   run.sh all      besides: what is expensive and rarely tells anything, in build/: flags that few choose, all tests by all
-#                   instruction sets and sanitizers, the sink study, benches compile; nvcc for each header, for six
-#                   architectures, and without a GPU for the tests and examples that need one
-#   run.sh quick    the CPU's unit tests, misuse that must not compile, and rules for files, in build-quick/: no nvcc, and
-#                   clang only where it is there
+#   run.sh all      besides, also in build/: what is expensive and rarely finds anything. Flags that few choose, all tests
+#                   on all instruction sets and with all sanitizers, the sink study, the benchmarks' build; nvcc for
+#                   each header, for six architectures, and without a GPU for the tests and examples that need one
+#   run.sh quick    the CPU's unit tests, misuse that must not compile, and rules for files, in build-quick/: without
+#                   nvcc, and with clang only where it is installed
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/packages.sh
@@ -43,6 +43,7 @@ cmake -S . -B "$build" -G Ninja "${options[@]}"
 cmake --build "$build" --parallel "$jobs"
 
 failures=0
-ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --no-tests=error | tee "$build/ctest.log" || failures=$?
+ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --no-tests=error |
+    tee "$build/ctest.log" || failures=$?
 grep -E "tests passed.* out of " "$build/ctest.log"
 exit "$failures"

@@ -83,7 +83,8 @@ void add_steps(const options& options) {
     add(options, "no_observer", usual, unmask::no_observer{});
     add(options, "observer_that_ignores", usual, [](const unmask::sampler_step&) {});
     test::for_each_score([&](const std::string& name, const auto& score) { add_policy(options, name, score); });
-    test::for_each_selector([&](const std::string& name, const auto& selector) { add_policy(options, name, selector); });
+    test::for_each_selector(
+        [&](const std::string& name, const auto& selector) { add_policy(options, name, selector); });
 }
 
 } // namespace bench

@@ -37,7 +37,7 @@ inline double learning_rate(const optimizer_settings& settings, index_t step) {
 
 /// AdamW (Loshchilov and Hutter, arXiv 1711.05101) over one array of weights.
 class adamw {
-  public:
+public:
     explicit adamw(const std::vector<tensor_place>& places)
         : first(static_cast<std::size_t>(size_of(places))), second(first.size()) {
         constexpr index_t most = 1 << 15;
@@ -72,7 +72,7 @@ class adamw {
         return norm;
     }
 
-  private:
+private:
     struct slice {
         index_t begin;
         index_t count;

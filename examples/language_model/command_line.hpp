@@ -13,7 +13,7 @@ namespace language_model {
 
 /// Options of the form `--name value` and `--name` alone. Asking for one makes it known; `finish` refuses the rest.
 class command_line {
-  public:
+public:
     /// Throws std::invalid_argument at a word that belongs to no option.
     command_line(int count, char** words) {
         std::string name;
@@ -64,8 +64,9 @@ class command_line {
         }
     }
 
-  private:
-    template <class Number, class Convert> Number convert(const std::string& name, Number otherwise, Convert&& from) {
+private:
+    template <class Number, class Convert>
+    Number convert(const std::string& name, Number otherwise, Convert&& from) {
         if (!flag(name)) {
             return otherwise;
         }

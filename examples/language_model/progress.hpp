@@ -25,7 +25,7 @@ inline std::string clock_time(double seconds) {
 
 /// The line that training prints: on a terminal it is written over itself, in a file there is one after another.
 class progress {
-  public:
+public:
     progress(unmask::index_t first_step, unmask::index_t steps, unmask::index_t characters_a_step)
         : first_(first_step), last_(first_step), steps_(steps), characters_(characters_a_step) {}
 
@@ -59,7 +59,7 @@ class progress {
         std::fflush(stdout);
     }
 
-  private:
+private:
     using clock = std::chrono::steady_clock;
     static double seconds(clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
 

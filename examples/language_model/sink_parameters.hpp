@@ -19,17 +19,20 @@ namespace language_model {
 /// What one layer learns for a sink policy. A specialisation lists its tensors (`each`), makes the policy from them
 /// (`policy`), and, holding gradients instead of weights, says where the backward pass puts them (`attach`). As it
 /// stands here: nothing to learn.
-template <class Sink> struct sink_parameters {
+template <class Sink>
+struct sink_parameters {
     template <class Visit>
     void each(const std::string& /*layer*/, const model_shape& /*shape*/, const Visit& /*visit*/) {}
     [[nodiscard]] Sink policy() const { return {}; }
     void attach(unmask::attention_gradients<float>& /*gradients*/) const {}
 };
 
-template <> struct sink_parameters<unmask::logit_sink> {
+template <>
+struct sink_parameters<unmask::logit_sink> {
     matrix logits; ///< [1, heads]
 
-    template <class Visit> void each(const std::string& layer, const model_shape& shape, const Visit& visit) {
+    template <class Visit>
+    void each(const std::string& layer, const model_shape& shape, const Visit& visit) {
         visit(layer + "sink_logits", logits, 1, shape.heads, role::bias);
     }
     [[nodiscard]] unmask::logit_sink policy() const {
@@ -40,21 +43,25 @@ template <> struct sink_parameters<unmask::logit_sink> {
     }
 };
 
-template <> struct sink_parameters<unmask::key_sink> {
+template <>
+struct sink_parameters<unmask::key_sink> {
     matrix keys; ///< [heads, head_dim]
 
-    template <class Visit> void each(const std::string& layer, const model_shape& shape, const Visit& visit) {
+    template <class Visit>
+    void each(const std::string& layer, const model_shape& shape, const Visit& visit) {
         visit(layer + "sink_keys", keys, shape.heads, shape.head_dim(), role::embedding);
     }
     [[nodiscard]] unmask::key_sink policy() const { return {keys}; }
     void attach(unmask::attention_gradients<float>& gradients) const { gradients.sink_keys = keys; }
 };
 
-template <> struct sink_parameters<unmask::key_value_sink> {
+template <>
+struct sink_parameters<unmask::key_value_sink> {
     matrix keys;   ///< [heads, head_dim]
     matrix values; ///< [heads, head_dim]
 
-    template <class Visit> void each(const std::string& layer, const model_shape& shape, const Visit& visit) {
+    template <class Visit>
+    void each(const std::string& layer, const model_shape& shape, const Visit& visit) {
         visit(layer + "sink_keys", keys, shape.heads, shape.head_dim(), role::embedding);
         visit(layer + "sink_values", values, shape.heads, shape.head_dim(), role::embedding);
     }
@@ -66,8 +73,9 @@ template <> struct sink_parameters<unmask::key_value_sink> {
 };
 
 /// Adds up a sink's gradients: attention overwrites what it is given, and training sums over passes.
-template <class Sink> class sink_gradient_sum {
-  public:
+template <class Sink>
+class sink_gradient_sum {
+public:
     sink_gradient_sum(sink_parameters<Sink> total, const model_shape& shape) {
         const auto remember = [this](const std::string&, const matrix& tensor, index_t, index_t, role) {
             totals_.push_back(tensor);
@@ -91,14 +99,20 @@ template <class Sink> class sink_gradient_sum {
         }
     }
 
-  private:
+private:
     sink_parameters<Sink> part_;
     std::vector<matrix> totals_;
     std::vector<std::vector<float>> memory_;
 };
 
 /// How many sink tokens a mask expects in front of the text.
-template <class Mask> constexpr index_t sink_tokens(const Mask& /*mask*/) { return 0; }
-template <class Inner> constexpr index_t sink_tokens(const unmask::extra_sink<Inner>& mask) { return mask.count; }
+template <class Mask>
+constexpr index_t sink_tokens(const Mask& /*mask*/) {
+    return 0;
+}
+template <class Inner>
+constexpr index_t sink_tokens(const unmask::extra_sink<Inner>& mask) {
+    return mask.count;
+}
 
 } // namespace language_model

@@ -20,7 +20,9 @@
 using namespace language_model;
 
 namespace {
-std::string temporary(const char* name) { return (std::filesystem::temp_directory_path() / name).string(); }
+std::string temporary(const char* name) {
+    return (std::filesystem::temp_directory_path() / name).string();
+}
 } // namespace
 
 TEST_CASE("text becomes tokens and text again") {

@@ -20,7 +20,8 @@ constexpr model_shape small{.vocabulary = 11, .width = 24, .layers = 2, .heads =
 constexpr index_t sequences = 2;
 constexpr index_t length = 13;
 
-template <class Model> void check_gradients(const Model& model) {
+template <class Model>
+void check_gradients(const Model& model) {
     std::vector<token_t> text(60);
     for (std::size_t i = 0; i < text.size(); ++i) {
         text[i] = static_cast<token_t>(i * i % 11);

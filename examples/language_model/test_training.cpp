@@ -41,7 +41,9 @@ const training_settings quick{
 using sink_model = transformer<unmask::extra_sink<unmask::bidirectional>>;
 const sink_model model(tiny, {.inner = {}, .position = 0, .count = 1});
 
-trainer<sink_model> new_trainer(int threads) { return {model, quick, text, letters.mask(), threads}; }
+trainer<sink_model> new_trainer(int threads) {
+    return {model, quick, text, letters.mask(), threads};
+}
 
 } // namespace
 

@@ -20,7 +20,7 @@ using unmask::token_t;
 /// One token a character: the tokens 0, 1, … are the characters of an alphabet, in its order. One more token, the mask,
 /// stands for a character that is not known yet; it is an input only and can't be predicted.
 class tokenizer {
-  public:
+public:
     /// The alphabet's characters, each once. Throws std::invalid_argument if one comes twice.
     explicit tokenizer(std::string alphabet) : alphabet_(std::move(alphabet)) {
         tokens_.fill(-1);
@@ -76,7 +76,7 @@ class tokenizer {
         return text;
     }
 
-  private:
+private:
     std::string alphabet_;
     std::array<token_t, 256> tokens_{};
 };

@@ -16,7 +16,8 @@ namespace language_model {
 inline constexpr const char* sink_names = "none, token, off_by_one, logit, key, key_value";
 
 /// Calls use(model) with the transformer whose policies a name stands for: from here on they are types.
-template <class Use> decltype(auto) with_variant(const std::string& sink, const model_shape& shape, Use&& use) {
+template <class Use>
+decltype(auto) with_variant(const std::string& sink, const model_shape& shape, Use&& use) {
     using unmask::bidirectional;
     if (sink == "none") {
         return use(transformer<bidirectional>(shape));

@@ -61,8 +61,9 @@ private:
 
     // Queries of some positions, and the keys before the end of what they see. A pass over the whole text has the sink
     // tokens' rows as well, which the tracker leaves out by itself.
-    [[nodiscard]] std::pair<unmask::attention_tensors<float>, index_t>
-    part_of(unmask::attention_tensors<float> all, unmask::range queries, index_t seen) const {
+    [[nodiscard]] std::pair<unmask::attention_tensors<float>, index_t> part_of(unmask::attention_tensors<float> all,
+                                                                               unmask::range queries,
+                                                                               index_t seen) const {
         const index_t offset = model_.sinks() + queries.begin;
         const index_t count = length_of(queries);
         all.query.data = all.query.pointer(0, offset);

@@ -20,9 +20,9 @@
 #define UNMASK_DETAIL_HIDDEN
 #else
 // nvcc would warn of a kernel of a type in an unnamed namespace, which is hidden anyway.
-#define UNMASK_DETAIL_HIDDEN                                                                             \
-    _Pragma("nv_diagnostic push") _Pragma("nv_diag_suppress 1407") __attribute__((visibility("hidden"))) \
-    _Pragma("nv_diagnostic pop")
+#define UNMASK_DETAIL_HIDDEN                                       \
+    _Pragma("nv_diagnostic push") _Pragma("nv_diag_suppress 1407") \
+        __attribute__((visibility("hidden"))) _Pragma("nv_diagnostic pop")
 #endif
 #define UNMASK_KERNEL(threads, blocks_a_multiprocessor) \
     __global__ UNMASK_DETAIL_HIDDEN __launch_bounds__(threads, blocks_a_multiprocessor)

@@ -219,9 +219,7 @@ TEST_CASE("what is wrong with a run is said, and nothing written") {
            "similarity.size() of runs[1].records[1] is 1, expected 2 (layers + 1), or 0");
     throws(with([](sink_record& one) { one.masked = {1}; }),
            "masked.size() of runs[1].records[1] is 1, expected 2 (length), or 0");
-    throws(with([](sink_record& one) {
-               one.tokens = {1, 2, 3};
-           }),
+    throws(with([](sink_record& one) { one.tokens = {1, 2, 3}; }),
            "tokens.size() of runs[1].records[1] is 3, expected 2 (length), or 0");
     throws(with([](sink_record& one) { one.call = 7; }),
            "runs[1].records is with two of sequence 2, call 7, expected one for each sequence and call");

@@ -21,8 +21,8 @@ namespace {
 
 constexpr vocabulary tokens{.size = 12, .mask = 12, .end = 5};
 
-// Two layers of attention and nothing else. Of a text it computes the positions of `run`, and takes the keys and values of
-// the others from the store.
+// Two layers of attention and nothing else. Of a text it computes the positions of `run`, and takes the keys and values
+// of the others from the store.
 struct small_transformer {
     static constexpr index_t heads = 2;
     static constexpr index_t head_dim = 4;
@@ -180,8 +180,8 @@ texts texts_of(const canvas& page) {
     return result;
 }
 
-// Runs with a tracker and without; every record has to say what the model saw and what the canvas then held. `vague` are
-// changes of which a step doesn't tell what was before.
+// Runs with a tracker and without; every record has to say what the model saw and what the canvas then held. `vague`
+// are changes of which a step doesn't tell what was before.
 template <class Sampler>
 index_t check_run(const Sampler& sampler, std::uint64_t seed, std::vector<change> vague = {}) {
     canvas plain = some_page();

@@ -511,9 +511,8 @@ TEST_CASE("streams: alike before each layer and after the last") {
 TEST_CASE("misuse is named, and nothing is recorded of it") {
     CHECK(complaint([] { sink_tracker tracker({.every = 0}); }) ==
           "sink_tracker: options.every is 0, expected at least 1");
-    CHECK(complaint([] {
-              sink_tracker tracker({.layers = {2, 2}});
-          }) == "sink_tracker: options.layers is 2, expected at least 0 and more than the one before");
+    CHECK(complaint([] { sink_tracker tracker({.layers = {2, 2}}); }) ==
+          "sink_tracker: options.layers is 2, expected at least 0 and more than the one before");
     CHECK(complaint([] { sink_tracker tracker({.layers = {-1}}); }) ==
           "sink_tracker: options.layers is -1, expected at least 0 and more than the one before");
 

@@ -27,8 +27,8 @@ template <class Real, class T, class Mask, class Sink>
 struct reference_calls {
     static void forward(const attention_tensors<T>& tensors, const Mask& mask, const Sink& sink,
                         const attention_options& options);
-    static void backward(const attention_tensors<T>& tensors, const attention_gradients<T>& gradients,
-                         const Mask& mask, const Sink& sink, const attention_options& options);
+    static void backward(const attention_tensors<T>& tensors, const attention_gradients<T>& gradients, const Mask& mask,
+                         const Sink& sink, const attention_options& options);
     static void received(const attention_tensors<T>& tensors, const tensor_view<sum_type<T>, 3>& received,
                          const Mask& mask, const Sink& sink, const attention_options& options);
 };

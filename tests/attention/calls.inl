@@ -27,8 +27,8 @@ void cpu_calls<T, Mask, Sink>::backward(const cpu_executor& exec, const attentio
 
 template <class T, class Mask, class Sink>
 void cpu_calls<T, Mask, Sink>::received(const cpu_executor& exec, const attention_tensors<T>& tensors,
-                                        const tensor_view<sum_type<T>, 3>& received, const Mask& mask,
-                                        const Sink& sink, const attention_options& options) {
+                                        const tensor_view<sum_type<T>, 3>& received, const Mask& mask, const Sink& sink,
+                                        const attention_options& options) {
     attention_received(exec, tensors, received, mask, sink, options);
 }
 

@@ -173,8 +173,8 @@ TEST_CASE("splitting the keys anywhere and merging is one pass, with the sink in
         for (std::size_t row = 0; row < 20; ++row) {
             const std::span<float> left(first.output.data() + row * 32, 32);
             const std::span<float> right(second.output.data() + row * 32, 32);
-            const attention_state merged = merge(state_of(left, first.log_sum_exp[row]),
-                                                 state_of(right, second.log_sum_exp[row]));
+            const attention_state merged =
+                merge(state_of(left, first.log_sum_exp[row]), state_of(right, second.log_sum_exp[row]));
             merged.finish();
             CHECK(merged.log_sum_exp() == doctest::Approx(whole.log_sum_exp[row]).epsilon(1e-6));
         }

@@ -3,7 +3,8 @@
 
 #include "problem.hpp"
 
-// Sizes at which kernels cut their work: chunks of keys, blocks of queries, rounds; and what must not depend on the cuts.
+// Sizes at which kernels cut their work: chunks of keys, blocks of queries, rounds; and what must not depend on the
+// cuts.
 
 using namespace test;
 
@@ -64,8 +65,7 @@ TEST_CASE("a row's bits do not depend on the batch or on padding") {
     std::mt19937 random(32);
     problem<float> batch({3, 50, 2600, 2, 1, 32}, random);
     const index_t lengths[] = {2600, 2300, 90};
-    calls_without_sink::forward(cpu_executor{2}, batch.tensors(), bidirectional{}, no_sink{},
-                                {.key_lengths = lengths});
+    calls_without_sink::forward(cpu_executor{2}, batch.tensors(), bidirectional{}, no_sink{}, {.key_lengths = lengths});
     problem<float> alone({1, 50, 2300, 2, 1, 32}, random);
     std::copy_n(batch.query.begin() + 50 * 64, 50 * 64, alone.query.begin());
     std::copy_n(batch.key.begin() + 2600 * 32, 2300 * 32, alone.key.begin());

@@ -46,8 +46,7 @@ void check_mask(problem<T>& input, std::size_t number, index_t positions, const 
     const auto all = masks(positions, documents);
     const auto of_kernels = masks(positions, {documents_of_kernels.data(), documents.size()});
     const std::string& mask_name = all[number].first;
-    const verdict result =
-        Calls::template compare<Sink>(input, all[number].second, of_kernels[number].second, options);
+    const verdict result = Calls::template compare<Sink>(input, all[number].second, of_kernels[number].second, options);
     CAPTURE(mask_name);
     CAPTURE(to_string(input.size));
     CAPTURE(options.query_offset);
@@ -58,7 +57,8 @@ void check_mask(problem<T>& input, std::size_t number, index_t positions, const 
     CHECK(result.passed());
 }
 
-// Every mask with this sink, at every head dimension, on a ragged batch with grouped heads and tails in every direction.
+// Every mask with this sink, at every head dimension, on a ragged batch with grouped heads and tails in every
+// direction.
 template <class Calls, class Sink, class T>
 void check_every_mask() {
     std::mt19937 random(2601);

@@ -106,8 +106,7 @@ TEST_CASE("misuse: shapes") {
 TEST_CASE("misuse: negative and empty extents") {
     fixture f;
     f.tensors.query.extents[1] = -6;
-    CHECK(forward_complaint(f) ==
-          "attention_forward: query.extents[1] (query_length) is -6, expected at least 0");
+    CHECK(forward_complaint(f) == "attention_forward: query.extents[1] (query_length) is -6, expected at least 0");
     f = fixture{};
     f.tensors.key.extents[1] = -1;
     CHECK(forward_complaint(f) == "attention_forward: key.extents[1] (key_length) is -1, expected at least 0");
@@ -150,8 +149,9 @@ TEST_CASE("misuse: strides") {
     CHECK(forward_complaint(f) == "attention_forward: query.strides is [192, -32, 8, 1], expected no negative stride");
     f = fixture{};
     f.tensors.output.strides[1] = 16; // rows on top of each other
-    CHECK(forward_complaint(f) == "attention_forward: output.strides is [192, 16, 8, 1], expected strides under which no "
-                                  "two elements share memory");
+    CHECK(forward_complaint(f) ==
+          "attention_forward: output.strides is [192, 16, 8, 1], expected strides under which no "
+          "two elements share memory");
     f = fixture{};
     f.tensors.key.strides[1] = 0; // one row for all positions: fine for what is only read
     f.forward();
@@ -223,8 +223,7 @@ TEST_CASE("misuse: a gradient for a parameter that the sink does not have") {
     using calls_without_sink = cpu_calls<float, any_mask, no_sink>;
     CHECK(complaint(f, [&] {
               calls_without_sink::backward(cpu_executor{}, f.tensors, f.gradients, bidirectional{}, no_sink{}, {});
-          }) ==
-          "attention_backward: gradients.sink_keys is given, expected empty: this sink has no such parameter");
+          }) == "attention_backward: gradients.sink_keys is given, expected empty: this sink has no such parameter");
 }
 
 TEST_CASE("misuse: the reference says the same") {

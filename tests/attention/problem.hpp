@@ -239,8 +239,8 @@ struct comparison {
     }
     [[nodiscard]] double received() const { return recomputed(fast.received, naive.received, truth.received, 0.0); }
 
-    // Backward and received recompute P = exp(s − LSE) from an LSE that was stored as a float, so a relative error of one
-    // unit in the last place of LSE is in every probability.
+    // Backward and received recompute P = exp(s − LSE) from an LSE that was stored as a float, so a relative error of
+    // one unit in the last place of LSE is in every probability.
     template <class Value>
     [[nodiscard]] double recomputed(const std::vector<Value>& got, const std::vector<Value>& simple,
                                     const std::vector<double>& exact, double noise) const {

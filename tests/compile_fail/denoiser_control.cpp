@@ -12,9 +12,7 @@ struct model {
 
 struct shortest_first {
     static constexpr auto kind = unmask::policy_kind::score;
-    unmask::score operator()(const unmask::candidate& it) const {
-        return {-static_cast<double>(it.where.position)};
-    }
+    unmask::score operator()(const unmask::candidate& it) const { return {-static_cast<double>(it.where.position)}; }
 };
 
 void fill(unmask::canvas& canvas) {

@@ -8,8 +8,8 @@
 
 A case is a file of registers/, without its .cu. If it holds several kernels, these have different names. Shared memory,
 the stack and what is spilled are in bytes; shared memory that a launch asks for is not seen here. Cases of SPILL_FREE
-fail if anything spills, whatever the table says. Other versions of nvcc than the table's may count other registers: then
-differences are printed, and that is all.
+fail if anything spills, whatever the table says. Other versions of nvcc than the table's may count other registers:
+then differences are printed, and that is all.
 """
 
 import argparse
@@ -52,8 +52,8 @@ def measure(case: str, nvcc: str, architectures: list[int]) -> Costs:
     targets = [f"--generate-code=arch=compute_{arch},code=sm_{arch}" for arch in architectures]
     flags = ["-std=c++20", "--fatbin", "--threads=2", "--resource-usage", "--Werror=all-warnings"]
     with tempfile.TemporaryDirectory() as scratch:
-        output = output_of(nvcc, *flags, *targets, f"-I{HERE.parents[1]}/include", str(HERE / "registers" / f"{case}.cu"),
-                           "-o", f"{scratch}/{case}")
+        source = HERE / "registers" / f"{case}.cu"
+        output = output_of(nvcc, *flags, *targets, f"-I{HERE.parents[1]}/include", str(source), "-o", f"{scratch}/{case}")
     costs: Costs = {}
     for entry in ENTRY.finditer(output):
         key = (case, kernel_name(entry["symbol"]), entry["arch"])
@@ -115,7 +115,8 @@ def main() -> None:
         if SPILL_FREE.search(key[0]) and (stack, spills) != ("0", "0")
     ]
     if different:
-        print(f"{', '.join(COSTS)}, by the table of nvcc {tables_version} and now by {version}:", *different, sep="\n  ")
+        print(f"{', '.join(COSTS)}, by the table of nvcc {tables_version} and now by {version}:")
+        print(*(f"  {line}" for line in different), sep="\n")
     if spilling:
         print("registers don't suffice:", *spilling, sep="\n  ")
     sys.exit(1 if spilling or (different and version == tables_version) else 0)

@@ -9,8 +9,8 @@
 #include "emulator.hpp"
 
 // All that kernels share lies in one range of reserved addresses: first the shared memory of the blocks that run, then
-// device memory. So one comparison tells the accesses that matter from the many to stacks and to the host's memory. What
-// is not handed out cannot be touched even by code that is not instrumented.
+// device memory. So one comparison tells the accesses that matter from the many to stacks and to the host's memory.
+// What is not handed out cannot be touched even by code that is not instrumented.
 namespace emulator {
 
 struct address_range {

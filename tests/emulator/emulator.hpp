@@ -12,8 +12,8 @@
 // What tests see of the emulator, which runs CUDA kernels on the host: settings, faults, counts and device memory.
 //
 // A CUDA thread is a fiber. Kernels are ordinary functions, compiled against the second implementation of
-// unmask/cuda/runtime/device.cuh and runtime.cuh under include/, and with -fsanitize=thread, whose hooks are the emulator's own.
-// One thread of the host at a time launches kernels and allocates memory.
+// unmask/cuda/runtime/device.cuh and runtime.cuh under include/, and with -fsanitize=thread, whose hooks are the
+// emulator's own. One thread of the host at a time launches kernels and allocates memory.
 //
 // Not seen are mistakes in the original device.cuh itself, races between blocks in device memory, accesses by functions
 // that are not watched (memcpy, where the compiler calls it), and the GPU's errors of rounding.

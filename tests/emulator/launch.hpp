@@ -19,7 +19,8 @@ bool is_possible(const grid& size);
 /// Runs the kernel in every thread of every block, and returns when all are done. Throws fault.
 void launch(const grid& size, const std::function<void()>& kernel);
 
-/// The host's watched code has touched device memory, which with a GPU would end the program. The next launch throws it.
+/// The host's watched code has touched device memory, which with a GPU would end the program. The next launch throws
+/// it.
 void note_host_access(const void* code);
 
 } // namespace emulator

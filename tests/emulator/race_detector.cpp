@@ -45,7 +45,8 @@ race_detector::record race_detector::now(const shared_access& access) const {
             static_cast<std::int16_t>(access.thread), false};
 }
 
-// Reads of two warps since the last barrier race with any write; so do, within the warp, reads of two threads at one time.
+// Reads of two warps since the last barrier race with any write; so do, within the warp, reads of two threads at one
+// time.
 void race_detector::remember_read(cell& where, const record& read) const {
     if (where.read.thread != read.thread && where.read.clock >= last_barrier_) {
         if (where.also_read.clock >= last_barrier_ && warp_of(where.read.thread) != warp_of(where.also_read.thread)) {

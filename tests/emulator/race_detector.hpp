@@ -14,9 +14,9 @@
 // whatever order the fibers happen to run.
 //
 // Only barriers of the block and of a warp order accesses. So one clock a warp is enough, in place of a vector clock a
-// thread: it advances at every barrier of the warp, and a barrier of the block sets all clocks to one later time. An access
-// came before all that thread t does now if t made it, or it is older than the block's last barrier, or it was made in t's
-// warp and is older than the warp's clock.
+// thread: it advances at every barrier of the warp, and a barrier of the block sets all clocks to one later time. An
+// access came before all that thread t does now if t made it, or it is older than the block's last barrier, or it was
+// made in t's warp and is older than the warp's clock.
 namespace emulator {
 
 // Threads may well share a word, but hardly a 16-bit number.
@@ -60,8 +60,8 @@ private:
         std::int16_t thread = 0;
         bool in_flight = false;
     };
-    // The last write, and as many reads as it takes to know whether a write by any thread would race with one: the last,
-    // and the last by another thread, best of another warp.
+    // The last write, and as many reads as it takes to know whether a write by any thread would race with one: the
+    // last, and the last by another thread, best of another warp.
     struct cell {
         record written;
         record read;

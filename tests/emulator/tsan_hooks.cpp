@@ -8,8 +8,8 @@
 #include "block.hpp"
 #include "launch.hpp"
 
-// The functions that compilers call from code they instrument with -fsanitize=thread, in place of the thread sanitizer's
-// own. Their names are the compilers'.
+// The functions that compilers call from code they instrument with -fsanitize=thread, in place of the thread
+// sanitizer's own. Their names are the compilers'.
 namespace {
 
 using emulator::access_kind;
@@ -28,7 +28,8 @@ inline void check(const void* pointer, std::size_t bytes, access_kind kind, cons
     }
 }
 
-// A GPU takes a number only from a multiple of its size. (Of 16 bytes, compilers ask this hook for two numbers as well.)
+// A GPU takes a number only from a multiple of its size. (Of 16 bytes, compilers ask this hook for two numbers as
+// well.)
 inline void check_number(const void* pointer, std::size_t bytes, access_kind kind, const void* code) {
     if (emulator::everything.contains(pointer)) [[unlikely]] {
         if (emulator::running_block != nullptr) {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-// What kernels.cpp, compiled with the flags under test, and judge.cpp, compiled plainly, tell each other: nothing of the
-// library, whose types differ between the two.
+// What kernels.cpp, compiled with the flags under test, and judge.cpp, compiled plainly, tell each other: nothing of
+// the library, whose types differ between the two.
 
 struct problem {
     std::size_t mask;    // of test::masks

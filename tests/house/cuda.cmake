@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 # Kernels run on the host in tests, so what is CUDA's own is in the headers that tests replace, those of
-# tests/emulator/include, and in the interface's few types. cuda/ and the folders named device/ hold .cuh files alone. CUB
-# comes in small pieces: all of it costs users seconds.
+# tests/emulator/include, and in the interface's few types. cuda/ and the folders named device/ hold .cuh files alone.
+# CUB comes in small pieces: all of it costs users seconds.
 cmake_minimum_required(VERSION 3.21)
 set(root ${CMAKE_ARGV3}/include/unmask)
 file(GLOB_RECURSE headers RELATIVE ${root} ${root}/*.cuh)

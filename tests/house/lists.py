@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Every mask, sink, schedule, score and selector of the library is in the lists that tests and benchmarks share, and the
-test matrices of attention name every sink."""
+"""Every mask, sink, schedule, score and selector of the library is in the lists that tests and benchmarks share, and
+the test matrices of attention name every sink."""
 
 import pathlib
 import re

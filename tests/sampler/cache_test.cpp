@@ -141,8 +141,8 @@ TEST_CASE("an exact cache and guidance: the twins are prefilled and committed to
 
 namespace {
 
-// Bidirectional with an approximate cache. What it computes of a position, its feature, depends on the whole canvas, and
-// what it predicts on all features: those outside the recomputed range are of an older canvas.
+// Bidirectional with an approximate cache. What it computes of a position, its feature, depends on the whole canvas,
+// and what it predicts on all features: those outside the recomputed range are of an older canvas.
 struct stale_model {
     static constexpr bool shifts_logits = false;
     random_logits logits;

@@ -79,17 +79,15 @@ TEST_CASE("misuse of a canvas names the argument and changes nothing") {
     canvas page(tokens);
     page.add(std::vector<token_t>{1}, 2);
     const auto tokens_before = to_vector(page.tokens());
-    CHECK(complaint([&] {
-              page.add(std::vector<token_t>{1, 10}, 1);
-          }) == "canvas::add: prompt is 10, expected tokens of [0, size) or the mask");
+    CHECK(complaint([&] { page.add(std::vector<token_t>{1, 10}, 1); }) ==
+          "canvas::add: prompt is 10, expected tokens of [0, size) or the mask");
     CHECK(complaint([&] { page.add(std::vector<token_t>{blank}, 1); }) ==
           "canvas::add: prompt is -1, expected tokens of [0, size) or the mask");
     CHECK(complaint([&] { page.add({}, -3); }) == "canvas::add: length is -3, expected at least 0");
     CHECK(complaint([&] { page.add({}, index_t{1} << 40); }) ==
           "canvas::add: length is 1099511627776, expected a sequence of fewer than 2^32 positions");
-    CHECK(complaint([&] {
-              page.add_infill(std::vector<token_t>{blank, -2});
-          }) == "canvas::add_infill: tokens is -2, expected tokens of [0, size) or the mask");
+    CHECK(complaint([&] { page.add_infill(std::vector<token_t>{blank, -2}); }) ==
+          "canvas::add_infill: tokens is -2, expected tokens of [0, size) or the mask");
     CHECK(complaint([&] { page.commit(1, 0, 3); }) == "canvas::commit: sequence is 1, expected one of the canvas");
     CHECK(complaint([&] { page.commit(0, 3, 3); }) == "canvas::commit: position is 3, expected one of the sequence");
     CHECK(complaint([&] { page.commit(0, 0, 3); }) == "canvas::commit: position is 0, expected a masked one");

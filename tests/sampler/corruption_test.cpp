@@ -92,9 +92,8 @@ TEST_CASE("remdm: cap, rescale, conf and loop are the published steps") {
         check(0, remdm_cap{0.2}, [&](double t, double s, std::size_t, const auto&) {
             return rates{1 - t, 1 - s, std::min(0.2, largest(t, s))};
         });
-        check(1, remdm_rescale{0.3}, [&](double t, double s, std::size_t, const auto&) {
-            return rates{1 - t, 1 - s, 0.3 * largest(t, s)};
-        });
+        check(1, remdm_rescale{0.3},
+              [&](double t, double s, std::size_t, const auto&) { return rates{1 - t, 1 - s, 0.3 * largest(t, s)}; });
         check(2, remdm_conf{}, [&](double t, double s, std::size_t l, const std::vector<double>& conf) {
             double sum = 0;
             for (const double each : conf) {

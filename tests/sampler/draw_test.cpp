@@ -49,8 +49,8 @@ static_assert(draw_policy<second_token>);
 
 } // namespace
 
-// Rows of more than a chunk of 1024 tokens are not inverted as one. Weights are floats: see row_statistics_test.cpp for what
-// that costs.
+// Rows of more than a chunk of 1024 tokens are not inverted as one. Weights are floats: see row_statistics_test.cpp for
+// what that costs.
 TEST_CASE("a draw inverts the cumulative distribution at its uniform number, after every filter") {
     std::mt19937 random(7);
     draw_scratch scratch;

@@ -254,8 +254,9 @@ TEST_CASE("a million draws from distributions with spikes") {
     check_draws(spiked, 300);
 }
 
-// MDLM's ancestral step, 1000 steps, half way: a masked position is revealed with probability 1 − s/t = 1/500, and its token
-// has the model's distribution. With fp32 Gumbel noise it is 0.752 of that, and the mean −log p 6.24 instead of 7.566.
+// MDLM's ancestral step, 1000 steps, half way: a masked position is revealed with probability 1 − s/t = 1/500, and its
+// token has the model's distribution. With fp32 Gumbel noise it is 0.752 of that, and the mean −log p 6.24 instead of
+// 7.566.
 TEST_CASE("the ancestral step reveals as often as it should, and tokens as rare as they are") {
     constexpr std::size_t size = 50257;
     const std::vector<float> logits = zipf(size);

@@ -248,7 +248,8 @@ TEST_CASE("in a run: a grammar by bitmask, an end token that is never drawn, and
 }
 
 TEST_CASE("in a run: credit is kept from step to step, for every position of its own") {
-    // The most likely token gains weight log(1 + C) with C = p^power (1 + decay + … ) up to the step it is committed at.
+    // The most likely token gains weight log(1 + C) with C = p^power (1 + decay + … ) up to the step it is committed
+    // at.
     const vocabulary tokens{.size = 2, .mask = 2, .end = {}};
     auto model = make_model(tokens, [](std::span<const token_t>, index_t position, token_t token) {
         return token == position % 2 ? 1.0F : 0.0F;

@@ -152,12 +152,10 @@ TEST_CASE("misuse of a stream throws and changes nothing") {
               "logits_stream.write: tile.size() is " + std::to_string(size) +
                   ", expected a multiple of 1024, or what the row lacks, 3976");
     }
-    CHECK(message([&] {
-              stream.expect(0, categorical{1, 5}, 0.5);
-          }) == "logits_stream.expect: categorical.top_k is 5, expected 0: no such filter");
-    CHECK(message([&] {
-              stream.expect(0, categorical{1, 0, 0.5}, 0.5);
-          }) == "logits_stream.expect: categorical.top_p is 0.500000, expected 1: no such filter");
+    CHECK(message([&] { stream.expect(0, categorical{1, 5}, 0.5); }) ==
+          "logits_stream.expect: categorical.top_k is 5, expected 0: no such filter");
+    CHECK(message([&] { stream.expect(0, categorical{1, 0, 0.5}, 0.5); }) ==
+          "logits_stream.expect: categorical.top_p is 0.500000, expected 1: no such filter");
     stream.write(0, 1024, all.last(3976));
     CHECK(stream.fault(0).empty());
     CHECK(message([&] { stream.write(0, 5000, all.first(1024)); }) ==

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-/// Models for the sampler's tests. The logits of each are a plain function of one sequence's tokens and a position, so that
-/// a scalar sampler can ask the same question.
+/// Models for the sampler's tests. The logits of each are a plain function of one sequence's tokens and a position, so
+/// that a scalar sampler can ask the same question.
 
 #include <cmath>
 #include <cstdint>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-/// What samplers written as their papers have them, for one sequence and in double, share: a row of the model, a draw, the
-/// random numbers.
+/// What samplers written as their papers have them, for one sequence and in double, share: a row of the model, a draw,
+/// the random numbers.
 
 #include <array>
 #include <cmath>

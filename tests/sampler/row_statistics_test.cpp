@@ -42,8 +42,8 @@ plain_statistics plain(const std::vector<float>& logits) {
     return result;
 }
 
-// A weight is wrong by 1.5e-7, and by 1e-7 times its distance: half a unit of a float each in the distance and in what it
-// is multiplied with. Up to 15 additions in float make it 1e-6. What is below e^−87 is 0.
+// A weight is wrong by 1.5e-7, and by 1e-7 times its distance: half a unit of a float each in the distance and in what
+// it is multiplied with. Up to 15 additions in float make it 1e-6. What is below e^−87 is 0.
 void check_row(const std::vector<float>& logits) {
     const plain_statistics expected = plain(logits);
     const row_statistics actual = statistics_of(logits);
@@ -257,7 +257,7 @@ TEST_CASE("NaN, +infinity and nothing but -infinity are noticed, wherever they a
     const float signalling = std::bit_cast<float>(0xff800001U);
     for (const std::size_t size : {1U, 2U, 15U, 16U, 17U, 33U, 128U, 130U, 1024U, 2100U}) {
         REQUIRE(statistics_of(std::vector<float>(size, -infinity)).best == -1);
-        for (std::size_t at = 0; at<size; at += size> 200 ? 37 : 1) {
+        for (std::size_t at = 0; at < size; at += size > 200 ? 37 : 1) {
             for (const float bad : {not_a_number, -not_a_number, signalling, infinity}) {
                 for (const float rest : {1.0F, -infinity}) {
                     std::vector<float> logits(size, rest);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-/// A row's reduction and draw again, one token at a time, in the order of operations that is part of the library's results:
-/// they must be the same to the last bit. It shares the exact scalar functions with the library, and nothing else.
+/// A row's reduction and draw again, one token at a time, in the order of operations that is part of the library's
+/// results: they must be the same to the last bit. It shares the exact scalar functions with the library, and nothing
+/// else.
 
 #include <algorithm>
 #include <cmath>

@@ -92,7 +92,8 @@ TEST_CASE("timesteps: the exact partition is close to even, the floor is Dream's
 TEST_CASE("the ancestral probability is 1 - s/t, and 1 at the last step") {
     for (index_t step = 0; step < 10; ++step) {
         const double expected = step == 9 ? 1.0 : 1.0 / static_cast<double>(10 - step);
-        CHECK(detail::share_of(unmask::steps{}, schedule_step{step, 10, 64, 5}).probability == doctest::Approx(expected));
+        CHECK(detail::share_of(unmask::steps{}, schedule_step{step, 10, 64, 5}).probability ==
+              doctest::Approx(expected));
     }
     const double t = 1 - 3 * 0.999 / 8;
     const double s = 1 - 4 * 0.999 / 8;

@@ -16,7 +16,8 @@
 
 #include "models.hpp"
 
-// Every selector against its definition, on small rows with many ties: the definitions rank by counting what comes before.
+// Every selector against its definition, on small rows with many ties: the definitions rank by counting what comes
+// before.
 
 using namespace sampler_test;
 

@@ -6,8 +6,8 @@
 
 #include "models.hpp"
 
-// More than ten thousand runs of every kind of sampler on random canvases and models, hostile ones among them: each ends
-// within its bound with right numbers, or says what is wrong and leaves the canvas as it was.
+// More than ten thousand runs of every kind of sampler on random canvases and models, hostile ones among them: each
+// ends within its bound with right numbers, or says what is wrong and leaves the canvas as it was.
 
 using namespace sampler_test;
 

@@ -96,7 +96,8 @@ struct any_schedule {
     index_t count;
 
     any_schedule(int number, const Schedules&... each)
-        : schedules(chain(each...)), at(number), count(schedules.visit_on_host(at, [](const auto& it) { return it.count; })) {
+        : schedules(chain(each...)), at(number),
+          count(schedules.visit_on_host(at, [](const auto& it) { return it.count; })) {
         static_assert(((detail::is_per_block<Schedules>() == PerBlock) && ...));
     }
     [[nodiscard]] double masked_share(index_t step, index_t of) const {

@@ -19,8 +19,8 @@
 
 #include "any_policy.hpp"
 
-// Every schedule, score and selector of the library: one line each, from which tests and benchmarks take them. house.lists
-// holds that none is missing.
+// Every schedule, score and selector of the library: one line each, from which tests and benchmarks take them.
+// house.lists holds that none is missing.
 
 namespace test {
 
@@ -34,8 +34,7 @@ listed_policy(const char*, Policy) -> listed_policy<Policy>;
 
 inline auto schedule_list() {
     return std::tuple{
-        listed_policy{"steps", steps{16}},
-        listed_policy{"cosine_steps", cosine_steps{20}},
+        listed_policy{"steps", steps{16}}, listed_policy{"cosine_steps", cosine_steps{20}},
         listed_policy{"timesteps", timesteps{20}},
         listed_policy{"timesteps, floor_quota", timesteps{.count = 60, .floor_quota = true}}, // steps without a call
     };
@@ -109,8 +108,8 @@ void for_each_schedule(const Visit& visit) {
 template <class Visit>
 void for_each_score(const Visit& visit) {
     for_each_listed(
-        score_list(), []<class... Each>(int number, const Each&... each) { return any_score<Each...>(number, each...); },
-        visit);
+        score_list(),
+        []<class... Each>(int number, const Each&... each) { return any_score<Each...>(number, each...); }, visit);
 }
 
 template <class Visit>
@@ -119,8 +118,7 @@ void for_each_selector(const Visit& visit) {
         selector_list(),
         []<class... Each>(int number, const Each&... each) { return any_selector<false, Each...>(number, each...); },
         visit);
-    for_each_listed(
-        selector_with_divergence_list(), [](int /*number*/, const auto& only) { return only; }, visit);
+    for_each_listed(selector_with_divergence_list(), [](int /*number*/, const auto& only) { return only; }, visit);
     for_each_listed(
         selector_before_model_list(),
         []<class... Each>(int number, const Each&... each) { return any_selector<true, Each...>(number, each...); },

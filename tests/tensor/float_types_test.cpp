@@ -141,7 +141,9 @@ void check_format(int fraction_bits) {
 
 } // namespace
 
-TEST_CASE("bfloat16") { check_format<bfloat16>(7); }
+TEST_CASE("bfloat16") {
+    check_format<bfloat16>(7);
+}
 
 TEST_CASE("float16") {
     check_format<float16>(10);

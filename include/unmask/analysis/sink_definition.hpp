@@ -34,11 +34,11 @@ enum class attention_unit : std::uint8_t {
 /// which gets the attention that each key received in that unit and sets the flags of sinks, initially 0, to 1. A key
 /// that no query sees received 0. Optional: `description()`, which returns the text that reports show.
 template <class D>
-concept sink_definition = requires(const D& definition, std::span<const double> received,
-                                   std::span<std::uint8_t> is_sink) {
-    { definition.unit } -> std::convertible_to<attention_unit>;
-    definition(received, is_sink);
-};
+concept sink_definition =
+    requires(const D& definition, std::span<const double> received, std::span<std::uint8_t> is_sink) {
+        { definition.unit } -> std::convertible_to<attention_unit>;
+        definition(received, is_sink);
+    };
 
 namespace detail {
 

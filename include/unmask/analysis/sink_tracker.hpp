@@ -284,7 +284,8 @@ private:
     }
 
     void close() {
-        // Merges what is new, which is in order too, from the back: a record goes behind the earlier ones of its sequence.
+        // Merges what is new, which is in order too, from the back: a record goes behind the earlier ones of its
+        // sequence.
         std::map<index_t, sink_record>& added = open_.records();
         std::size_t old = records_.size();
         std::size_t place = old + added.size();

@@ -15,9 +15,9 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Where attention runs for an executor: the place to add an executor of another kind than the library's. Specialise it,
-/// with static members as below, which get calls that are checked and complete; `backward` may be left out, and is then
-/// a compile error to call. This one, for host executors, runs the kernels for the CPU.
+/// Where attention runs for an executor: the place to add an executor of another kind than the library's. Specialise
+/// it, with static members as below, which get calls that are checked and complete; `backward` may be left out, and is
+/// then a compile error to call. This one, for host executors, runs the kernels for the CPU.
 template <class Executor>
 struct attention_backend;
 
@@ -45,19 +45,19 @@ struct attention_backend<Executor> {
 
 /// An executor that attention runs on: one with an attention_backend.
 template <class Executor>
-concept attention_executor = requires(const Executor& exec, const attention_call<float>& call,
-                                      const tensor_view<float, 3>& received) {
-    attention_backend<Executor>::forward(exec, call, bidirectional{}, no_sink{});
-    attention_backend<Executor>::received(exec, call, received, bidirectional{});
-};
+concept attention_executor =
+    requires(const Executor& exec, const attention_call<float>& call, const tensor_view<float, 3>& received) {
+        attention_backend<Executor>::forward(exec, call, bidirectional{}, no_sink{});
+        attention_backend<Executor>::received(exec, call, received, bidirectional{});
+    };
 
 /// One that attention_backward runs on as well.
 template <class Executor>
-concept attention_backward_executor = attention_executor<Executor> &&
-    requires(const Executor& exec, const attention_call<float>& call,
-             const attention_call_gradients<float>& gradients) {
-    attention_backend<Executor>::backward(exec, call, gradients, bidirectional{}, no_sink{});
-};
+concept attention_backward_executor =
+    attention_executor<Executor> && requires(const Executor& exec, const attention_call<float>& call,
+                                             const attention_call_gradients<float>& gradients) {
+        attention_backend<Executor>::backward(exec, call, gradients, bidirectional{}, no_sink{});
+    };
 
 namespace detail {
 

@@ -141,7 +141,7 @@ private:
     }
 
     [[nodiscard]] tensor_view<const T, 4> first(index_t layer, index_t positions, const char* function,
-                                                std::vector<T> layer_data::*part) const {
+                                                std::vector<T> layer_data::* part) const {
         check_layer(function, layer);
         const index_t held = length_of(at(layer));
         detail::checker{function}.expects(positions >= 0 && positions <= held, "positions", positions,

@@ -9,7 +9,8 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// The head dimensions that kernels for tensor cores are compiled for, in rising order. Others are rounded up to the next.
+/// The head dimensions that kernels for tensor cores are compiled for, in rising order. Others are rounded up to the
+/// next.
 template <int... HeadDims>
 struct head_dims {};
 
@@ -17,8 +18,8 @@ struct head_dims {};
 /// read from or written to the tensors before the stream gets there. Every call can be captured in a CUDA graph. (CUDA
 /// loads a kernel at its first call: make that one before you capture.)
 ///
-/// Tensors, and what masks and sinks point to, lie in memory that the device can read. Throws cuda_error, with the call's
-/// name, if CUDA reports one.
+/// Tensors, and what masks and sinks point to, lie in memory that the device can read. Throws cuda_error, with the
+/// call's name, if CUDA reports one.
 struct cuda_executor {
     /// The kernels that attention compiles: one set for each head dimension.
     using kernels = head_dims<32, 64, 96, 128, 192, 256>;
@@ -28,8 +29,8 @@ struct cuda_executor {
     device_memory_resource* memory = nullptr;
 };
 
-/// A cuda_executor for programs that know their head dimensions: it compiles kernels for these alone, and so in a fraction
-/// of the time. Larger head dimensions run without tensor cores.
+/// A cuda_executor for programs that know their head dimensions: it compiles kernels for these alone, and so in a
+/// fraction of the time. Larger head dimensions run without tensor cores.
 template <int... HeadDims>
 struct cuda_executor_for : cuda_executor {
     /// The kernels that attention compiles.

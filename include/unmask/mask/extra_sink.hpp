@@ -77,7 +77,9 @@ struct extra_sink {
         return result;
     }
 
-    UNMASK_HOST_DEVICE constexpr auto row(index_t q, index_t keys) const requires row_mask_policy<Inner> {
+    UNMASK_HOST_DEVICE constexpr auto row(index_t q, index_t keys) const
+        requires row_mask_policy<Inner>
+    {
         using result = decltype(with_sinks(inner.row(q, keys), keys));
         if (sinks().contains(q)) {
             return result(detail::clip({q, q + 1}, keys));

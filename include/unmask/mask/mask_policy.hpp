@@ -20,7 +20,7 @@ enum class tile_class {
 struct mask_fault {
     const char* parameter = nullptr; ///< for instance "block.size"
     index_t was = 0;                 ///< its value
-    const char* expected = nullptr; ///< for instance "at least 1"
+    const char* expected = nullptr;  ///< for instance "at least 1"
 
     /// Whether there is one.
     constexpr explicit operator bool() const { return parameter != nullptr; }

@@ -9,10 +9,10 @@
 #include <unmask/numeric/rounded.hpp>
 #include <unmask/tensor/float_types.hpp>
 
-// exp and logarithms from operations alone that IEEE 754 fixes to the last bit (+, −, ·, /, fused multiply-add) and from
-// integer ones, so that every processor gets the same bits. Where a compiler could contract or reorder, by its defaults
-// or by -ffast-math, a value goes through rounded(). (clang's -ffast-math for processors without fused multiply-add does
-// as it likes with those.)
+// exp and logarithms from operations alone that IEEE 754 fixes to the last bit (+, −, ·, /, fused multiply-add) and
+// from integer ones, so that every processor gets the same bits. Where a compiler could contract or reorder, by its
+// defaults or by -ffast-math, a value goes through rounded(). (clang's -ffast-math for processors without fused
+// multiply-add does as it likes with those.)
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
@@ -69,7 +69,8 @@ UNMASK_HOST_DEVICE inline double exp_nonpositive(double x) {
     const double n = rounded(rounded(x * inverse_ln2) + rounder) - rounder;
     const double r = detail::fused(-n, ln2_low, detail::fused(-n, ln2_high, x));
     const double power = detail::polynomial(r, terms);
-    return detail::bits_as<double>(detail::bits_as<std::int64_t>(power) + static_cast<std::int64_t>(n) * (std::int64_t{1} << 52));
+    return detail::bits_as<double>(detail::bits_as<std::int64_t>(power) +
+                                   static_cast<std::int64_t>(n) * (std::int64_t{1} << 52));
 }
 
 /// log(1 + x) for x > −0.7, relative error 3e-16.

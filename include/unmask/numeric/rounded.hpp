@@ -5,11 +5,12 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Arithmetic that gives the same bits on every processor. A policy that runs on the CPU and on the GPU computes with it.
+/// Arithmetic that gives the same bits on every processor. A policy that runs on the CPU and on the GPU computes with
+/// it.
 namespace exact {
 
-/// The value itself, which the compiler can't see through: whatever was computed is rounded here, and neither contracted
-/// nor reordered with what follows.
+/// The value itself, which the compiler can't see through: whatever was computed is rounded here, and neither
+/// contracted nor reordered with what follows.
 UNMASK_HOST_DEVICE inline float rounded(float value) {
 #if defined(__CUDA_ARCH__)
     asm("" : "+f"(value));

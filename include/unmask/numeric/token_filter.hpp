@@ -10,9 +10,9 @@
 #include <unmask/numeric/exact_math.hpp>
 #include <unmask/tensor/float_types.hpp>
 
-// Top-k and top-p: what the CPU and the GPU have in common, so that both keep the same tokens. A filter keeps the first few
-// of the tokens by falling logit, of equal ones the lower first, and so is told by the last that it keeps. Everything else
-// is then as if the other logits were −∞.
+// Top-k and top-p: what the CPU and the GPU have in common, so that both keep the same tokens. A filter keeps the first
+// few of the tokens by falling logit, of equal ones the lower first, and so is told by the last that it keeps.
+// Everything else is then as if the other logits were −∞.
 
 UNMASK_NAMESPACE_BEGIN
 

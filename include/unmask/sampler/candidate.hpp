@@ -12,8 +12,8 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// The rank of a position: the highest score is committed first; of equal scores, the lowest position. A type of its own, so
-/// that an uncertainty can't be passed for a certainty unnoticed.
+/// The rank of a position: the highest score is committed first; of equal scores, the lowest position. A type of its
+/// own, so that an uncertainty can't be passed for a certainty unnoticed.
 struct score {
     double value = 0; ///< neither NaN nor bounded
 
@@ -42,21 +42,21 @@ enum class change : std::uint8_t {
 /// Policies that run before the model find only `where`, `state`, `held` and the random numbers filled in.
 struct candidate {
     // Members that are read after the rows have been, side by side: they come from another core's cache.
-    row where;                      ///< sequence and position
-    unmask::score score;            ///< set by the score policy
-    double random = 0;              ///< uniform in (0, 1), independent of the draw
-    double raw_log_probability = 0; ///< of `token`, by the model's own probabilities
-    token_t token = -1;             ///< the drawn one
-    token_t held = -1;              ///< what the canvas holds there
+    row where;                                     ///< sequence and position
+    unmask::score score;                           ///< set by the score policy
+    double random = 0;                             ///< uniform in (0, 1), independent of the draw
+    double raw_log_probability = 0;                ///< of `token`, by the model's own probabilities
+    token_t token = -1;                            ///< the drawn one
+    token_t held = -1;                             ///< what the canvas holds there
     position_state state = position_state::masked; ///< of the position, before the step
-    bool chosen = false;                          ///< set by the selector: the token is committed
-    unmask::change change = unmask::change::none; ///< set by the corruption, if it decides otherwise
+    bool chosen = false;                           ///< set by the selector: the token is committed
+    unmask::change change = unmask::change::none;  ///< set by the corruption, if it decides otherwise
 
     std::array<std::uint32_t, 4> words{}; ///< the position's random words: two for the draw, two for `random`
     double shaped_log_probability = 0;    ///< of `token`, in the distribution that it was drawn from
     double held_log_probability = 0;      ///< of `held`, by the model's own; −∞ for the mask token
-    row_statistics raw;    ///< of the model's distribution
-    row_statistics shaped; ///< of the distribution that the token was drawn from
+    row_statistics raw;                   ///< of the model's distribution
+    row_statistics shaped;                ///< of the distribution that the token was drawn from
     /// The largest KL(p of a step ‖ p of the step before it), in nats, over the last steps that a selector with
     /// `divergence_steps` asks for; +∞ if there were fewer. Filled in only for such a selector.
     double divergence = -static_cast<double>(detail::minus_infinity);

@@ -163,8 +163,9 @@ public:
         if (!vocabulary_.end) {
             throw invalid_argument("canvas::end_text", "vocabulary.end", "empty", "a token");
         }
-        detail::fill_with_end<detail::serial_loops>(tokens_.data() + offset(sequence), states_.data() + offset(sequence),
-                                                    begin, length(sequence), *vocabulary_.end);
+        detail::fill_with_end<detail::serial_loops>(tokens_.data() + offset(sequence),
+                                                    states_.data() + offset(sequence), begin, length(sequence),
+                                                    *vocabulary_.end);
         const auto kept = states(sequence).first(at(begin));
         masked_[at(sequence)] = std::count(kept.begin(), kept.end(), position_state::masked);
     }

@@ -27,9 +27,7 @@ namespace detail {
 
 template <class Model, class Logit>
 concept writes_logits = requires(Model& model, const canvas& page, std::span<const row> rows,
-                                 tensor_view<Logit, 2> logits) {
-    model.denoise(page, rows, logits);
-};
+                                 tensor_view<Logit, 2> logits) { model.denoise(page, rows, logits); };
 template <class Model>
 concept streams_logits = requires(Model& model, const canvas& page, std::span<const row> rows, logits_stream& stream) {
     model.denoise(page, rows, stream);
@@ -64,8 +62,7 @@ concept gives_logits = writes_logits<Model, float> || writes_logits<Model, bfloa
 template <class Model>
 concept denoiser = requires(Model& model) {
     { model.vocabulary() } -> std::convertible_to<vocabulary>;
-}
-&&detail::gives_logits<Model>;
+} && detail::gives_logits<Model>;
 
 namespace detail {
 
@@ -78,17 +75,13 @@ template <class Model>
 using logit_of = std::conditional_t<writes_logits<Model, float>, float, bfloat16>;
 
 template <class Model>
-concept has_vocabulary = requires(Model& model) {
-    model.vocabulary();
-};
+concept has_vocabulary = requires(Model& model) { model.vocabulary(); };
 template <class Model>
 concept has_right_vocabulary = requires(Model& model) {
     { model.vocabulary() } -> std::convertible_to<vocabulary>;
 };
 template <class Model>
-concept has_denoise = denoiser<Model> || requires {
-    &Model::denoise;
-};
+concept has_denoise = denoiser<Model> || requires { &Model::denoise; };
 template <class Model>
 concept has_right_denoise = gives_logits<Model>;
 

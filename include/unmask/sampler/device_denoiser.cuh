@@ -34,7 +34,7 @@ struct device_canvas {
 
 /// The rows whose logits a step needs. Their number is known only on the device.
 struct device_rows {
-    const row* rows = nullptr; ///< [most], by sequence and position; only the first *count are valid
+    const row* rows = nullptr;  ///< [most], by sequence and position; only the first *count are valid
     const int* count = nullptr; ///< in device memory, the number of rows of this step
     index_t most = 0;           ///< upper bound of *count, the same at every step of a run
 };
@@ -42,16 +42,14 @@ struct device_rows {
 namespace detail {
 
 template <class Model, class Logit>
-concept writes_device_logits = requires(Model& model, const cuda_executor& exec, const device_canvas& page,
-                                        const device_rows& rows, tensor_view<Logit, 2> logits) {
-    model.denoise(exec, page, rows, logits);
-};
+concept writes_device_logits =
+    requires(Model& model, const cuda_executor& exec, const device_canvas& page, const device_rows& rows,
+             tensor_view<Logit, 2> logits) { model.denoise(exec, page, rows, logits); };
 
 template <class Model>
-concept streams_device_logits = requires(Model& model, const cuda_executor& exec, const device_canvas& page,
-                                         const device_rows& rows, const device_logits_stream& stream) {
-    model.denoise(exec, page, rows, stream);
-};
+concept streams_device_logits =
+    requires(Model& model, const cuda_executor& exec, const device_canvas& page, const device_rows& rows,
+             const device_logits_stream& stream) { model.denoise(exec, page, rows, stream); };
 
 template <class Model>
 concept gives_device_logits =

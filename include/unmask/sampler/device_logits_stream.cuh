@@ -170,7 +170,7 @@ void stream_end_kernel(stream_end_parameters p) {
     if (device::block() >= *p.count) {
         return;
     }
-    auto& tree = *reinterpret_cast<float(*)[2 * chunk_size]>(device::shared_memory());
+    auto& tree = *reinterpret_cast<float (*)[2 * chunk_size]>(device::shared_memory());
     const streamed_state& streamed = p.rows[device::block()];
     const row_state& row = streamed.row;
     const auto logit = [&](int token) {

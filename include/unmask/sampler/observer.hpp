@@ -33,8 +33,8 @@ struct sampler_step {
 /// the run after this step. It is called on the thread that runs the sampler. If it throws, the canvas is restored.
 template <class O>
 concept sampler_observer = std::invocable<O&, const sampler_step&> &&
-    (std::is_void_v<std::invoke_result_t<O&, const sampler_step&>> ||
-     std::convertible_to<std::invoke_result_t<O&, const sampler_step&>, bool>);
+                           (std::is_void_v<std::invoke_result_t<O&, const sampler_step&>> ||
+                            std::convertible_to<std::invoke_result_t<O&, const sampler_step&>, bool>);
 
 namespace detail {
 

@@ -135,10 +135,12 @@ namespace detail {
 // LLaDA2's policies and some more; `with` would be several times as slow to compile.
 template <class... More>
 constexpr auto llada2(const block_options& options, const More&... more) {
-    return sampler{steps_per_block{options.steps}, block_length{options.block_length, block_origin::sequence},
+    return sampler{steps_per_block{options.steps},
+                   block_length{options.block_length, block_origin::sequence},
                    confidence{score_from::shaped},
                    or_quota{threshold{options.threshold, score_from::shaped, /*strict=*/true}},
-                   categorical{options.temperature, options.top_k, options.top_p}, more...};
+                   categorical{options.temperature, options.top_k, options.top_p},
+                   more...};
 }
 
 } // namespace detail

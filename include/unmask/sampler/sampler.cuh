@@ -62,13 +62,11 @@ constexpr bool check_on_device() {
 // Without conditional graphs, the host polls for completion every this many steps.
 inline constexpr int polling_interval = 8;
 
-// Runs steps until the canvas is full; returns the polling interval, or 0 if there was none. wait() waits for all that is
-// enqueued. The first step is made outside of the graph: CUDA loads its kernels then.
+// Runs steps until the canvas is full; returns the polling interval, or 0 if there was none. wait() waits for all that
+// is enqueued. The first step is made outside of the graph: CUDA loads its kernels then.
 template <class Run, class Wait>
 index_t run_to_the_end(const cuda_executor& exec, const Run& run, const Wait& wait) {
-    const auto step = [&run](const cuda::work_stream& on) {
-        run.enqueue_step(cuda_executor{on.stream, on.memory});
-    };
+    const auto step = [&run](const cuda::work_stream& on) { run.enqueue_step(cuda_executor{on.stream, on.memory}); };
     step(cuda::work_on(exec));
     if (cuda::loop_on_device(cuda::work_on(exec), run.running(), step, wait)) {
         return 0;
@@ -105,8 +103,8 @@ void watch(const cuda_executor& exec, const Run& run, Replay& replay) {
 }
 
 template <class Model, class Policies, class Observer>
-statistics sample_on_device(const cuda_executor& exec, Model& model, canvas& page, std::uint64_t seed, const Policies& policies,
-                     Observer& observer) {
+statistics sample_on_device(const cuda_executor& exec, Model& model, canvas& page, std::uint64_t seed,
+                            const Policies& policies, Observer& observer) {
     statistics counts;
     if constexpr (only_streams_on_device<Model>) {
         (void)row_draw_of("sampler", policies.draw); // throws if it has filters

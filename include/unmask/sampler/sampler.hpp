@@ -77,16 +77,16 @@ public:
     }
 
     /// Fills the canvas. Each step calls model.denoise once, for the candidate rows of every unfinished sequence, and
-    /// commits at least one token in each of them: the number of calls is at most the largest number of masked positions
-    /// of a sequence, and corruption.extra_calls() for every block if the corruption is not absorbing. Runs on the calling
-    /// thread, and on `exec` for the work on the logits; returns when all is done.
+    /// commits at least one token in each of them: the number of calls is at most the largest number of masked
+    /// positions of a sequence, and corruption.extra_calls() for every block if the corruption is not absorbing. Runs
+    /// on the calling thread, and on `exec` for the work on the logits; returns when all is done.
     ///
-    /// With guidance the model gets a canvas of twice as many sequences, the second half without prompts, and the rows of
-    /// both in one call. A block_denoiser's prefill and commit are called between.
+    /// With guidance the model gets a canvas of twice as many sequences, the second half without prompts, and the rows
+    /// of both in one call. A block_denoiser's prefill and commit are called between.
     ///
-    /// The tokens of a sequence depend on the seed, the sequence and its id, and the model: not on the batch, and not on
-    /// the number of threads. The mask token is never drawn. A second run on the same canvas, after an observer ended
-    /// the first, fills what is left; give it another seed.
+    /// The tokens of a sequence depend on the seed, the sequence and its id, and the model: not on the batch, and not
+    /// on the number of threads. The mask token is never drawn. A second run on the same canvas, after an observer
+    /// ended the first, fills what is left; give it another seed.
     ///
     /// Throws invalid_argument, before any work, if the canvas was made for another vocabulary than the model's or
     /// block_length for other blocks, and non_finite_logits if the model writes NaN, +∞, or −∞ alone in a row that is
@@ -96,11 +96,12 @@ public:
     /// Work besides the model: one pass over the requested logits; top-k and top-p take another over what may be kept.
     /// Memory: the requested logits; for a selector with divergence_steps, a row of logits for every position.
     ///
-    /// On cuda_executor (include sampler/sampler.cuh) the model is a device_denoiser, and the canvas is copied to the GPU and,
-    /// filled, back: the call returns when that is done. The steps in between are a CUDA graph that ends by itself; without
-    /// CUDA 12.4, the host checks every 8 steps whether the canvas is full. Tokens are the same as on the CPU if the logits
-    /// are. The observer is called while the run goes on, step by step, and can end it. seconds_in_model stays 0: time is
-    /// not divided between model and sampling. Policies that do not run on the GPU yet are a compile error.
+    /// On cuda_executor (include sampler/sampler.cuh) the model is a device_denoiser, and the canvas is copied to the
+    /// GPU and, filled, back: the call returns when that is done. The steps in between are a CUDA graph that ends by
+    /// itself; without CUDA 12.4, the host checks every 8 steps whether the canvas is full. Tokens are the same as on
+    /// the CPU if the logits are. The observer is called while the run goes on, step by step, and can end it.
+    /// seconds_in_model stays 0: time is not divided between model and sampling. Policies that do not run on the GPU
+    /// yet are a compile error.
     template <class Executor, class Model, class Observer = no_observer>
     statistics operator()(const Executor& exec, Model&& model, canvas& page, std::uint64_t seed,
                           Observer&& observer = {}) const {
@@ -140,8 +141,9 @@ private:
         constexpr bool shifts = detail::shifts_logits<std::remove_const_t<Model>>();
         constexpr bool approximates = detail::is_approximate<typename policy_set::cache_type>;
         if constexpr (on_device && host_executor<Executor>) {
-            static_assert(detail::never<Model>, "unmask::sampler: the model lives on the GPU, and the executor does not: "
-                                                "use cuda_executor");
+            static_assert(detail::never<Model>,
+                          "unmask::sampler: the model lives on the GPU, and the executor does not: "
+                          "use cuda_executor");
         } else if constexpr (!on_device && detail::runs_on_cuda<Executor>) {
             static_assert(detail::never<Model>, "unmask::sampler: cuda_executor takes a model that lives on the GPU, a "
                                                 "device_denoiser");
@@ -150,14 +152,17 @@ private:
         } else if constexpr (!detail::check_denoiser<Model>()) {
             return false;
         } else if constexpr (verifies && !shadow_denoiser<Model>) {
-            static_assert(detail::never<Model>, "unmask::sampler: this corruption verifies tokens, and the model is not "
-                                                "a shadow_denoiser");
+            static_assert(detail::never<Model>,
+                          "unmask::sampler: this corruption verifies tokens, and the model is not "
+                          "a shadow_denoiser");
         } else if constexpr (verifies && (policy_set::guided || shifts)) {
-            static_assert(detail::never<Model>, "unmask::sampler: a corruption that verifies goes neither with guidance "
-                                                "nor with shifted logits");
+            static_assert(detail::never<Model>,
+                          "unmask::sampler: a corruption that verifies goes neither with guidance "
+                          "nor with shifted logits");
         } else if constexpr (block_denoiser<Model> && shifts) {
-            static_assert(detail::never<Model>, "unmask::sampler: a block_denoiser can't shift its logits: the row of a "
-                                                "block's first position would be one that is kept");
+            static_assert(detail::never<Model>,
+                          "unmask::sampler: a block_denoiser can't shift its logits: the row of a "
+                          "block's first position would be one that is kept");
         } else if constexpr (approximates && !caching_denoiser<Model>) {
             static_assert(detail::never<Model>, "unmask::sampler: the model is not a caching_denoiser: it has no "
                                                 "approximate cache");

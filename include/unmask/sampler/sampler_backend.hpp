@@ -11,8 +11,8 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Where a sampler runs for an executor: the place to add an executor of another kind than the library's. Specialise it,
-/// with a static member as below, which gets the policies of a sampler by kind, defaults included.
+/// Where a sampler runs for an executor: the place to add an executor of another kind than the library's. Specialise
+/// it, with a static member as below, which gets the policies of a sampler by kind, defaults included.
 template <class Executor>
 struct sampler_backend;
 
@@ -23,8 +23,7 @@ struct sampler_backend<Executor> {
     template <class Model, class Policies, class Observer>
     static statistics run(const Executor& exec, Model& model, canvas& page, std::uint64_t seed,
                           const Policies& policies, Observer& observer) {
-        return detail::sampling_run<Executor, Model, Policies, Observer>(exec, model, page, seed, policies,
-                                                                         observer)();
+        return detail::sampling_run<Executor, Model, Policies, Observer>(exec, model, page, seed, policies, observer)();
     }
 };
 
@@ -39,8 +38,9 @@ template <class Executor>
 constexpr bool check_sampler_executor() {
     constexpr bool runs = sampler_executor<Executor>;
     if constexpr (!runs_on_cuda<Executor>) {
-        static_assert(runs, "unmask: the first argument must be an executor: cuda_executor, cpu_executor, or your own with "
-                            "workers() and parallel_for(tasks, body)");
+        static_assert(runs,
+                      "unmask: the first argument must be an executor: cuda_executor, cpu_executor, or your own with "
+                      "workers() and parallel_for(tasks, body)");
     } else if constexpr (requires { sizeof(Executor); }) {
         static_assert(runs, "unmask: the sampler on cuda_executor needs #include <unmask/sampler/sampler.cuh>");
     } else {

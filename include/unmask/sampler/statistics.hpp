@@ -17,19 +17,19 @@ struct statistics {
         index_t commit = 0;        ///< by a block_denoiser, for the keys and values of a final block
     };
 
-    index_t calls = 0;               ///< calls of denoise()
-    evaluations nfe{};               ///< for a single sequence, nfe.denoise equals calls
-    index_t wasted = 0;              ///< of nfe.denoise, those that left the sequence unchanged
-    index_t rows = 0;                ///< rows of logits that were requested
-    index_t committed = 0;           ///< number of times a position got a drawn token
-    index_t remasked = 0;            ///< number of times a committed position was masked again
-    index_t edited = 0;              ///< number of times a committed position got another token
-    index_t filled = 0;              ///< masked positions that a stop rule filled with the end token
-    index_t useful = 0;              ///< committed positions up to and including their sequence's first end token
-    double seconds_in_model = 0;     ///< wall time in the model's functions
-    double seconds_in_sampling = 0;  ///< wall time of everything else, the observer included
-    index_t polling_interval = 0; ///< on a GPU without conditional graphs: up to this many idle steps ran at the end
-    bool stopped_early = false;      ///< true if the observer ended the run
+    index_t calls = 0;              ///< calls of denoise()
+    evaluations nfe{};              ///< for a single sequence, nfe.denoise equals calls
+    index_t wasted = 0;             ///< of nfe.denoise, those that left the sequence unchanged
+    index_t rows = 0;               ///< rows of logits that were requested
+    index_t committed = 0;          ///< number of times a position got a drawn token
+    index_t remasked = 0;           ///< number of times a committed position was masked again
+    index_t edited = 0;             ///< number of times a committed position got another token
+    index_t filled = 0;             ///< masked positions that a stop rule filled with the end token
+    index_t useful = 0;             ///< committed positions up to and including their sequence's first end token
+    double seconds_in_model = 0;    ///< wall time in the model's functions
+    double seconds_in_sampling = 0; ///< wall time of everything else, the observer included
+    index_t polling_interval = 0;   ///< on a GPU without conditional graphs: up to this many idle steps ran at the end
+    bool stopped_early = false;     ///< true if the observer ended the run
 
     /// Useful tokens per function evaluation; 0 if there was no evaluation.
     [[nodiscard]] double tpf() const {

@@ -15,9 +15,7 @@ struct key_sink {
 
     tensor_view<const float, 2> keys; ///< [kv_heads, head_dim]
 
-    UNMASK_HOST_DEVICE constexpr const float* key(index_t kv_head) const {
-        return keys.pointer(kv_head);
-    }
+    UNMASK_HOST_DEVICE constexpr const float* key(index_t kv_head) const { return keys.pointer(kv_head); }
 };
 
 UNMASK_NAMESPACE_END

@@ -19,12 +19,8 @@ struct key_value_sink {
     tensor_view<const float, 2> keys;   ///< [kv_heads, head_dim], rotated for the token's position
     tensor_view<const float, 2> values; ///< [kv_heads, head_dim]
 
-    UNMASK_HOST_DEVICE constexpr const float* key(index_t kv_head) const {
-        return keys.pointer(kv_head);
-    }
-    UNMASK_HOST_DEVICE constexpr const float* value(index_t kv_head) const {
-        return values.pointer(kv_head);
-    }
+    UNMASK_HOST_DEVICE constexpr const float* key(index_t kv_head) const { return keys.pointer(kv_head); }
+    UNMASK_HOST_DEVICE constexpr const float* value(index_t kv_head) const { return values.pointer(kv_head); }
 };
 
 UNMASK_NAMESPACE_END

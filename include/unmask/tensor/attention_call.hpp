@@ -10,11 +10,11 @@ UNMASK_NAMESPACE_BEGIN
 /// attention_tensors.
 template <class T>
 struct attention_call {
-    tensor_view<const T, 4> query;      ///< [batch, query_length, heads, head_dim]
-    tensor_view<const T, 4> key;        ///< [batch, key_length, kv_heads, head_dim]
-    tensor_view<const T, 4> value;      ///< like key
-    tensor_view<T, 4> output;           ///< like query
-    tensor_view<float, 3> log_sum_exp;  ///< [batch, heads, query_length]; empty if not wanted
+    tensor_view<const T, 4> query;     ///< [batch, query_length, heads, head_dim]
+    tensor_view<const T, 4> key;       ///< [batch, key_length, kv_heads, head_dim]
+    tensor_view<const T, 4> value;     ///< like key
+    tensor_view<T, 4> output;          ///< like query
+    tensor_view<float, 3> log_sum_exp; ///< [batch, heads, query_length]; empty if not wanted
 
     index_t batch;        ///< number of sequences
     index_t query_length; ///< query positions per sequence, padding included
@@ -44,13 +44,13 @@ struct attention_call {
 /// The gradients of an attention_call. `output` is given; the others are written unless they are empty.
 template <class T>
 struct attention_call_gradients {
-    tensor_view<const T, 4> output;     ///< gradient of the loss with respect to the output
-    tensor_view<T, 4> query;            ///< like query
-    tensor_view<T, 4> key;              ///< like key
-    tensor_view<T, 4> value;            ///< like value
-    tensor_view<float, 1> sink_logits;  ///< [heads]
-    tensor_view<float, 2> sink_keys;    ///< [kv_heads, head_dim]
-    tensor_view<float, 2> sink_values;  ///< [kv_heads, head_dim]
+    tensor_view<const T, 4> output;    ///< gradient of the loss with respect to the output
+    tensor_view<T, 4> query;           ///< like query
+    tensor_view<T, 4> key;             ///< like key
+    tensor_view<T, 4> value;           ///< like value
+    tensor_view<float, 1> sink_logits; ///< [heads]
+    tensor_view<float, 2> sink_keys;   ///< [kv_heads, head_dim]
+    tensor_view<float, 2> sink_values; ///< [kv_heads, head_dim]
 };
 
 UNMASK_NAMESPACE_END

@@ -26,7 +26,7 @@ concept dlpack_tensor = requires(const Tensor& tensor) {
     { tensor.shape[0] } -> std::convertible_to<index_t>;
     { tensor.strides[0] } -> std::convertible_to<index_t>;
     { tensor.byte_offset } -> std::convertible_to<std::uint64_t>;
-    {tensor.device.device_type};
+    { tensor.device.device_type };
 };
 
 namespace detail {

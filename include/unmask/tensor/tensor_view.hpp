@@ -71,7 +71,9 @@ struct tensor_view {
     /// Converts a view of T to a view of const T.
     template <std::same_as<const T> Constant>
         requires(!std::is_const_v<T>)
-    constexpr operator tensor_view<Constant, Rank>() const { return {data, extents, strides}; }
+    constexpr operator tensor_view<Constant, Rank>() const {
+        return {data, extents, strides};
+    }
 
     // Named here only for the compiler's message, which would otherwise be about `data`.
     template <class Element, std::size_t OtherRank>

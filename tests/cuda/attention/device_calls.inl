@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include <unmask/attention/attention.hpp>
 #include <unmask/attention/attention.cuh>
+#include <unmask/attention/attention.hpp>
 #include <unmask/sink/key_sink.hpp>
 #include <unmask/sink/key_value_sink.hpp>
 #include <unmask/sink/logit_sink.hpp>

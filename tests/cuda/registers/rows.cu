@@ -7,6 +7,6 @@
 namespace kernels = unmask::detail::cuda;
 
 template __global__ void kernels::chunk_kernel<false, unmask::bfloat16>(kernels::chunk_parameters<unmask::bfloat16>);
-template __global__ void
-    kernels::row_kernel<unmask::detail::row_reading::draw, unmask::bfloat16>(kernels::row_parameters<unmask::bfloat16>);
+template __global__ void kernels::row_kernel<unmask::detail::row_reading::draw, unmask::bfloat16>(
+    kernels::row_parameters<unmask::bfloat16>);
 template __global__ void kernels::stream_end_kernel<unmask::detail::row_reading::draw>(kernels::stream_end_parameters);

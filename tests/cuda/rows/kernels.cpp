@@ -17,7 +17,8 @@ void device_rows<Logit>::read(const cuda_executor& exec, const tensor_view<const
     auto rows = detail::cuda::checked_rows("test", logits);
     rows.suppressed = suppressed;
     detail::cuda::read_rows(
-        detail::cuda::work_on(exec), detail::cuda::row_call<Logit>{rows, logits.extents[0], count, rule, uniforms, outcomes, nullptr});
+        detail::cuda::work_on(exec),
+        detail::cuda::row_call<Logit>{rows, logits.extents[0], count, rule, uniforms, outcomes, nullptr});
 }
 
 template <class Logit>
@@ -33,9 +34,9 @@ void device_rows<Logit>::read_filtered(const cuda_executor& exec, const tensor_v
     const device_array<detail::row_state> states{std::vector<detail::row_state>(most)};
     const device_array<detail::token_floor> floors{std::vector<detail::token_floor>(most)};
     detail::cuda::read_filtered_rows(detail::cuda::work_on(exec),
-                                    detail::cuda::row_call<Logit>{rows, logits.extents[0], count, rule, uniforms,
-                                                                 outcomes, nullptr, records.data(), states.data()},
-                                    filter, floors.data());
+                                     detail::cuda::row_call<Logit>{rows, logits.extents[0], count, rule, uniforms,
+                                                                   outcomes, nullptr, records.data(), states.data()},
+                                     filter, floors.data());
     detail::synchronize(exec.stream); // before they go away
 }
 

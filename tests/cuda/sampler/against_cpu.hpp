@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-// The sampler on the GPU against the sampler on the CPU, with a model that is the same on both: the same tokens, the same
-// statistics, the same story told to an observer.
+// The sampler on the GPU against the sampler on the CPU, with a model that is the same on both: the same tokens, the
+// same statistics, the same story told to an observer.
 
 #include <algorithm>
 #include <cstdint>

@@ -19,8 +19,8 @@ namespace test {
 using namespace unmask;
 namespace device = unmask::detail::device;
 
-// A model of noise: what it says of a position depends on every token of the sequence. Exact, so that the one on the CPU
-// and the one on the GPU are the same.
+// A model of noise: what it says of a position depends on every token of the sequence. Exact, so that the one on the
+// CPU and the one on the GPU are the same.
 struct noise {
     std::uint32_t seed = 0;
     int bad_position = -1;  // its logits are NaN

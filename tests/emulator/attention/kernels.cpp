@@ -68,7 +68,7 @@ UNMASK_KERNEL(128, 1)
 void order_kernel(order_parameters p) {
     const kernels::block_work work = kernels::work_of(p.grid, device::block());
     const int tile = kernels::longest_tile(p.grid, work.tile, reinterpret_cast<int*>(device::shared_memory()),
-                                       [&](int each) { return p.costs[each]; });
+                                           [&](int each) { return p.costs[each]; });
     if (device::thread() == 0) {
         p.taken[device::block()] = tile;
     }

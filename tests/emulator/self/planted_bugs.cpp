@@ -314,9 +314,9 @@ void matrices_nobody_wrote(arrays a) {
 
 } // namespace
 
-#define BUG(name, kind)                                      \
-    planted_bug {                                            \
-#name, fault_kind::kind, name < false>, name < true> \
+#define BUG(name, kind)                                  \
+    planted_bug {                                        \
+        #name, fault_kind::kind, name<false>, name<true> \
     }
 const std::vector<planted_bug> planted_bugs{
     BUG(missing_barrier, race),

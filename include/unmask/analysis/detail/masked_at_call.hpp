@@ -14,8 +14,9 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Which positions were masked when the model was called. An observer is told of a step when the canvas has changed; what
-// the model saw is the canvas after the step before, or, for the first one, what is left if its changes are taken back.
+// Which positions were masked when the model was called. An observer is told of a step when the canvas has changed;
+// what the model saw is the canvas after the step before, or, for the first one, what is left if its changes are taken
+// back.
 class masked_at_call {
 public:
     // The next call is the first one of a run.

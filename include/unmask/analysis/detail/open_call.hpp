@@ -15,9 +15,9 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// The records of a call of the model that has not ended, by sequence. Different sequences may be added to at the same time:
-// the mutex guards the map, and a record is touched by the thread alone that reports its sequence. A place is a layer's
-// index in the record.
+// The records of a call of the model that has not ended, by sequence. Different sequences may be added to at the same
+// time: the mutex guards the map, and a record is touched by the thread alone that reports its sequence. A place is a
+// layer's index in the record.
 class open_call {
 public:
     void check_layer(const checker& check, index_t layer, index_t place, index_t sequence,
@@ -39,7 +39,9 @@ public:
 
     void add_layer(index_t sequence, const key_counts& count, std::span<const float> received,
                    std::span<const index_t> seen_by, std::span<const float> value_norms) {
-        const auto append = [](auto& to, const auto& what) { to.insert(to.end(), what.data(), what.data() + what.size()); };
+        const auto append = [](auto& to, const auto& what) {
+            to.insert(to.end(), what.data(), what.data() + what.size());
+        };
         sink_record& record = open(sequence);
         ++record.layers;
         record.heads = count.heads;

@@ -112,15 +112,13 @@ inline report_run report_run_of(const char* function, const sink_run& run, const
     }
     report_run result{run.name, run.records};
     std::vector<sink_record>& records = result.records;
-    std::sort(records.begin(), records.end(),
-              [](const sink_record& a, const sink_record& b) {
-                  return a.sequence != b.sequence ? a.sequence < b.sequence : a.call < b.call;
-              });
+    std::sort(records.begin(), records.end(), [](const sink_record& a, const sink_record& b) {
+        return a.sequence != b.sequence ? a.sequence < b.sequence : a.call < b.call;
+    });
     const auto twice =
-        std::adjacent_find(records.begin(), records.end(),
-                           [](const sink_record& a, const sink_record& b) {
-                               return a.sequence == b.sequence && a.call == b.call;
-                           });
+        std::adjacent_find(records.begin(), records.end(), [](const sink_record& a, const sink_record& b) {
+            return a.sequence == b.sequence && a.call == b.call;
+        });
     if (twice != records.end()) {
         throw invalid_argument(function, what + ".records",
                                "with two of sequence " + std::to_string(twice->sequence) + ", call " +

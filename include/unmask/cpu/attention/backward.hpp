@@ -56,7 +56,7 @@ inline void add_round(const attention_problem<T>& problem, const Mask& mask, con
 
 template <class Executor, class T, mask_policy Mask, sink_policy Sink>
 void backward_on_host(const Executor& exec, const attention_call<T>& call, const attention_call_gradients<T>& gradients,
-                        const Mask& mask, const Sink& sink) {
+                      const Mask& mask, const Sink& sink) {
     const attention_problem<T> problem(call);
     const index_t width = problem.width();
     const index_t group = problem.group();

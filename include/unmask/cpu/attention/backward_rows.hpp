@@ -36,8 +36,8 @@ public:
     [[nodiscard]] index_t tasks(kv_head_range units) const { return units.size() * problem_.group() * blocks_; }
 
     // One task: Δ of some rows, dQ as far as it comes from the sink, and their share of the sink's own gradients.
-    void run(index_t task, const attention_call_gradients<T>& gradients, const Sink& sink, const gradient_sum<T>& d_query,
-             kv_head_range units) const {
+    void run(index_t task, const attention_call_gradients<T>& gradients, const Sink& sink,
+             const gradient_sum<T>& d_query, kv_head_range units) const {
         const index_t at = units.first * problem_.group() + task / blocks_;
         const index_t sequence = at / problem_.heads;
         const index_t head = at % problem_.heads;
@@ -100,8 +100,8 @@ private:
     [[nodiscard]] index_t sums_size() const { return Sink::present ? 1 + 2 * problem_.width() : 0; }
 
     // The sink's share of one row: what its key adds to dQ, and the row's share of dz, dk (of packed queries) and du.
-    void add_sink(const Sink& sink, const attention_call_gradients<T>& gradients, index_t sequence, index_t head, index_t row,
-                  float delta, const gradient_sum<T>& d_query, float* packed, float* sums) const {
+    void add_sink(const Sink& sink, const attention_call_gradients<T>& gradients, index_t sequence, index_t head,
+                  index_t row, float delta, const gradient_sum<T>& d_query, float* packed, float* sums) const {
         const index_t width = problem_.width();
         const index_t head_dim = problem_.head_dim;
         const index_t kv_head = head / problem_.group();

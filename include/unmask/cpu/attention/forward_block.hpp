@@ -64,8 +64,8 @@ struct forward_space {
           key_rows(elements(pieces, key_tile * inner)), value_rows(elements(pieces, key_tile * width)),
           query_rows(elements(pieces, forward_lanes * inner)), query_row(pieces.take(width)),
           scores(pieces.take(key_tile * forward_lanes)), rescale(pieces.take(forward_lanes)),
-          queries(elements(pieces, 2 * strips * inner * forward_lanes)),
-          chunk(pieces.take(states_size(width, strips))), total(pieces.take(states_size(width, strips))) {}
+          queries(elements(pieces, 2 * strips * inner * forward_lanes)), chunk(pieces.take(states_size(width, strips))),
+          total(pieces.take(states_size(width, strips))) {}
 
     static index_t states_size(index_t width, index_t strips) { return 2 * strips * forward_state::size(width); }
 
@@ -180,7 +180,8 @@ private:
         bool packed = false;
         const range next = clip({tile.end, tile.end + key_tile}, keys_);
         prefetch_queue ahead{{{problem_.key, block_.sequence, block_.kv_head, next},
-                              {problem_.value, block_.sequence, block_.kv_head, next}, {}}};
+                              {problem_.value, block_.sequence, block_.kv_head, next},
+                              {}}};
         for (std::size_t i = 0; i < strips_.size(); ++i) {
             const range hull = strips_[i].rows.hull;
             for (const range& seen : mask_.key_ranges(hull.begin, hull.end, tile.end)) {
@@ -226,7 +227,9 @@ private:
             return {};
         }
         const range rows{strips_[i].first % rows_.queries, strips_[i].last - strips_[i].first};
-        return {problem_.query, block_.sequence, rows_.first_head + strips_[i].first / rows_.queries,
+        return {problem_.query,
+                block_.sequence,
+                rows_.first_head + strips_[i].first / rows_.queries,
                 {rows.begin, std::min(rows.begin + rows.end, rows_.queries)}};
     }
 
@@ -262,11 +265,10 @@ private:
         std::fill(space_.scores, scores, minus_infinity);
         std::fill(scores + count * forward_lanes, space_.scores + padded * forward_lanes, minus_infinity);
         state.template absorb<Products>(space_.scores, padded, rows.vectors(), space_.rescale);
-        multiply<Products, product::accumulates, true>(
-            rows.count, space_.width, padded / Products::depth,
-            {reinterpret_cast<const element*>(space_.scores), forward_lanes},
-            space_.value_rows + first / Products::depth * space_.width, space_.width,
-            {state.output, space_.width, space_.rescale});
+        multiply<Products, product::accumulates, true>(rows.count, space_.width, padded / Products::depth,
+                                                       {reinterpret_cast<const element*>(space_.scores), forward_lanes},
+                                                       space_.value_rows + first / Products::depth * space_.width,
+                                                       space_.width, {state.output, space_.width, space_.rescale});
     }
 
     using element = typename Products::element;

@@ -85,7 +85,7 @@ inline void received_block_of(const attention_problem<T>& problem, const Mask& m
 
 template <class Executor, class T, mask_policy Mask>
 void received_on_host(const Executor& exec, const attention_call<T>& call, tensor_view<float, 3> received,
-                        const Mask& mask) {
+                      const Mask& mask) {
     const attention_problem<T> problem(call);
     const index_t width = problem.width();
     const worker_spaces<received_space> spaces(exec.workers(), width);

@@ -116,7 +116,7 @@ UNMASK_DEVICE void multiply_values(const fragment<RowTiles, KeyTiles>& probabili
         for (int i = 0; i < RowTiles; ++i) {
             UNMASK_UNROLL
             for (int m = 0; m < 4; ++m) {
-                const float(&pair)[4] = probabilities.values[i][step * 2 + m / 2];
+                const float (&pair)[4] = probabilities.values[i][step * 2 + m / 2];
                 a[i][m] = device::pack<T>(pair[m % 2 * 2], pair[m % 2 * 2 + 1]);
             }
         }

@@ -19,8 +19,8 @@ struct tile {
     UNMASK_DEVICE bool partial() const { return (begin_and_partial & 1) != 0; } // its scores must be masked
 };
 
-// What a list is made of: the tiles of keys that some queries must visit, or the tiles of queries that must visit some keys.
-// Tiles are counted from `origin`, and end at `end`.
+// What a list is made of: the tiles of keys that some queries must visit, or the tiles of queries that must visit some
+// keys. Tiles are counted from `origin`, and end at `end`.
 template <mask_policy Mask>
 struct key_axis {
     const Mask& mask;
@@ -48,9 +48,9 @@ struct query_axis {
     }
 };
 
-// The tiles of Size along an axis, in rising order. The lanes of a block's warps ask the mask about one tile each, before
-// the loop; what they found is two bits a tile, in shared memory. A thread remembers nothing but its tile. Where there are
-// more tiles than bits, a bit stands for 2, 4, … neighbours.
+// The tiles of Size along an axis, in rising order. The lanes of a block's warps ask the mask about one tile each,
+// before the loop; what they found is two bits a tile, in shared memory. A thread remembers nothing but its tile. Where
+// there are more tiles than bits, a bit stands for 2, 4, … neighbours.
 template <int Size>
 struct tile_list {
     static_assert(Size % 2 == 0);

@@ -21,8 +21,8 @@ class device_scratch {
 public:
     device_scratch(const work_stream& work, std::size_t bytes) : work_(work), bytes_(bytes) {
         if (bytes > 0) {
-            data_ = work.memory != nullptr ? work.memory->allocate(bytes, work.stream)
-                                           : allocate_async(bytes, work.stream);
+            data_ =
+                work.memory != nullptr ? work.memory->allocate(bytes, work.stream) : allocate_async(bytes, work.stream);
         }
     }
     device_scratch(const device_scratch&) = delete;

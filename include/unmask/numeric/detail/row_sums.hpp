@@ -11,10 +11,10 @@
 
 // A row of logits, added up: what the CPU and the GPU have in common, so that both get the same bits.
 //
-// The order of additions is part of the result. A row is cut into chunks of 1024 tokens, whose weights are summed in float:
-// token e of a chunk belongs to part e mod 128, each part adds its tokens in rising order, and the parts are folded by
-// halves, 0 with 64 and so on. That fits registers of any width, and a GPU's warps. Chunks are joined in double, in rising
-// order.
+// The order of additions is part of the result. A row is cut into chunks of 1024 tokens, whose weights are summed in
+// float: token e of a chunk belongs to part e mod 128, each part adds its tokens in rising order, and the parts are
+// folded by halves, 0 with 64 and so on. That fits registers of any width, and a GPU's warps. Chunks are joined in
+// double, in rising order.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
@@ -81,8 +81,8 @@ struct part_step {
     }
 };
 
-// A choice between parts that come one after the other, each with its share of the weight so far, by one number: of what
-// chose, the rest is as random as before, and chooses again.
+// A choice between parts that come one after the other, each with its share of the weight so far, by one number: of
+// what chose, the rest is as random as before, and chooses again.
 struct part_choice {
     double uniform = 0;             // in (0, 1)
     std::size_t first = no_token;   // the first token of the part that was chosen
@@ -102,8 +102,8 @@ struct part_choice {
     }
 };
 
-// Draws a leaf of a binary tree of sums by a number in (0, 1): inverts the cumulative distribution. Node i has the sum of
-// its children 2i and 2i + 1; the leaves, a power of two, are last, and the one that is drawn has a weight.
+// Draws a leaf of a binary tree of sums by a number in (0, 1): inverts the cumulative distribution. Node i has the sum
+// of its children 2i and 2i + 1; the leaves, a power of two, are last, and the one that is drawn has a weight.
 UNMASK_HOST_DEVICE inline std::size_t drawn_leaf(const float* sums, std::size_t leaves, double uniform) {
     double left = rounded(uniform * static_cast<double>(sums[1]));
     std::size_t node = 1;

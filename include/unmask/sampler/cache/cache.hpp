@@ -61,11 +61,10 @@ concept caching_denoiser = denoiser<Model> && requires(Model& model, const canva
 /// `verified` has one range for each sequence that has rows, in their order. The logits of the rows come first, then
 /// those of the ranges.
 template <class Model>
-concept shadow_denoiser = denoiser<Model> &&
+concept shadow_denoiser =
+    denoiser<Model> &&
     requires(Model& model, const canvas& page, std::span<const row> rows, std::span<const position_range> verified,
-             tensor_view<float, 2> logits) {
-    model.denoise(page, rows, verified, logits);
-};
+             tensor_view<float, 2> logits) { model.denoise(page, rows, verified, logits); };
 
 namespace detail {
 

@@ -23,15 +23,12 @@ struct corruption_step {
 namespace detail {
 
 template <class C>
-concept decides_before_model = requires(const C& corruption, std::span<candidate> positions,
-                                        const corruption_step& step, typename C::memory& memory) {
-    corruption.before(positions, step, memory);
-};
+concept decides_before_model =
+    requires(const C& corruption, std::span<candidate> positions, const corruption_step& step,
+             typename C::memory& memory) { corruption.before(positions, step, memory); };
 template <class C>
 concept decides_after_model = requires(const C& corruption, std::span<candidate> positions, const corruption_step& step,
-                                       typename C::memory& memory) {
-    corruption(positions, step, memory);
-};
+                                       typename C::memory& memory) { corruption(positions, step, memory); };
 
 } // namespace detail
 
@@ -61,36 +58,28 @@ concept decides_after_model = requires(const C& corruption, std::span<candidate>
 ///
 /// Every run ends: remasking is ignored where it would take more calls than extra_calls allows.
 template <class C>
-concept corruption_policy = sampling_policy<C> &&
-    requires(const C& corruption, const schedule_step& now, typename C::memory& memory) {
-    { corruption.extra_calls(now) } -> std::convertible_to<index_t>;
-} &&(detail::decides_before_model<C> || detail::decides_after_model<C>);
+concept corruption_policy =
+    sampling_policy<C> && requires(const C& corruption, const schedule_step& now, typename C::memory& memory) {
+        { corruption.extra_calls(now) } -> std::convertible_to<index_t>;
+    } && (detail::decides_before_model<C> || detail::decides_after_model<C>);
 
 namespace detail {
 
 template <class C>
 constexpr bool is_uniform() {
-    return requires {
-        requires C::uniform;
-    };
+    return requires { requires C::uniform; };
 }
 template <class C>
 constexpr bool takes_selectors_place() {
-    return requires {
-        requires C::selects;
-    };
+    return requires { requires C::selects; };
 }
 template <class C>
 constexpr bool reads_committed() {
-    return requires {
-        requires C::reads_committed;
-    };
+    return requires { requires C::reads_committed; };
 }
 template <class C>
 constexpr bool verifies() {
-    return requires {
-        requires C::verifies;
-    };
+    return requires { requires C::verifies; };
 }
 
 } // namespace detail

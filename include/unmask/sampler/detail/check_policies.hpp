@@ -18,16 +18,19 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Whether the policies of a sampler fit their concepts and each other. If not, the compiler says the first thing that is
-// wrong, and nothing after it.
+// Whether the policies of a sampler fit their concepts and each other. If not, the compiler says the first thing that
+// is wrong, and nothing after it.
 template <class... Given>
 constexpr bool check_policies() {
     using set = policy_set<Given...>;
     using corruption = typename set::corruption_type;
-    constexpr auto several = []([[maybe_unused]] policy_kind kind) { return ((is_kind<Given>(kind) ? 1 : 0) + ... + 0) > 1; };
+    constexpr auto several = []([[maybe_unused]] policy_kind kind) {
+        return ((is_kind<Given>(kind) ? 1 : 0) + ... + 0) > 1;
+    };
     if constexpr (!(sampling_policy<Given> && ...)) {
-        static_assert(never<Given...>, "unmask::sampler: every argument must be a sampling policy, a type with a static "
-                                       "member `kind`");
+        static_assert(never<Given...>,
+                      "unmask::sampler: every argument must be a sampling policy, a type with a static "
+                      "member `kind`");
     } else if constexpr (several(policy_kind::schedule)) {
         static_assert(never<Given...>, "unmask::sampler: more than one schedule");
     } else if constexpr (several(policy_kind::blocks)) {
@@ -54,8 +57,9 @@ constexpr bool check_policies() {
         static_assert(never<Given...>, "unmask::sampler: a score needs unmask::score operator()(const "
                                        "unmask::candidate&) const");
     } else if constexpr (!selector_policy<typename set::selector_type>) {
-        static_assert(never<Given...>, "unmask::sampler: a selector needs template <class Candidates> void choose(const "
-                                       "Candidates&, const unmask::step_share&) const");
+        static_assert(never<Given...>,
+                      "unmask::sampler: a selector needs template <class Candidates> void choose(const "
+                      "Candidates&, const unmask::step_share&) const");
     } else if constexpr (!draw_policy<typename set::draw_type>) {
         static_assert(never<Given...>, "unmask::sampler: a draw needs unmask::drawn operator()(std::span<const float>, "
                                        "const unmask::row_statistics&, double, unmask::draw_scratch&) const");

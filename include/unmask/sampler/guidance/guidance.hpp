@@ -20,10 +20,9 @@ UNMASK_NAMESPACE_BEGIN
 /// `void operator()(std::span<float> conditional, std::span<const float> unconditional) const` writes the result into
 /// `conditional`. Several threads call it concurrently for different rows.
 template <class G>
-concept guidance_policy = sampling_policy<G> &&
-    requires(const G& guidance, std::span<float> conditional, std::span<const float> unconditional) {
-    guidance(conditional, unconditional);
-};
+concept guidance_policy =
+    sampling_policy<G> && requires(const G& guidance, std::span<float> conditional,
+                                   std::span<const float> unconditional) { guidance(conditional, unconditional); };
 
 /// Classifier-free guidance in LLaDA's convention: u + (scale + 1)(c − u), where c and u are the logits with and
 /// without the prompt; scale 0 gives c. (Other publications call scale + 1 the scale.) Computed as c + scale · (c − u).

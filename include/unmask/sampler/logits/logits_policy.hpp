@@ -22,9 +22,7 @@ struct remembered_by {
     using type = nothing_remembered;
 };
 template <class Policy>
-    requires requires {
-        typename Policy::memory;
-    }
+    requires requires { typename Policy::memory; }
 struct remembered_by<Policy> {
     using type = typename Policy::memory;
 };
@@ -38,10 +36,10 @@ concept shapes_logits = requires(const Policy& policy, const canvas& page, row w
     policy(page, where, logits);
 };
 template <class Policy>
-concept shapes_logits_with_memory = requires(const Policy& policy, const canvas& page, row where,
-                                             std::span<float> logits, memory_of<Policy>& memory) {
-    policy(page, where, logits, memory);
-};
+concept shapes_logits_with_memory =
+    requires(const Policy& policy, const canvas& page, row where, std::span<float> logits, memory_of<Policy>& memory) {
+        policy(page, where, logits, memory);
+    };
 
 } // namespace detail
 
@@ -55,7 +53,7 @@ concept shapes_logits_with_memory = requires(const Policy& policy, const canvas&
 /// the canvas has one, which lives from the beginning of a run to its end.
 template <class P>
 concept logits_policy = sampling_policy<P> && std::default_initializable<detail::memory_of<P>> &&
-    (detail::shapes_logits<P> || detail::shapes_logits_with_memory<P>);
+                        (detail::shapes_logits<P> || detail::shapes_logits_with_memory<P>);
 
 namespace detail {
 

@@ -32,15 +32,15 @@ struct masked_shares {
 ///
 ///   1. `count`: the largest number of steps of a sequence. Its blocks share them evenly; the first blocks get the
 ///      remainder, and every block at least one.
-///   2. `masked_share(step, steps)`: the share of a block's positions that are still masked before the step: 1 at step 0,
-///      0 at `steps`, never rising. It is the diffusion time in a model with a linear noise schedule.
+///   2. `masked_share(step, steps)`: the share of a block's positions that are still masked before the step: 1 at step
+///      0, 0 at `steps`, never rising. It is the diffusion time in a model with a linear noise schedule.
 ///
 /// Optional: `static constexpr bool per_block = true`: every block has `count` steps of its own.
 ///
 /// Optional: `quota(schedule_step)` or `quota(schedule_step, masked_shares)`, the number of positions that the step
-/// commits, marked UNMASK_HOST_DEVICE if it is to run on cuda_executor. Without it, the masked share is rounded, and each
-/// step commits at least one. The last step commits whatever is left; a step that would commit nothing makes no call. A
-/// sequence with fewer masked positions than steps takes one call for each position.
+/// commits, marked UNMASK_HOST_DEVICE if it is to run on cuda_executor. Without it, the masked share is rounded, and
+/// each step commits at least one. The last step commits whatever is left; a step that would commit nothing makes no
+/// call. A sequence with fewer masked positions than steps takes one call for each position.
 template <class S>
 concept schedule_policy = sampling_policy<S> && requires(const S& schedule, index_t step) {
     { schedule.count } -> std::convertible_to<index_t>;
@@ -57,9 +57,7 @@ inline void check_count(const char* argument, index_t count) {
 
 template <class Schedule>
 constexpr bool is_per_block() {
-    return requires {
-        requires Schedule::per_block;
-    };
+    return requires { requires Schedule::per_block; };
 }
 
 inline double share_done(index_t step, index_t steps) {
@@ -151,8 +149,8 @@ struct timesteps {
     static constexpr auto kind = policy_kind::schedule;
     index_t count = 512;   ///< steps of a sequence
     double epsilon = 1e-3; ///< time before the last step, in [0, 1)
-    /// If true, round as Dream's code does, ⌊masked · (1 − s/t)⌋ at each step: some steps commit nothing, and so make no
-    /// call, and the last commits many. If false, partition exactly.
+    /// If true, round as Dream's code does, ⌊masked · (1 − s/t)⌋ at each step: some steps commit nothing, and so make
+    /// no call, and the last commits many. If false, partition exactly.
     bool floor_quota = false;
 
     void check() const {
@@ -181,13 +179,13 @@ enum class block_origin {
 
 /// Semi-autoregressive decoding: a block is filled before the next one begins.
 ///
-/// Blocks of `size` positions are counted from a place in each sequence, so they don't depend on the batch. The last may
-/// be shorter, and blocks without a masked position are skipped. By default the whole sequence is one block; for a
+/// Blocks of `size` positions are counted from a place in each sequence, so they don't depend on the batch. The last
+/// may be shorter, and blocks without a masked position are skipped. By default the whole sequence is one block; for a
 /// block_denoiser, blocks are the model's.
 struct block_length {
     static constexpr auto kind = policy_kind::blocks;
-    index_t size = std::numeric_limits<index_t>::max();     ///< positions in a block, at least 1
-    block_origin origin = block_origin::generation; ///< the place where the first block begins
+    index_t size = std::numeric_limits<index_t>::max(); ///< positions in a block, at least 1
+    block_origin origin = block_origin::generation;     ///< the place where the first block begins
 
     void check() const { detail::check_count("block_length.size", size); }
 };

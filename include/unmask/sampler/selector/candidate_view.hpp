@@ -24,14 +24,16 @@ struct any_of_candidate {
 ///
 ///   1. `count()`, and `all[i]`: the i-th candidate of [0, count()), by rising position. None is chosen at first.
 ///   2. `for_each(f)` calls f(i) once for every i, in any order; then all calls are done.
-///   3. `count_if(f)`: the number of i that f(i) is true for. `find_if(f)`: the first of them, or count(). `highest(f)`:
-///      the i with the highest f(i), of equal ones the lowest; −1 if there are no candidates. f is called in any order.
-///   4. `walk(f)` calls f(0), f(1), … up to count() one after another until it returns false; returns how often it returned
-///      true. For rules in which a decision depends on the earlier ones: f may keep state outside of itself.
-///   5. `ranked(n, rank)`: the candidate of a rank, from 0, of the selector's n-th ranking. `choose_first(n, k)`: chooses
-///      the first k of that ranking, or all if there are fewer, and no others.
+///   3. `count_if(f)`: the number of i that f(i) is true for. `find_if(f)`: the first of them, or count().
+///      `highest(f)`: the i with the highest f(i), of equal ones the lowest; −1 if there are no candidates. f is called
+///      in any order.
+///   4. `walk(f)` calls f(0), f(1), … up to count() one after another until it returns false; returns how often it
+///      returned true. For rules in which a decision depends on the earlier ones: f may keep state outside of itself.
+///   5. `ranked(n, rank)`: the candidate of a rank, from 0, of the selector's n-th ranking. `choose_first(n, k)`:
+///      chooses the first k of that ranking, or all if there are fewer, and no others.
 ///
-/// A rule that runs on the GPU changes candidates in for_each() and walk() alone, and variables outside of f in walk() alone.
+/// A rule that runs on the GPU changes candidates in for_each() and walk() alone, and variables outside of f in walk()
+/// alone.
 template <class C>
 concept candidate_view = requires(const C& all, int i) {
     { all.count() } -> std::same_as<int>;

@@ -25,9 +25,7 @@ struct combined_divergence<true> {
 };
 
 template <class Selector>
-concept looks_at_divergence = requires(const Selector& selector) {
-    selector.divergence_steps;
-};
+concept looks_at_divergence = requires(const Selector& selector) { selector.divergence_steps; };
 
 // Two selectors, and how to join what they say of a position.
 template <class First, class Second, class Join>
@@ -48,7 +46,7 @@ struct selector_pair : combined_divergence<looks_at_divergence<First> || looks_a
     }
     UNMASK_HOST_DEVICE double rank_by(int n, const candidate& position) const {
         return n < rankings_of<First> ? rank_number(first, n, position)
-                                        : rank_number(second, n - rankings_of<First>, position);
+                                      : rank_number(second, n - rankings_of<First>, position);
     }
     template <class Candidates>
     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const {
@@ -82,13 +80,13 @@ struct logical_and {
 } // namespace detail
 
 /// The choice of the inner selector, if it chooses at least as many as the schedule; otherwise the scheduled number of
-/// those with the highest scores. `or_quota{threshold{0.95, score_from::shaped, true}}` is LLaDA2's: the schedule bounds the
-/// number of calls.
+/// those with the highest scores. `or_quota{threshold{0.95, score_from::shaped, true}}` is LLaDA2's: the schedule
+/// bounds the number of calls.
 template <selector_policy Selector>
 struct or_quota : detail::combined_divergence<detail::looks_at_divergence<Selector>> {
     static constexpr auto kind = policy_kind::selector;
     static constexpr int rankings = detail::rankings_of<Selector> + 1; // the last is by score
-    Selector inner; ///< the selector that is asked first
+    Selector inner;                                                    ///< the selector that is asked first
 
     /// Wraps a selector.
     constexpr explicit or_quota(Selector selector)

@@ -13,9 +13,9 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Chooses candidates in the order of their scores for as long as Σ H − max H ≤ gamma, where H are the entropies of their
-/// distributions in nats: a bound on the loss from drawing them independently (EB-Sampler, arXiv 2505.24857). The first is
-/// always committed. The schedule is ignored.
+/// Chooses candidates in the order of their scores for as long as Σ H − max H ≤ gamma, where H are the entropies of
+/// their distributions in nats: a bound on the loss from drawing them independently (EB-Sampler, arXiv 2505.24857). The
+/// first is always committed. The schedule is ignored.
 struct entropy_bound {
     static constexpr auto kind = policy_kind::selector;
     static constexpr int rankings = 1;

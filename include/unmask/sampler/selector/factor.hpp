@@ -13,9 +13,9 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Chooses the n surest tokens, with the largest n for which (n + 1)(1 − cₙ) < value, where c₁ ≥ c₂ ≥ … are their probabilities:
-/// the more are committed at once, the surer each must be (Fast-dLLM's factor-based decoding, arXiv 2505.22618). The
-/// surest one is always committed. The schedule is ignored.
+/// Chooses the n surest tokens, with the largest n for which (n + 1)(1 − cₙ) < value, where c₁ ≥ c₂ ≥ … are their
+/// probabilities: the more are committed at once, the surer each must be (Fast-dLLM's factor-based decoding, arXiv
+/// 2505.22618). The surest one is always committed. The schedule is ignored.
 ///
 /// The left side never falls as n rises, so ranks are accepted in order until the first that fails. The original code
 /// also accepts the last candidate if it is the one that fails; this selector does not.

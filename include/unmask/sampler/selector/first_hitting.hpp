@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-
 #include <unmask/config.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/policies.hpp>
@@ -9,9 +8,9 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Chooses one position per call, every masked one with the same probability, whatever the schedule: the ancestral process
-/// with infinitely many steps, of which only those at which something happens are made (first-hitting sampler, arXiv
-/// 2409.02908). Scores are not used. It is exact for a model that does not depend on time, as no `denoiser` does.
+/// Chooses one position per call, every masked one with the same probability, whatever the schedule: the ancestral
+/// process with infinitely many steps, of which only those at which something happens are made (first-hitting sampler,
+/// arXiv 2409.02908). Scores are not used. It is exact for a model that does not depend on time, as no `denoiser` does.
 struct first_hitting {
     static constexpr auto kind = policy_kind::selector;
     static constexpr bool before_model = true;

@@ -13,9 +13,9 @@
 UNMASK_NAMESPACE_BEGIN
 
 /// Chooses all candidates whose token has more than the high probability and, of every run of neighbouring masked
-/// positions, the surest if it has more than the low one: a run is split where it is best known, and the parts are later
-/// filled in parallel (dInfer's hierarchical decoding, arXiv 2510.08666). Runs end at the block's edges. The schedule is
-/// ignored.
+/// positions, the surest if it has more than the low one: a run is split where it is best known, and the parts are
+/// later filled in parallel (dInfer's hierarchical decoding, arXiv 2510.08666). Runs end at the block's edges. The
+/// schedule is ignored.
 struct hierarchical {
     static constexpr auto kind = policy_kind::selector;
     double low = 0.4;                    ///< probability for the surest of a run

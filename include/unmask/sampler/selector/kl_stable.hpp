@@ -12,8 +12,8 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Chooses all candidates whose token has more than a probability and whose distribution has hardly changed over the last
-/// steps; if there are none, the scheduled number of those with the highest scores (KLASS, arXiv 2511.05664).
+/// Chooses all candidates whose token has more than a probability and whose distribution has hardly changed over the
+/// last steps; if there are none, the scheduled number of those with the highest scores (KLASS, arXiv 2511.05664).
 ///
 /// The distribution of a step diverges from the one before it by KL(new ‖ old), and every one of the last
 /// `divergence_steps` divergences must be below the bound, so nothing is stable before step `divergence_steps`.
@@ -38,9 +38,8 @@ struct kl_stable {
     template <class Candidates>
     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const {
         const double bound = exact::log_of_probability(confidence);
-        all.for_each([&](int i) {
-            all[i].chosen = all[i].log_probability(source) > bound && all[i].divergence < divergence;
-        });
+        all.for_each(
+            [&](int i) { all[i].chosen = all[i].log_probability(source) > bound && all[i].divergence < divergence; });
         if (detail::none_chosen(all)) {
             all.choose_first(0, share.quota);
         }

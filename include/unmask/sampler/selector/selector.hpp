@@ -23,25 +23,23 @@ struct step_share {
 ///     template <class Candidates>
 ///     UNMASK_HOST_DEVICE void choose(const Candidates& all, const step_share& share) const;
 ///
-/// `all` is a candidate_view of the masked positions of the current block, none chosen; `choose` sets `chosen` on those to
-/// be committed. If it chooses none, the one with the highest score is committed: every call makes progress. Numbers that
-/// decide are computed by operations of exact_math.hpp, or two processors may decide differently.
+/// `all` is a candidate_view of the masked positions of the current block, none chosen; `choose` sets `chosen` on those
+/// to be committed. If it chooses none, the one with the highest score is committed: every call makes progress. Numbers
+/// that decide are computed by operations of exact_math.hpp, or two processors may decide differently.
 ///
 /// Optional:
 ///
-///   - `static constexpr int rankings`: the number of orders of the candidates that `ranked` and `choose_first` are asked
-///     for; and `double rank_by(int n, const candidate&) const`, host and device: the number by which, falling, the n-th of
-///     them is; without it, the score. Of equal numbers the lower position is first.
-///   - `static constexpr bool before_model = true`: the selector is asked before the model is called, and sees `where` and
-///     `random` alone. The model is then asked for the chosen rows only, and a step that chooses none makes no call, except
-///     the last, which commits at least the first. On cuda_executor such a selector has no rankings.
+///   - `static constexpr int rankings`: the number of orders of the candidates that `ranked` and `choose_first` are
+///     asked for; and `double rank_by(int n, const candidate&) const`, host and device: the number by which, falling,
+///     the n-th of them is; without it, the score. Of equal numbers the lower position is first.
+///   - `static constexpr bool before_model = true`: the selector is asked before the model is called, and sees `where`
+///     and `random` alone. The model is then asked for the chosen rows only, and a step that chooses none makes no
+///     call, except the last, which commits at least the first. On cuda_executor such a selector has no rankings.
 ///   - `index_t divergence_steps`, at least 1: candidate::divergence is filled in, which costs the memory of a row of
 ///     logits for every masked position.
 template <class S>
-concept selector_policy = sampling_policy<S> &&
-    requires(const S& selector, const detail::any_candidates& all, const step_share& share) {
-    selector.choose(all, share);
-};
+concept selector_policy = sampling_policy<S> && requires(const S& selector, const detail::any_candidates& all,
+                                                         const step_share& share) { selector.choose(all, share); };
 
 namespace detail {
 
@@ -103,8 +101,8 @@ struct top_k {
     }
 };
 
-/// Chooses all candidates whose token has at least this probability, whatever the schedule (Fast-dLLM, arXiv 2505.22618).
-/// The number of steps does not bound the number of calls.
+/// Chooses all candidates whose token has at least this probability, whatever the schedule (Fast-dLLM, arXiv
+/// 2505.22618). The number of steps does not bound the number of calls.
 ///
 /// Logarithms are compared, without slack: a probability that is only rounded to 1 does not reach 1.
 struct threshold {
@@ -126,9 +124,9 @@ struct threshold {
 };
 
 /// The reverse process of masked diffusion: every masked position is committed with probability 1 − s/t, independently
-/// of the others and of its token (MDLM, arXiv 2406.07524, Eq. 7; Dream's origin). Scores are not used. The choice is made
-/// before the model is called: steps at which nothing happens cost nothing, and only the rows of committed positions are
-/// requested. The last step commits all that is left.
+/// of the others and of its token (MDLM, arXiv 2406.07524, Eq. 7; Dream's origin). Scores are not used. The choice is
+/// made before the model is called: steps at which nothing happens cost nothing, and only the rows of committed
+/// positions are requested. The last step commits all that is left.
 struct ancestral {
     static constexpr auto kind = policy_kind::selector;
     static constexpr bool before_model = true;

@@ -16,9 +16,10 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// Stops when the text repeats itself: when the last `window` tokens that were filled in before the first masked position
-/// are so few different ones that the entropy of their frequencies is below a bound. The window is not kept (BD3-LM, arXiv
-/// 2503.09573, whose numbers are the defaults). Prompt tokens don't count; a text with fewer tokens than the window goes on.
+/// Stops when the text repeats itself: when the last `window` tokens that were filled in before the first masked
+/// position are so few different ones that the entropy of their frequencies is below a bound. The window is not kept
+/// (BD3-LM, arXiv 2503.09573, whose numbers are the defaults). Prompt tokens don't count; a text with fewer tokens than
+/// the window goes on.
 ///
 /// With an end token, what is dropped and what is still masked become end tokens; without one the text stays, and the
 /// sequence is not filled further. Use it with the end of the text: `stop_at_any{stop_at_end{}, stop_at_repetition{}}`.
@@ -26,7 +27,7 @@ UNMASK_NAMESPACE_BEGIN
 struct stop_at_repetition {
     static constexpr auto kind = policy_kind::stop;
     index_t window = 256; ///< number of tokens, at least 2
-    double entropy = 4; ///< in nats; that of `window` different tokens is log(window)
+    double entropy = 4;   ///< in nats; that of `window` different tokens is log(window)
 
     void check() const {
         if (window < 2) {

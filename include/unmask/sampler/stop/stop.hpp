@@ -15,8 +15,8 @@ UNMASK_NAMESPACE_BEGIN
 
 /// A stop rule decides when a sequence is done although positions are still masked. `std::optional<index_t>
 /// operator()(canvas, sequence) const` is called after every step, and once before the first; it returns the number of
-/// positions to keep, or nothing if the sequence goes on. Later positions that are not prompt get the end token, committed
-/// ones too; without an end token in the vocabulary they stay as they are.
+/// positions to keep, or nothing if the sequence goes on. Later positions that are not prompt get the end token,
+/// committed ones too; without an end token in the vocabulary they stay as they are.
 template <class S>
 concept stop_policy = sampling_policy<S> && requires(const S& stop, const canvas& page, index_t sequence) {
     { stop(page, sequence) } -> std::same_as<std::optional<index_t>>;
@@ -46,8 +46,8 @@ inline std::optional<index_t> kept_of(const canvas& page, index_t sequence, cons
 
 } // namespace detail
 
-/// Stops at the first committed end token once nothing before it is masked. An end token in the prompt does not count, nor
-/// does one that later blocks could still be filled in front of.
+/// Stops at the first committed end token once nothing before it is masked. An end token in the prompt does not count,
+/// nor does one that later blocks could still be filled in front of.
 struct stop_at_end {
     static constexpr auto kind = policy_kind::stop;
 

@@ -13,8 +13,8 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// stop_at_end for a model with several end tokens, as `stop_at_tokens{{126081, 126348}}` for LLaDA's end of text and end
-/// of turn. The first of any of them is kept; what comes after it gets the vocabulary's end token.
+/// stop_at_end for a model with several end tokens, as `stop_at_tokens{{126081, 126348}}` for LLaDA's end of text and
+/// end of turn. The first of any of them is kept; what comes after it gets the vocabulary's end token.
 struct stop_at_tokens {
     static constexpr auto kind = policy_kind::stop;
     std::vector<token_t> ends; ///< tokens that end a text

@@ -11,8 +11,8 @@
 #include <unmask/sampler/detail/device/sequence.cuh>
 #include <unmask/sampler/detail/step/divergence.hpp>
 
-// How far the distribution of each candidate moved since the step before, for selectors with divergence_steps: row_history
-// on the GPU, to the same bits.
+// How far the distribution of each candidate moved since the step before, for selectors with divergence_steps:
+// row_history on the GPU, to the same bits.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {

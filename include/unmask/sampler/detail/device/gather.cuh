@@ -12,8 +12,8 @@
 #include <unmask/sampler/schedule/schedule.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 
-// The first half of a step on the GPU, before the model: which positions of which block of each sequence are candidates,
-// and their rows, one after the other.
+// The first half of a step on the GPU, before the model: which positions of which block of each sequence are
+// candidates, and their rows, one after the other.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -64,7 +64,8 @@ private:
 
     // Lists the masked positions of the block; how many.
     UNMASK_DEVICE int list_masked() const {
-        for (index_t position = sequence_.plan.begin + device::thread(); position < sequence_.plan.end; position += step_threads) {
+        for (index_t position = sequence_.plan.begin + device::thread(); position < sequence_.plan.end;
+             position += step_threads) {
             const index_t at = sequence_.offset + position;
             state_.listed[at] = state_.states[at] == position_state::masked ? 1 : 0;
         }
@@ -85,7 +86,8 @@ private:
                 state_.listed[sequence_.offset + position] = 0;
             }
             if (masked) {
-                begin_candidate(state_, sequence_, device::block(), position, words_of(state_, sequence_, position), room[at]);
+                begin_candidate(state_, sequence_, device::block(), position, words_of(state_, sequence_, position),
+                                room[at]);
             }
             count += found;
         }

@@ -40,8 +40,8 @@ public:
         }
     }
 
-    // Applies the first `calls` calls, whose trace is complete. False as soon as the observer ends the run: then nothing more
-    // is applied.
+    // Applies the first `calls` calls, whose trace is complete. False as soon as the observer ends the run: then
+    // nothing more is applied.
     bool operator()(const device_trace& trace, index_t calls) {
         if constexpr (observed) {
             while (goes_on_ && applied_ < calls) {

@@ -52,13 +52,14 @@ public:
     using logit = device_logit_of<Model>;
     using selector_type = typename Policies::selector_type;
 
-    // Sequences that are `done` are left out; if it is empty, none is. If the run is `watched`, the host can read its trace
-    // while it goes on.
+    // Sequences that are `done` are left out; if it is empty, none is. If the run is `watched`, the host can read its
+    // trace while it goes on.
     device_run(const cuda_executor& exec, Model& model, const canvas& page, std::uint64_t seed,
                const Policies& policies, const std::vector<bool>& done = {}, bool watched = false)
         : model_(model), page_(page), policies_(policies), ends_(ends_of(page.vocabulary(), policies.stop)),
           plan_(page, policies.blocks, policies.schedule, done), watched_(watched),
-          trace_memory_(watched ? trace_arranged(device_layout()) : 0), memory_(work_on(exec), arranged(device_layout())) {
+          trace_memory_(watched ? trace_arranged(device_layout()) : 0),
+          memory_(work_on(exec), arranged(device_layout())) {
         (void)arranged(device_layout(memory_.data()));
         state_.sequence_count = static_cast<int>(page.sequences());
         state_.most_rows = plan_.most_rows;

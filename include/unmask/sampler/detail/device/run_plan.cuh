@@ -42,9 +42,8 @@ private:
             return;
         }
         index_t most = 0;
-        added.plan.for_each_block([&](index_t begin, index_t end) {
-            most = std::max(most, detail::masked_in(page, sequence, begin, end));
-        });
+        added.plan.for_each_block(
+            [&](index_t begin, index_t end) { most = std::max(most, detail::masked_in(page, sequence, begin, end)); });
         most_rows += most;
         most_in_a_sequence = std::max(most_in_a_sequence, static_cast<int>(most));
         added.shares = shares_of_steps(added.plan.steps_of(false), schedule);

@@ -64,7 +64,8 @@ class sequence_step {
 public:
     UNMASK_DEVICE sequence_step(const select_parameters<Selector>& p, device_sequence& sequence)
         : p_(p), state_(p.state), sequence_(sequence),
-          candidates_(state_.candidates + sequence.first, sequence.candidates, state_.order + sequence.first, state_.most_rows) {}
+          candidates_(state_.candidates + sequence.first, sequence.candidates, state_.order + sequence.first,
+                      state_.most_rows) {}
 
     UNMASK_DEVICE void operator()() const {
         if (find_fault()) {

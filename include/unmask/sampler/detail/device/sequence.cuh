@@ -96,7 +96,7 @@ UNMASK_DEVICE four_words words_of(const device_state& state, const device_sequen
 }
 
 // A candidate as policies see it before its row is read.
-UNMASK_DEVICE void begin_candidate(const device_state& state, const device_sequence& sequence, int number, 
+UNMASK_DEVICE void begin_candidate(const device_state& state, const device_sequence& sequence, int number,
                                    index_t position, const four_words& words, candidate& added) {
     added.where = {number, position};
     added.random = uniform_open(words.word[2], words.word[3]);

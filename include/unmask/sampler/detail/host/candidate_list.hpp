@@ -11,8 +11,8 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// The candidates of a step. Those of the step before are used again: most of what is in them is still in the cache of the
-// core that wrote it, where it will be written again.
+// The candidates of a step. Those of the step before are used again: most of what is in them is still in the cache of
+// the core that wrote it, where it will be written again.
 class candidate_list {
 public:
     [[nodiscard]] std::size_t size() const { return size_; }

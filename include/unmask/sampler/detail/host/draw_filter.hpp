@@ -24,8 +24,8 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Finds the last token that a filter keeps of a row which has been read: among those with a logit above a bound, which is
-// lowered until it is low enough.
+// Finds the last token that a filter keeps of a row which has been read: among those with a logit above a bound, which
+// is lowered until it is low enough.
 template <class Logit>
 class floor_search {
 public:
@@ -95,8 +95,8 @@ private:
         }
     }
 
-    // Collects the `count` most likely tokens. Each set of tokens has one with its highest logit: if there are enough sets,
-    // the bound is the count-th of those.
+    // Collects the `count` most likely tokens. Each set of tokens has one with its highest logit: if there are enough
+    // sets, the bound is the count-th of those.
     token_floor collect_most_likely(std::size_t count) {
         float bound = std::numeric_limits<float>::lowest();
         if (count <= scratch_.highs.size()) {
@@ -135,8 +135,8 @@ private:
         }
     }
 
-    // The last of the fewest collected tokens whose weights reach `share`; the last of all if they don't. Looks for it by
-    // halves.
+    // The last of the fewest collected tokens whose weights reach `share`; the last of all if they don't. Looks for it
+    // by halves.
     [[nodiscard]] token_floor last_of_share(std::uint64_t share) {
         auto begin = scratch_.tokens.begin(); // those before it are kept
         auto end = scratch_.tokens.end();     // from here on they are not
@@ -166,8 +166,8 @@ private:
     draw_scratch& scratch_;
 };
 
-// Draws from what a filter leaves of a row. The row is read once, and then again, with −∞ in place of what the filter drops,
-// where it has a token that is kept.
+// Draws from what a filter leaves of a row. The row is read once, and then again, with −∞ in place of what the filter
+// drops, where it has a token that is kept.
 struct row_filter : token_filter {
     template <class Logit>
     row_result operator()(const row_draw& how, std::span<const Logit> logits, double uniform,
@@ -209,8 +209,8 @@ struct row_filter : token_filter {
 private:
     enum class lines { all, with_a_token };
 
-    // A chunk, with −∞ in place of what is dropped. Lines without any token that is kept add nothing: without them, the sums
-    // are the same.
+    // A chunk, with −∞ in place of what is dropped. Lines without any token that is kept add nothing: without them, the
+    // sums are the same.
     template <class Logit>
     static std::span<const float> kept_of(std::span<const Logit> logits, std::size_t begin, const token_floor& last,
                                           lines wanted, chunk_lines::buffer& room) {

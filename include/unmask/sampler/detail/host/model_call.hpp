@@ -34,8 +34,9 @@ struct asked_sequence {
     index_t calls = 0; // of this block, before this one
 };
 
-// Calls a model, keeps the logits that it gave, and finds those of a candidate among them; of a model that streams it keeps
-// what the stream made of them. With `Twins`, the same rows of every sequence's twin are asked for in the same call.
+// Calls a model, keeps the logits that it gave, and finds those of a candidate among them; of a model that streams it
+// keeps what the stream made of them. With `Twins`, the same rows of every sequence's twin are asked for in the same
+// call.
 template <class Model, class Cache, bool Verifies, bool Twins>
 class model_call {
 public:

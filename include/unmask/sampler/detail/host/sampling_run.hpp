@@ -31,8 +31,8 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// One run of the sampler over a canvas. A step: gather the candidates of every unfinished sequence, call the model once,
-// draw a token for each candidate, select, change the canvas.
+// One run of the sampler over a canvas. A step: gather the candidates of every unfinished sequence, call the model
+// once, draw a token for each candidate, select, change the canvas.
 template <class Executor, class Model, class Policies, class Observer>
 class sampling_run {
 public:
@@ -164,9 +164,7 @@ private:
         }
     }
 
-    step_share share_of(const sequence_type& one) const {
-        return detail::share_of(policies_.schedule, one.plan.now);
-    }
+    step_share share_of(const sequence_type& one) const { return detail::share_of(policies_.schedule, one.plan.now); }
 
     // Appends the masked positions of the block, and the committed ones if wanted.
     void append(const sequence_type& one, candidate_list& to, bool committed) {

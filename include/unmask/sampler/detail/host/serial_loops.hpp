@@ -6,8 +6,8 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// The loops of rules that are written once for all processors, here on one thread. candidate_view says what they do. They
-// are marked for the device as well, or nvcc warns of the rules.
+// The loops of rules that are written once for all processors, here on one thread. candidate_view says what they do.
+// They are marked for the device as well, or nvcc warns of the rules.
 struct serial_loops {
     template <class Index, class F>
     UNMASK_HOST_DEVICE static void for_each(Index begin, Index end, const F& f) {

@@ -14,8 +14,8 @@ template <class Loops, class IsEnd>
 UNMASK_HOST_DEVICE index_t end_of_text(const token_t* tokens, const position_state* states, index_t length,
                                        const IsEnd& is_end) {
     const index_t masked = Loops::find_if(length, [&](index_t i) { return states[i] == position_state::masked; });
-    const index_t end = Loops::find_if(
-        masked, [&](index_t i) { return states[i] == position_state::committed && is_end(tokens[i]); });
+    const index_t end =
+        Loops::find_if(masked, [&](index_t i) { return states[i] == position_state::committed && is_end(tokens[i]); });
     return end < masked ? end + 1 : 0;
 }
 

@@ -18,16 +18,17 @@ inline index_t masked_in(const canvas& page, index_t sequence, index_t begin, in
     return std::count(states.begin() + begin, states.begin() + end, position_state::masked);
 }
 
-// One sequence's way through its blocks, and through the steps of each, on every processor. Made on the host; depends on
-// that sequence alone. The canvas that it moves over is asked by `masked_of(begin, end)`: how many positions are masked.
+// One sequence's way through its blocks, and through the steps of each, on every processor. Made on the host; depends
+// on that sequence alone. The canvas that it moves over is asked by `masked_of(begin, end)`: how many positions are
+// masked.
 struct sequence_plan {
     index_t length = 0;
     index_t block_size = 0;
-    index_t begin = 0;   // of the current block, which is empty at first
+    index_t begin = 0; // of the current block, which is empty at first
     index_t end = 0;
-    index_t steps = 0;   // of a block, and one more in each of the first `longer`; each has at least one
+    index_t steps = 0; // of a block, and one more in each of the first `longer`; each has at least one
     index_t longer = 0;
-    index_t block = 0;   // how many blocks have begun, of those that have something masked
+    index_t block = 0; // how many blocks have begun, of those that have something masked
     schedule_step now{};
     std::uint32_t visit = 0; // steps before this one: how often random numbers have been drawn for the sequence
 
@@ -55,8 +56,8 @@ struct sequence_plan {
         }
     }
 
-    // Counts what is masked, and moves on to the next block if the current one is full, unless it is to `stay`. False if
-    // all are full.
+    // Counts what is masked, and moves on to the next block if the current one is full, unless it is to `stay`. False
+    // if all are full.
 #if defined(__CUDACC__)
 #pragma nv_exec_check_disable // what masked_of calls decides where this can run
 #endif

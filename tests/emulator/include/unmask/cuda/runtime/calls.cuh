@@ -11,8 +11,8 @@
 #include "../../../../emulator.hpp"
 #include "../../../../launch.hpp"
 
-// unmask/cuda/runtime/calls.cuh on the host. There is one stream, and it is always up to date: a launch returns when its
-// blocks have ended. Besides cuda_error it throws emulator::fault.
+// unmask/cuda/runtime/calls.cuh on the host. There is one stream, and it is always up to date: a launch returns when
+// its blocks have ended. Besides cuda_error it throws emulator::fault.
 
 UNMASK_NAMESPACE_BEGIN
 

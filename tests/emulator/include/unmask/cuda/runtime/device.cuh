@@ -13,8 +13,8 @@
 
 #include "../../../../device_calls.hpp"
 
-// unmask/cuda/runtime/device.cuh on the host: the same functions, which the original describes. Collective functions have one
-// more argument, the place of the call, by which the emulator sees that threads meet at different calls.
+// unmask/cuda/runtime/device.cuh on the host: the same functions, which the original describes. Collective functions
+// have one more argument, the place of the call, by which the emulator sees that threads meet at different calls.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::device {
