@@ -53,7 +53,8 @@ def measure(case: str, nvcc: str, architectures: list[int]) -> Costs:
     flags = ["-std=c++20", "--fatbin", "--threads=2", "--resource-usage", "--Werror=all-warnings"]
     with tempfile.TemporaryDirectory() as scratch:
         source = HERE / "registers" / f"{case}.cu"
-        output = output_of(nvcc, *flags, *targets, f"-I{HERE.parents[1]}/include", str(source), "-o", f"{scratch}/{case}")
+        include = HERE.parents[1] / "include"
+        output = output_of(nvcc, *flags, *targets, f"-I{include}", str(source), "-o", f"{scratch}/{case}")
     costs: Costs = {}
     for entry in ENTRY.finditer(output):
         key = (case, kernel_name(entry["symbol"]), entry["arch"])
