@@ -4,9 +4,9 @@
 # Sets up, builds and runs the tests. JOBS=N limits how much is done at once. The last line is a count.
 #
 #   run.sh          every check but the rare ones, in build/
-#   run.sh all      besides: what is expensive and rarely tells anything, in build/: flags that few choose, all tests by all
-#                   instruction sets and sanitizers, the sink study, benches compile; nvcc for each header, for six
-#                   architectures, and without a GPU for the tests and examples that need one
+#   run.sh all      besides: what is expensive and rarely tells anything, in build/: flags that few choose, all tests of
+#                   attention by all instruction sets and sanitizers, training, the sink study, benches; nvcc for each
+#                   header, for six architectures, and without a GPU for the tests and examples that need one
 #   run.sh quick    the CPU's unit tests, misuse that must not compile, and rules for files, in build-quick/: no nvcc, and
 #                   clang only where it is there
 set -euo pipefail
