@@ -7,8 +7,8 @@
 #   run.sh all      besides: what is expensive and rarely tells anything, in build/: flags that few choose, all tests of
 #                   attention by all instruction sets and sanitizers, training, the sink study, benches; nvcc for each
 #                   header, for six architectures, and without a GPU for the tests and examples that need one
-#   run.sh quick    the CPU's unit tests, misuse that must not compile, and rules for files, in build-quick/: no nvcc, and
-#                   clang only where it is there
+#   run.sh quick    the CPU's unit tests, misuse that must not compile, and rules for files, in build-quick/:
+#                   without nvcc, and with clang only where it is there
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/packages.sh
@@ -42,6 +42,7 @@ cmake -S . -B "$build" -G Ninja "${options[@]}"
 cmake --build "$build" --parallel "$jobs"
 
 failures=0
-ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --no-tests=error | tee "$build/ctest.log" || failures=$?
+ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --no-tests=error |
+    tee "$build/ctest.log" || failures=$?
 grep -E "tests passed.* out of " "$build/ctest.log"
 exit "$failures"

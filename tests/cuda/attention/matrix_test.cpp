@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// The test matrix on cuda_executor: every mask, sink, element type and head dimension, on ragged batches with grouped heads
-// and tails; and random problems.
+// The test matrix on cuda_executor: every mask, sink, element type and head dimension, on ragged batches with grouped
+// heads and tails; and random problems.
 
 #include <doctest/doctest.h>
 
