@@ -57,7 +57,7 @@ void check_mask(problem<T>& input, std::size_t number, index_t positions, const 
     CHECK(result.passed());
 }
 
-// Every mask with this sink, at every head dimension, on a ragged batch with grouped heads and tails in every
+// Every mask with this sink, at every head dimension, on a ragged batch with grouped heads, and tails in every
 // direction.
 template <class Calls, class Sink, class T>
 void check_every_mask() {
