@@ -39,6 +39,25 @@ inline vfloat broadcast(float value) {
     return value - vfloat{};
 }
 
+// a · b + c, rounded once where the processor can. By the instruction: whether a compiler fuses a product and a sum
+// depends on the code around them, and on the processor it tunes for, and so would the bits of a row.
+inline vfloat multiply_add(vfloat a, vfloat b, vfloat c) {
+#if defined(__AVX512F__)
+    return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX2__) && defined(__FMA__)
+    return _mm256_fmadd_ps(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+inline float multiply_add(float a, float b, float c) {
+#if defined(__FMA__)
+    return __builtin_fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
 inline vfloat select(vint condition, vfloat yes, vfloat no) {
     return condition ? yes : no;
 }
@@ -79,12 +98,12 @@ inline vfloat exp2(vfloat x) {
     const vfloat r = x - __builtin_convertvector(whole, vfloat);
 #endif
     vfloat p = broadcast(1.54614475e-4F);
-    p = p * r + 1.33908674e-3F;
-    p = p * r + 9.61805667e-3F;
-    p = p * r + 5.5503571e-2F;
-    p = p * r + 2.40226509e-1F;
-    p = p * r + 6.93147188e-1F;
-    p = p * r + 1.0F;
+    p = multiply_add(p, r, broadcast(1.33908674e-3F));
+    p = multiply_add(p, r, broadcast(9.61805667e-3F));
+    p = multiply_add(p, r, broadcast(5.5503571e-2F));
+    p = multiply_add(p, r, broadcast(2.40226509e-1F));
+    p = multiply_add(p, r, broadcast(6.93147188e-1F));
+    p = multiply_add(p, r, broadcast(1.0F));
 #if defined(__AVX512F__)
     return _mm512_maskz_scalef_ps(0xffff, p, whole);
 #else
@@ -97,11 +116,11 @@ inline vfloat exp2(vfloat x) {
 inline vfloat tanh(vfloat x) {
     const vfloat square = x * x;
     vfloat p = broadcast(-6.27637853e-3F);
-    p = p * square + 2.11162076e-2F;
-    p = p * square - 5.38751368e-2F;
-    p = p * square + 1.33329240e-1F;
-    p = p * square - 3.33333304e-1F;
-    const vfloat near = x + x * square * p;
+    p = multiply_add(p, square, broadcast(2.11162076e-2F));
+    p = multiply_add(p, square, broadcast(-5.38751368e-2F));
+    p = multiply_add(p, square, broadcast(1.33329240e-1F));
+    p = multiply_add(p, square, broadcast(-3.33333304e-1F));
+    const vfloat near = multiply_add(x * square, p, x);
     const vfloat positive = larger(x, -x);
     const vfloat clamped = select(positive > 20.0F, broadcast(20.0F), positive);
     const vfloat decayed = exp2(clamped * (-2.0F * log2_e)); // e^−2|x|

@@ -2,11 +2,17 @@
 
 // Every schedule, score and selector on the GPU, and a user's own, against the CPU.
 
+#include <algorithm>
+#include <cstddef>
+#include <random>
 #include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
 
 #include <unmask/numeric/exact_math.hpp>
+#include <unmask/sampler/detail/device/run_plan.cuh>
+#include <unmask/sampler/detail/step/sequence_plan.hpp>
 #include <unmask/sampler/presets.hpp>
 #include <unmask/sampler/sampler.cuh>
 #include <unmask/sampler/selector/combine.hpp>
@@ -113,6 +119,37 @@ TEST_CASE("every selector") {
     canvas page(certain);
     page.add({}, 9);
     CHECK(sampler{entropy_bound{0.0}}(cuda_executor{}, device_model<float>{certain, {}}, page, 1).calls == 1);
+}
+
+TEST_CASE("of equally sure positions the first is committed") {
+    constexpr vocabulary few{.size = 3, .mask = 3, .end = {}};
+    canvas page(few);
+    page.add({}, 2 * detail::cuda::step_threads + 9);
+    canvas expected = page;
+    noise says{8};
+    says.forgetful = true; // the same logits again and again
+    std::vector<told> stories[2];
+    const sampler surest{threshold{1.0}}; // chooses nothing
+    surest(cuda_executor{}, device_model<float>{few, says}, page, 7, listener{stories[0], 20});
+    surest(cpu_executor{1}, host_model<float>{few, says}, expected, 7, listener{stories[1], 20});
+    CHECK(stories[0] == stories[1]);
+}
+
+TEST_CASE("sequences have candidates before the model in places of their own") {
+    std::mt19937 random(1);
+    const canvas page = some_texts(letters, random);
+    const detail::cuda::run_plan plan(page, block_length{8}, steps{16}, {});
+    index_t next = 0;
+    for (index_t i = 0; i < page.sequences(); ++i) {
+        const auto& sequence = plan.sequences[static_cast<std::size_t>(i)];
+        CHECK(sequence.room == next);
+        index_t most = 0;
+        for (index_t begin = sequence.plan.begin; begin < page.length(i); begin += 8) {
+            most = std::max(most, detail::masked_in(page, i, begin, std::min(begin + 8, page.length(i))));
+        }
+        next += most;
+    }
+    CHECK(plan.most_rows == next);
 }
 
 TEST_CASE("a user's own selectors, before the model too") {

@@ -116,7 +116,7 @@ private:
         if constexpr (Sink::has_value) {
             dz += row_dot(sink.value(kv_head), d_output, head_dim); // exactly 0 where the output is the sink's value
             for (index_t d = 0; d < head_dim; ++d) {
-                sums[1 + width + d] += probability * d_output[d];
+                sums[1 + width + d] = multiply_add(probability, d_output[d], sums[1 + width + d]);
             }
         }
         dz *= probability;
@@ -126,7 +126,7 @@ private:
                 dz *= 1.0F - tanh * tanh;
             }
             for (index_t d = 0; d < head_dim; ++d) {
-                sums[1 + d] += dz * query[d];
+                sums[1 + d] = multiply_add(dz, query[d], sums[1 + d]);
             }
             if (d_query.wanted()) {
                 float* const to = d_query.row(sequence, head, row);

@@ -8,6 +8,7 @@
 #include <unmask/cpu/attention/pack.hpp>
 #include <unmask/cpu/attention/problem.hpp>
 #include <unmask/cpu/scratch.hpp>
+#include <unmask/cpu/simd.hpp>
 #include <unmask/tensor/tensor_view.hpp>
 
 UNMASK_NAMESPACE_BEGIN
@@ -63,7 +64,7 @@ public:
         for (index_t i = 0; i < count; ++i, rows += width) {
             float* const to = row(sequence, head, first + i);
             for (index_t d = 0; d < head_dim; ++d) {
-                to[d] += rows[d] * factor;
+                to[d] = multiply_add(rows[d], factor, to[d]);
             }
         }
     }

@@ -49,11 +49,11 @@ inline float row_dot(const T* a, const T* b, index_t length) {
     vfloat sums{};
     index_t i = 0;
     for (; i + lanes <= length; i += lanes) {
-        sums += load_floats(a + i) * load_floats(b + i);
+        sums = multiply_add(load_floats(a + i), load_floats(b + i), sums);
     }
     float sum = sum_of_lanes(sums);
     for (; i < length; ++i) {
-        sum += static_cast<float>(a[i]) * static_cast<float>(b[i]);
+        sum = multiply_add(static_cast<float>(a[i]), static_cast<float>(b[i]), sum);
     }
     return sum;
 }

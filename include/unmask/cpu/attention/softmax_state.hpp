@@ -61,9 +61,9 @@ struct softmax_state {
             const vfloat mine = exp2(broadcast(largest[row] - top));
             const vfloat others = exp2(broadcast(other.largest[row] - top));
             for (index_t d = row * width; d < (row + 1) * width; d += lanes) {
-                store(output + d, load(output + d) * mine + load(other.output + d) * others);
+                store(output + d, multiply_add(load(output + d), mine, load(other.output + d) * others));
             }
-            sum[row] = sum[row] * mine[0] + other.sum[row] * others[0];
+            sum[row] = multiply_add(sum[row], mine[0], other.sum[row] * others[0]);
             largest[row] = top;
         }
     }

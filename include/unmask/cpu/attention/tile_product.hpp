@@ -29,7 +29,9 @@ inline constexpr int block_rows = lanes == 16 ? 8 : 6;
 struct float_products {
     using element = float;
     static constexpr int depth = 1; // numbers in an element
-    static vfloat multiply_add(vfloat sum, float left, const float* right) { return sum + left * load(right); }
+    static vfloat multiply_add(vfloat sum, float left, const float* right) {
+        return detail::multiply_add(broadcast(left), load(right), sum);
+    }
 };
 
 #if defined(__AVX512BF16__)
