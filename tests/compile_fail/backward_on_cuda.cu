@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-errors: 1
 // expected-error: attention_backward does not run on cuda_executor yet
 // expected-errors: 1
 #include <unmask/attention/attention.hpp>

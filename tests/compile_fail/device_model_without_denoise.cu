@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-errors: 1
 // expected-error: on cuda_executor the model must be a device_denoiser
 #include <unmask/sampler/sampler.cuh>
 

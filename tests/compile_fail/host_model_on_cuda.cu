@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expected-errors: 1
 // expected-error: cuda_executor takes a model that lives on the GPU, a device_denoiser
 #include <unmask/executor/cuda_executor.cuh>
 #include <unmask/sampler/sampler.hpp>
