@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // expected-errors: 1
 // expected-error: cuda_executor takes a model that lives on the GPU, a device_denoiser
-#include <unmask/executor/cuda_executor.cuh>
-#include <unmask/sampler/sampler.hpp>
+#include <span>
+
+#include <unmask/sampler/sampler.cuh>
 
 struct model {
     unmask::vocabulary vocabulary() const;

@@ -107,16 +107,15 @@ public:
                           Observer&& observer = {}) const {
         using model_type = std::remove_reference_t<Model>;
         using observer_type = std::remove_reference_t<Observer>;
-        if constexpr (!policies_fit || !detail::check_sampler_executor<Executor>() ||
-                      !check_model<Executor, model_type>() || !detail::check_observer<observer_type>()) {
-            return {}; // the compiler has said why
-        } else {
+        if constexpr (check_call<Executor, model_type, observer_type>()) {
             detail::check_same_vocabulary("sampler", model.vocabulary(), page.vocabulary());
             policy_set policies = policies_;
             if constexpr (block_denoiser<model_type>) {
                 policies.blocks = detail::blocks_of(policies_.blocks, index_t{model.block_length()});
             }
             return sampler_backend<Executor>::run(exec, model, page, seed, policies, observer);
+        } else {
+            return {};
         }
     }
 
@@ -130,6 +129,20 @@ private:
             return std::tuple<>();
         } else {
             return std::tuple<Policy>(policy);
+        }
+    }
+
+    // Whether the call can run; if not, the compiler says the first thing that is wrong.
+    template <class Executor, class Model, class Observer>
+    static constexpr bool check_call() {
+        if constexpr (!policies_fit) {
+            return false;
+        } else if constexpr (!detail::check_sampler_executor<Executor>()) {
+            return false;
+        } else if constexpr (!check_model<Executor, Model>()) {
+            return false;
+        } else {
+            return detail::check_observer<Observer>();
         }
     }
 
