@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "matrix.hpp"
+#include "on_cpu.hpp"
 
 using namespace test;
 

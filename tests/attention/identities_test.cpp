@@ -5,7 +5,7 @@
 
 #include <unmask/attention/attention_state.hpp>
 
-#include "problem.hpp"
+#include "comparison.hpp"
 
 // What must hold between different calls, whatever the kernel does inside.
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <doctest/doctest.h>
 
-#include "problem.hpp"
+#include "comparison.hpp"
 
 // Sizes at which kernels cut their work: chunks of keys, blocks of queries, rounds; and what must not depend on the
 // cuts.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <random>
 #include <span>
 #include <string>
@@ -10,29 +11,11 @@
 
 #include <doctest/doctest.h>
 
-#include "problem.hpp"
+#include "comparison.hpp"
 
-// The test matrix of attention, for every processor. `Calls` says how a call is made (on_cpu below):
-//   Calls::ranges              mask ranges in memory that kernels read, made from a vector; data()
-//   Calls::head_dim(pick)      of a random problem; pick(low, high) is a random number
-//   Calls::smallest_scale      of a random problem, in tenths
-//   Calls::compare<Sink>(problem, mask, mask of the kernels, options)
-//                              runs the kernels and judges them; the second mask's ranges are in Calls::ranges
+// The test matrix of attention, for every processor: see on_cpu.hpp.
 
 namespace test {
-
-struct on_cpu {
-    using ranges = std::vector<range>;
-    static constexpr index_t smallest_scale = 1;
-
-    static index_t head_dim(const auto& pick) { return pick(1, 80); }
-
-    template <class Sink, class T>
-    static verdict compare(problem<T>& input, const any_mask& /*mask*/, const any_mask& mask_of_kernels,
-                           const attention_options& options) {
-        return test::compare<Sink>(input, mask_of_kernels, options);
-    }
-};
 
 inline std::size_t number_of_masks() {
     return masks(1, some_documents(1)).size();
@@ -79,7 +62,20 @@ void check_every_mask() {
     }
 }
 
-// Random shapes, options and masks: lengths from 0, odd head dimensions, offsets, soft caps, ragged batches.
+// NaN in positions of a [batch, positions, …] tensor that no call may read: those from each sequence's length on.
+template <class T>
+void spoil_padding(std::vector<T>& values, index_t positions, std::span<const index_t> lengths) {
+    const auto row =
+        static_cast<index_t>(values.size()) / std::max<index_t>(1, static_cast<index_t>(lengths.size()) * positions);
+    for (std::size_t b = 0; b < lengths.size(); ++b) {
+        const auto begin = values.begin() + static_cast<index_t>(b) * positions * row;
+        std::fill(begin + lengths[b] * row, begin + positions * row,
+                  static_cast<T>(std::numeric_limits<float>::quiet_NaN()));
+    }
+}
+
+// Random shapes, options and masks: lengths from 0, odd head dimensions (of those that tensor cores take, too),
+// offsets, soft caps, scales of either sign, large scores, ragged batches with NaN behind their ends, and NaN anywhere.
 template <class Calls, class Sink, class T>
 void check_random(unsigned seed, int cases) {
     std::mt19937 random(seed);
@@ -89,14 +85,21 @@ void check_random(unsigned seed, int cases) {
     };
     for (int i = 0; i < cases; ++i) {
         CAPTURE(i);
-        shape size{pick(1, 3), pick(0, 150), pick(0, 150), 1, pick(1, 2), Calls::head_dim(pick)};
+        const index_t head_dim = pick(0, 2) == 0 ? pick(1, 300) : pick(1, 4) * 8 * pick(1, 2);
+        shape size{pick(1, 3), pick(0, 150), pick(0, 150), 1, pick(1, 2), head_dim};
         size.heads = size.kv_heads * pick(1, 3);
         problem<T> input(size, random);
         attention_options options;
         options.query_offset = pick(0, 3) == 0 ? pick(1, 90) : 0;
         options.soft_cap = pick(0, 2) == 0 ? static_cast<float>(pick(1, 40)) * 0.25F : 0.0F;
         if (pick(0, 2) == 0) {
-            options.scale = static_cast<float>(pick(Calls::smallest_scale, 8)) * 0.1F;
+            options.scale = static_cast<float>(pick(-8, 8)) * 0.1F;
+        }
+        if (pick(0, 3) == 0) {
+            const auto larger = static_cast<float>(pick(2, 100));
+            for (T& each : input.query) {
+                each = static_cast<T>(static_cast<float>(each) * larger);
+            }
         }
         std::vector<index_t> query_lengths;
         std::vector<index_t> key_lengths;
@@ -107,6 +110,16 @@ void check_random(unsigned seed, int cases) {
         if (pick(0, 1) == 0) {
             options.query_lengths = query_lengths;
             options.key_lengths = key_lengths;
+            spoil_padding(input.query, size.query_length, query_lengths);
+            spoil_padding(input.d_output, size.query_length, query_lengths);
+            spoil_padding(input.key, size.key_length, key_lengths);
+            spoil_padding(input.value, size.key_length, key_lengths);
+        }
+        for (std::vector<T>* values : {&input.query, &input.key, &input.value, &input.d_output}) {
+            if (!values->empty() && pick(0, 11) == 0) {
+                (*values)[static_cast<std::size_t>(pick(0, static_cast<index_t>(values->size()) - 1))] =
+                    static_cast<T>(std::numeric_limits<float>::quiet_NaN());
+            }
         }
         const auto mask = static_cast<std::size_t>(pick(0, static_cast<index_t>(number_of_masks()) - 1));
         check_mask<Calls, Sink>(input, mask, std::max(size.key_length, size.query_length + options.query_offset),

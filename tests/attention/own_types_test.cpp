@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "calls.inl"
-#include "problem.hpp"
+#include "comparison.hpp"
 #include "reference_calls.inl"
 
 // Kernels that are compiled for one mask or sink, as a user's are: the other tests call those of any_mask.

@@ -20,7 +20,7 @@
 #include "any_mask.hpp"
 #include "calls.hpp"
 
-// Random attention problems, and the comparison that every kernel has to pass.
+// Random attention problems.
 
 namespace test {
 
@@ -169,119 +169,6 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
     return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
-// The spacing of a type's numbers just above 1.
-template <class T>
-inline constexpr double unit_of = std::same_as<T, float>      ? 0x1p-23
-                                  : std::same_as<T, bfloat16> ? 0x1p-7
-                                                              : 0x1p-10;
-
-// The distance of a result from the truth, in units of what is allowed: `factor` times the error of the naive float
-// implementation, two units in the last place of the largest value, and `slack`. Infinite if the infinities differ.
-template <class T>
-double excess(const std::vector<T>& result, const std::vector<T>& naive, const std::vector<double>& truth,
-              double factor, double slack = 0.0) {
-    double error = 0.0;
-    double naive_error = 0.0;
-    double largest = 0.0;
-    for (std::size_t i = 0; i < truth.size(); ++i) {
-        const auto got = static_cast<double>(static_cast<float>(result[i]));
-        if (std::isinf(truth[i])) {
-            if (got != truth[i]) {
-                return std::numeric_limits<double>::infinity();
-            }
-            continue;
-        }
-        if (!std::isfinite(got)) {
-            return std::numeric_limits<double>::infinity();
-        }
-        error = std::fmax(error, std::fabs(got - truth[i]));
-        naive_error = std::fmax(naive_error, std::fabs(static_cast<double>(static_cast<float>(naive[i])) - truth[i]));
-        largest = std::fmax(largest, std::fabs(truth[i]));
-    }
-    const double allowed = factor * naive_error + 2.0 * unit_of<T> * largest + slack;
-    return error == 0.0 ? 0.0 : error / allowed;
-}
-
-// How the worst of a problem's results compares with what is allowed: at most 1.
-struct verdict {
-    double forward = 0.0;
-    double backward = 0.0;
-    double received = 0.0;
-
-    [[nodiscard]] bool passed() const { return forward <= 1.0 && backward <= 1.0 && received <= 1.0; }
-};
-
-// One problem as a kernel, the naive float implementation and the reference solve it.
-template <class T>
-struct comparison {
-    problem<T>& fast;
-    problem<T> naive;
-    problem<double> truth;
-
-    template <class Mask, class Sink>
-    using of_naive = reference_calls<float, T, Mask, Sink>;
-    template <class Mask, class Sink>
-    using of_truth = reference_calls<double, double, Mask, Sink>;
-
-    // The last two do their work here.
-    template <class Mask, class Sink>
-    comparison(problem<T>& input, const Mask& mask, const Sink& sink, const attention_options& options)
-        : fast(input), naive(input), truth(input) {
-        of_naive<Mask, Sink>::forward(naive.tensors(), mask, sink, options);
-        of_naive<Mask, Sink>::received(naive.tensors(), naive.received_view(), mask, sink, options);
-        of_truth<Mask, Sink>::forward(truth.tensors(), mask, sink, options);
-        of_truth<Mask, Sink>::received(truth.tensors(), truth.received_view(), mask, sink, options);
-    }
-
-    [[nodiscard]] double forward() const {
-        return std::fmax(excess(fast.output, naive.output, truth.output, 2.0),
-                         excess(fast.log_sum_exp, naive.log_sum_exp, truth.log_sum_exp, 2.0));
-    }
-    [[nodiscard]] double received() const { return recomputed(fast.received, naive.received, truth.received, 0.0); }
-
-    // Backward and received recompute P = exp(s − LSE) from an LSE that was stored as a float, so a relative error of
-    // one unit in the last place of LSE is in every probability.
-    template <class Value>
-    [[nodiscard]] double recomputed(const std::vector<Value>& got, const std::vector<Value>& simple,
-                                    const std::vector<double>& exact, double noise) const {
-        const auto largest_of = [](const std::vector<double>& values) {
-            double largest = 0.0;
-            for (const double each : values) {
-                largest = std::isfinite(each) ? std::fmax(largest, std::fabs(each)) : largest;
-            }
-            return largest;
-        };
-        const double slack = largest_of(truth.log_sum_exp) * unit_of<float> * largest_of(exact);
-        return excess(got, simple, exact, 3.0, noise + slack);
-    }
-
-    // dS = P · (dP − Δ) cancels, and Δ comes from the output as rounded to T: where all the mass is on one key the true
-    // gradient is 0, and so may be the naive error.
-    template <class Mask, class Sink>
-    [[nodiscard]] double backward(const Mask& mask, const Sink& sink, const attention_options& options) {
-        of_naive<Mask, Sink>::backward(naive.tensors(), naive.gradients(sink), mask, sink, options);
-        of_truth<Mask, Sink>::backward(truth.tensors(), truth.gradients(sink), mask, sink, options);
-        const double few_units = 8.0 * unit_of<T>; // inputs are of size 1, and a large one is 4
-        double worst = std::fmax(recomputed(fast.d_query, naive.d_query, truth.d_query, few_units),
-                                 std::fmax(recomputed(fast.d_key, naive.d_key, truth.d_key, few_units),
-                                           recomputed(fast.d_value, naive.d_value, truth.d_value, few_units)));
-        // A sink's gradient is one long sum of such terms over all rows.
-        const double noise = 0.5 * unit_of<T> *
-                             std::sqrt(static_cast<double>(fast.queries() * fast.dim()) /
-                                       static_cast<double>(std::max<index_t>(fast.size.kv_heads, 1)));
-        if (Sink::present && !Sink::has_key) {
-            worst = std::fmax(worst, recomputed(fast.d_logits, naive.d_logits, truth.d_logits, noise));
-        }
-        if (Sink::has_key) {
-            worst = std::fmax(worst, recomputed(fast.d_keys, naive.d_keys, truth.d_keys, noise));
-        }
-        if (Sink::has_value) {
-            worst = std::fmax(worst, recomputed(fast.d_values, naive.d_values, truth.d_values, noise));
-        }
-        return worst;
-    }
-};
-
 // Forward, backward and received attention of the CPU on one problem.
 template <class Sink = no_sink, class T, class Mask>
 void run_on_cpu(problem<T>& fast, const Mask& mask, const attention_options& options = {},
@@ -290,16 +177,6 @@ void run_on_cpu(problem<T>& fast, const Mask& mask, const attention_options& opt
     cpu_calls<T, Mask, Sink>::forward(exec, fast.tensors(), mask, sink, options);
     cpu_calls<T, Mask, Sink>::backward(exec, fast.tensors(), fast.gradients(sink), mask, sink, options);
     cpu_calls<T, Mask, Sink>::received(exec, fast.tensors(), fast.received_view(), mask, sink, options);
-}
-
-// The same, judged.
-template <class Sink, class T, class Mask>
-verdict compare(problem<T>& fast, const Mask& mask, const attention_options& options,
-                const cpu_executor& exec = cpu_executor{1}) {
-    run_on_cpu<Sink>(fast, mask, options, exec);
-    const auto sink = fast.template sink<Sink>();
-    comparison<T> judge(fast, mask, sink, options);
-    return {judge.forward(), judge.backward(mask, sink, options), judge.received()};
 }
 
 } // namespace test

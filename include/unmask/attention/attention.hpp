@@ -71,8 +71,10 @@ constexpr void check_attention_types() {
 
 /// Attention: output = softmax(scale · query · keyᵀ, masked) · value, and the log-sum-exp of every row.
 ///
-/// Exact: float scores, softmax and sums, rounded to T once. A row with no visible key and no sink gets output 0 and
-/// LSE −∞. The mask decides which tiles are visited: what it hides costs nothing.
+/// Exact: float scores, softmax and sums, rounded to T once. Forward, backward and received agree on every score to the
+/// last bit, so the probability of an only key is 1 at any size of score. A score of −∞ weighs nothing; a row that sees
+/// no other, and no sink, gets output 0 and LSE −∞. A row that sees NaN gets NaN in both. What is hidden from a row does
+/// not matter to it, NaN and ∞ included; nor does it cost anything: the mask decides which tiles are visited.
 ///
 /// `exec` decides where the call runs.
 ///
@@ -106,7 +108,8 @@ void attention_forward(const Executor& exec, const attention_tensors<T>& tensors
 ///
 /// Reads the tensors as attention_forward left them, output and log_sum_exp included, with the same mask, sink and
 /// options, and gradients.output. All other gradients are overwritten; empty ones are not computed. A sink's gradients
-/// are summed over the batch, the queries and the heads of a group. Rows and keys past a sequence's length get 0.
+/// are summed over the batch, the queries and the heads of a group. Rows and keys past a sequence's length get 0. A
+/// key's gradients depend on the rows that see it alone, as the output of a row does on the keys that it sees.
 ///
 /// Throws as attention_forward does; gradients may be parts of one interleaved buffer (a fused projection). For a given
 /// shape the order of summation is fixed: the same bits, whatever the number of threads. Does not run on cuda_executor.

@@ -21,11 +21,19 @@ namespace detail {
 
 using unmask::detail::resolved_scale;
 
+// A key that a row sees.
+template <class Real>
+struct visible_key {
+    index_t position;
+    Real slope;       // derivative of the capped score with respect to scale · q · k
+    Real probability; // the score, before the softmax
+};
+
 // The softmax of one row of the score matrix.
 template <class Real>
 struct row_softmax {
-    std::vector<Real> slopes;        // derivative of each capped score with respect to scale · q · k
-    std::vector<Real> probabilities; // 0 where hidden
+    std::vector<visible_key<Real>> keys;
+    bool sees_sink = false; // there is one, and its score isn't −∞
     Real sink_slope = 1;
     Real sink_probability = 0;
     Real log_sum_exp = -std::numeric_limits<Real>::infinity();
@@ -54,39 +62,52 @@ public:
 
     [[nodiscard]] row_softmax<Real> softmax(index_t b, index_t head, index_t row) const {
         const T* query = tensors_.query.pointer(b, row, head);
-        const auto count = static_cast<std::size_t>(keys(b));
+        constexpr Real nothing = -std::numeric_limits<Real>::infinity();
         row_softmax<Real> result;
-        result.slopes.assign(count, 0);
-        result.probabilities.assign(count, -std::numeric_limits<Real>::infinity());
-        Real largest = -std::numeric_limits<Real>::infinity();
-        Real sink_score = largest;
+        Real sink_score = nothing;
         if constexpr (Sink::has_key) {
             sink_score = score(query, sink_.key(kv_head(head)), result.sink_slope);
         } else if constexpr (Sink::present) {
             sink_score = static_cast<Real>(sink_.logit(head));
         }
-        largest = sink_score;
-        for (std::size_t k = 0; k < count; ++k) {
-            if (mask_.visible(options_.query_offset + row, static_cast<index_t>(k))) {
-                const T* key = tensors_.key.pointer(b, static_cast<index_t>(k), kv_head(head));
-                result.probabilities[k] = score(query, key, result.slopes[k]);
-                largest = std::fmax(largest, result.probabilities[k]);
+        result.sees_sink = sink_score != nothing;
+        Real largest = sink_score; // but for NaN, which fmax passes over
+        for (index_t k = 0; k < keys(b); ++k) {
+            if (mask_.visible(options_.query_offset + row, k)) {
+                visible_key<Real> seen{k, 1, 0};
+                seen.probability = score(query, tensors_.key.pointer(b, k, kv_head(head)), seen.slope);
+                largest = std::fmax(largest, seen.probability);
+                result.keys.push_back(seen);
             }
         }
-        if (largest == -std::numeric_limits<Real>::infinity()) { // nothing visible, no sink
-            result.probabilities.assign(count, 0);
-            return result;
+        const Real shift = largest == nothing ? 0 : largest;
+        Real sum = std::exp(sink_score - shift);
+        for (const visible_key<Real>& seen : result.keys) {
+            sum += std::exp(seen.probability - shift);
         }
-        Real sum = std::exp(sink_score - largest);
-        for (const Real each : result.probabilities) {
-            sum += std::exp(each - largest);
+        const Real factor = sum == 0 ? 0 : 1 / sum; // 0: the row saw nothing
+        for (visible_key<Real>& seen : result.keys) {
+            seen.probability = std::exp(seen.probability - shift) * factor;
         }
-        result.log_sum_exp = largest + std::log(sum);
-        for (Real& each : result.probabilities) {
-            each = std::exp(each - largest) / sum;
-        }
-        result.sink_probability = std::exp(sink_score - largest) / sum;
+        result.sink_probability = std::exp(sink_score - shift) * factor;
+        result.log_sum_exp = sum == 0 ? nothing : shift + std::log(sum);
         return result;
+    }
+
+    // Column d of a row's output. A sink without a value has one of 0.
+    [[nodiscard]] Real output(const row_softmax<Real>& row, index_t b, index_t head, index_t d) const {
+        Real sum = 0;
+        for (const visible_key<Real>& seen : row.keys) {
+            sum += seen.probability * static_cast<Real>(tensors_.value(b, seen.position, kv_head(head), d));
+        }
+        if (row.sees_sink) {
+            Real value = 0;
+            if constexpr (Sink::has_value) {
+                value = static_cast<Real>(sink_.value(kv_head(head))[d]);
+            }
+            sum += row.sink_probability * value;
+        }
+        return sum;
     }
 
 private:
@@ -168,14 +189,7 @@ void attention_forward(const attention_tensors<T>& tensors, const Mask& mask, co
                 const detail::row_softmax<Real> p =
                     in_sequence ? problem.softmax(b, head, row) : detail::row_softmax<Real>{};
                 for (index_t d = 0; d < problem.head_dim(); ++d) {
-                    Real& sum = output(b, row, head, d);
-                    for (std::size_t k = 0; k < p.probabilities.size(); ++k) {
-                        sum += p.probabilities[k] *
-                               static_cast<Real>(tensors.value(b, static_cast<index_t>(k), problem.kv_head(head), d));
-                    }
-                    if constexpr (Sink::has_value) {
-                        sum += p.sink_probability * static_cast<Real>(sink.value(problem.kv_head(head))[d]);
-                    }
+                    output(b, row, head, d) = problem.output(p, b, head, d);
                 }
                 if (!tensors.log_sum_exp.empty()) {
                     tensors.log_sum_exp(b, head, row) = static_cast<sum_type<T>>(p.log_sum_exp);
@@ -213,26 +227,30 @@ void attention_backward(const attention_tensors<T>& tensors, const attention_gra
                     }
                     return sum;
                 };
-                std::vector<Real> dp(p.probabilities.size());
-                Real delta = 0; // Σ P · dP = output · output gradient
+                std::vector<Real> dp(p.keys.size());
                 for (std::size_t k = 0; k < dp.size(); ++k) {
-                    dp[k] = dot(tensors.value.pointer(b, static_cast<index_t>(k), kv));
-                    delta += p.probabilities[k] * dp[k];
+                    dp[k] = dot(tensors.value.pointer(b, p.keys[k].position, kv));
                 }
                 Real sink_dp = 0;
                 if constexpr (Sink::has_value) {
                     sink_dp = dot(sink.value(kv));
-                    delta += p.sink_probability * sink_dp;
                 }
-                const Real dz = p.sink_probability * (sink_dp - delta) * p.sink_slope;
+                Real delta = 0; // output · output gradient = Σ P · dP
+                for (index_t d = 0; d < problem.head_dim(); ++d) {
+                    delta += problem.output(p, b, head, d) * static_cast<Real>(d_output[d]);
+                }
+                const Real dz = p.sees_sink ? p.sink_probability * (sink_dp - delta) * p.sink_slope : 0;
                 d_sink_logits(head) += dz;
                 for (index_t d = 0; d < problem.head_dim(); ++d) {
                     for (std::size_t k = 0; k < dp.size(); ++k) {
-                        const auto column = static_cast<index_t>(k);
-                        const Real ds = p.probabilities[k] * (dp[k] - delta) * p.slopes[k] * problem.scale();
-                        d_query(b, row, head, d) += ds * static_cast<Real>(tensors.key(b, column, kv, d));
-                        d_key(b, column, kv, d) += ds * static_cast<Real>(query[d]);
-                        d_value(b, column, kv, d) += p.probabilities[k] * static_cast<Real>(d_output[d]);
+                        const detail::visible_key<Real>& seen = p.keys[k];
+                        const Real ds = seen.probability * (dp[k] - delta) * seen.slope * problem.scale();
+                        d_query(b, row, head, d) += ds * static_cast<Real>(tensors.key(b, seen.position, kv, d));
+                        d_key(b, seen.position, kv, d) += ds * static_cast<Real>(query[d]);
+                        d_value(b, seen.position, kv, d) += seen.probability * static_cast<Real>(d_output[d]);
+                    }
+                    if (!p.sees_sink) {
+                        continue;
                     }
                     if constexpr (Sink::has_key) {
                         d_query(b, row, head, d) += dz * problem.scale() * static_cast<Real>(sink.key(kv)[d]);
@@ -262,8 +280,8 @@ void attention_received(const attention_tensors<T>& tensors, tensor_view<sum_typ
         for (index_t head = 0; head < problem.heads(); ++head) {
             for (index_t row = 0; row < problem.queries(b); ++row) {
                 const detail::row_softmax<Real> p = problem.softmax(b, head, row);
-                for (std::size_t k = 0; k < p.probabilities.size(); ++k) {
-                    sums(b, head, static_cast<index_t>(k)) += p.probabilities[k];
+                for (const auto& seen : p.keys) {
+                    sums(b, head, seen.position) += seen.probability;
                 }
             }
         }

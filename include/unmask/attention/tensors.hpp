@@ -47,7 +47,7 @@ struct attention_options {
     index_t query_offset = 0;                 ///< absolute position of the first query, for caches
     std::span<const index_t> query_lengths{}; ///< [batch], for ragged batches; later rows get output 0, LSE −∞
     std::span<const index_t> key_lengths{};   ///< [batch], for ragged batches; later keys are never read
-    float soft_cap = 0.0F;                    ///< if positive, scores become soft_cap · tanh(score / soft_cap)
+    float soft_cap = 0.0F; ///< if not 0, scores become soft_cap · tanh(score / soft_cap); 1e-30 to 1e30
 };
 
 UNMASK_NAMESPACE_END

@@ -17,10 +17,12 @@ public:
     arena() = default;
     explicit arena(float* block) : block_(block) {}
 
-    float* take(index_t count) {
+    template <class Word = float>
+    Word* take(index_t count) {
+        static_assert(sizeof(Word) == sizeof(float));
         float* const piece = block_ != nullptr ? block_ + used_ : nullptr;
         used_ += (count + line - 1) / line * line;
-        return piece;
+        return reinterpret_cast<Word*>(piece);
     }
 
     [[nodiscard]] index_t used() const { return used_; }

@@ -77,15 +77,19 @@ inline float sum_of_lanes(vfloat value) {
     return each[0];
 }
 
-// True for −∞ and nothing that a score can be. Written so that -ffinite-math-only can't fold it away.
+// Asked of the bits: -ffinite-math-only can't fold that away.
+inline vint is_minus_infinity(vfloat values) {
+    return std::bit_cast<vint>(values) == static_cast<std::int32_t>(0xff800000);
+}
 inline bool is_minus_infinity(float value) {
-    return value < -3.0e38F;
+    return std::bit_cast<std::uint32_t>(value) == 0xff800000;
 }
 
-// 2^x for x ≤ 0, relative error 1.2e-7; 0 far below −125, so exactly 0 at −∞, and exactly 1 at 0. A little above 0,
-// where rounding may put a score that is its row's largest, it is as good. The whole part is taken by an instruction or
-// by a conversion, not by adding and subtracting a large constant: -ffast-math folds the latter away.
-inline vfloat exp2(vfloat x) {
+// e^x for x ≤ 0, absolute error 1.2e-7; 0 below −87, so exactly 0 at −∞, and exactly 1 at 0. A little above 0, where
+// rounding may put a score that is its row's largest, it is as good. The whole part is taken by an instruction or by a
+// conversion, not by adding and subtracting a large constant: -ffast-math folds the latter away.
+inline vfloat exp(vfloat natural) {
+    const vfloat x = natural * log2_e;
 #if defined(__AVX512F__)
     const vfloat whole = _mm512_maskz_roundscale_ps(0xffff, x, _MM_FROUND_TO_NEAREST_INT);
     const vfloat r = x - whole;
@@ -123,7 +127,7 @@ inline vfloat tanh(vfloat x) {
     const vfloat near = multiply_add(x * square, p, x);
     const vfloat positive = larger(x, -x);
     const vfloat clamped = select(positive > 20.0F, broadcast(20.0F), positive);
-    const vfloat decayed = exp2(clamped * (-2.0F * log2_e)); // e^−2|x|
+    const vfloat decayed = exp(clamped * -2.0F); // e^−2|x|
     const vfloat far = (1.0F - decayed) / (1.0F + decayed);
     return select(positive < 0.6F, near, select(x < 0.0F, -far, far));
 }

@@ -6,7 +6,7 @@
 
 #include <unmask/executor/cuda_executor.cuh>
 
-#include "../../attention/problem.hpp"
+#include "../../attention/comparison.hpp"
 #include "device_calls.hpp"
 #include "device_memory.hpp"
 
@@ -77,8 +77,7 @@ template <class Sink, class T, class Mask>
 verdict compare_on_device(problem<T>& fast, const Mask& mask, const Mask& device_mask, const attention_options& options,
                           const cuda_executor& exec = {}) {
     run_on_device<Sink>(fast, device_mask, options, exec);
-    const comparison<T> judge(fast, mask, fast.template sink<Sink>(), options);
-    return {judge.forward(), 0.0, judge.received()};
+    return judge(fast, mask, fast.template sink<Sink>(), options, false);
 }
 
 } // namespace test

@@ -6,26 +6,11 @@
 #include <doctest/doctest.h>
 
 #include "../../attention/matrix.hpp"
-#include "device_problem.hpp"
+#include "on_device.hpp"
 
 namespace {
 
 using namespace test;
-
-struct on_device {
-    using ranges = device_array<range>;
-    static constexpr index_t smallest_scale = -2;
-
-    static index_t head_dim(const auto& pick) { // now and then one for plain kernels
-        return pick(0, 2) == 0 ? pick(1, 300) : pick(1, 4) * 8 * pick(1, 2);
-    }
-
-    template <class Sink, class T>
-    static verdict compare(problem<T>& input, const any_mask& mask, const any_mask& mask_of_kernels,
-                           const attention_options& options) {
-        return compare_on_device<Sink>(input, mask, mask_of_kernels, options);
-    }
-};
 
 template <class Sink>
 void check_sink(unsigned seed) {

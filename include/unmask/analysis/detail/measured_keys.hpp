@@ -55,7 +55,7 @@ key_counts count_keys(const attention_call<T>& call, const Mask& mask, index_t s
 }
 
 // The log-sum-exp of a row that gives nothing to any key: exp(score − LSE) is 0 for every score.
-inline constexpr float gives_nothing = 1e38F;
+inline constexpr float gives_nothing = largest_float;
 
 // The call with the rows of sink tokens silenced. `memory` then holds its log-sum-exp.
 template <class T, mask_policy Mask>
@@ -85,10 +85,13 @@ float received_by_sink(const attention_problem<T>& problem, const Sink& sink, in
     double sum = 0;
     for (index_t row = 0; row < problem.queries(sequence); ++row) {
         if constexpr (Sink::has_key) {
-            pack_row(problem.query.pointer(sequence, row, head), problem.head_dim, problem.score_factor(), query.data(),
+            pack_row(problem.query.pointer(sequence, row, head), problem.head_dim, problem.scale, query.data(),
                      problem.width());
         }
-        sum += std::exp2(sink_score(problem, sink, head, query.data()) - problem.base_2_sum(sequence, head, row));
+        const float score = sink_score(problem, sink, head, query.data());
+        if (!is_minus_infinity(score)) {
+            sum += std::exp(static_cast<double>(score - problem.log_sum_exp(sequence, head, row)));
+        }
     }
     return static_cast<float>(sum);
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -82,7 +83,11 @@ private:
     static std::string text(const char* value) { return value; }
     static std::string text(const std::string& value) { return value; }
     static std::string text(index_t value) { return std::to_string(value); }
-    static std::string text(float value) { return std::to_string(value); }
+    static std::string text(float value) { // not to_string, for which small numbers are 0
+        char digits[32];
+        std::snprintf(digits, sizeof digits, "%g", static_cast<double>(value));
+        return digits;
+    }
 };
 
 // The bytes from a view's first element to its last.
@@ -151,8 +156,8 @@ void check_inputs(const checker& check, const attention_tensors<T>& tensors, con
 
     check.expects(!options.scale || std::isfinite(*options.scale), "options.scale", options.scale.value_or(0.0F),
                   "a finite number");
-    check.expects(options.soft_cap >= 0.0F && std::isfinite(options.soft_cap), "options.soft_cap", options.soft_cap,
-                  "0 (none) or a positive number");
+    check.expects(options.soft_cap == 0.0F || (options.soft_cap >= 1e-30F && options.soft_cap <= 1e30F),
+                  "options.soft_cap", options.soft_cap, "0 (none), or 1e-30 to 1e30");
     check.expects(options.query_offset >= 0, "options.query_offset", options.query_offset, "at least 0");
     const auto check_lengths = [&](std::span<const index_t> lengths, const char* argument, index_t most) {
         if (lengths.empty()) {

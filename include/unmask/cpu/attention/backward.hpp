@@ -62,7 +62,8 @@ void backward_on_host(const Executor& exec, const attention_call<T>& call, const
     const index_t group = problem.group();
     const backward_cut cut(problem);
     const backward_rows<T, Sink> rows(problem);
-    const worker_spaces<backward_space> spaces(exec.workers(), cut.keys, width);
+    using block_type = backward_block<T, Mask>;
+    const worker_spaces<typename block_type::space_type> spaces(exec.workers(), cut.keys, problem.head_dim, width);
     const index_t rounds =
         std::max(tiles_of(problem.query_length, cut.queries), tiles_of(problem.key_length, cut.keys));
     const index_t all = problem.batch * problem.kv_heads;
@@ -94,10 +95,9 @@ void backward_on_host(const Executor& exec, const attention_call<T>& call, const
             const float_buffer d_query_parts(count * part_size);
             exec.parallel_for(count, [&](index_t i, int worker) {
                 const backward_task& task = tasks[static_cast<std::size_t>(i)];
-                const backward_space space = spaces.of(worker, cut.keys, width);
-                const backward_block<T, Mask> block(problem, gradients.output, mask, sums, space, task.sequence,
-                                                    task.kv_head, task.keys,
-                                                    parts ? d_query_parts.data() + i * part_size : nullptr);
+                const auto space = spaces.of(worker, cut.keys, problem.head_dim, width);
+                const block_type block(problem, gradients.output, mask, sums, space, task.sequence, task.kv_head,
+                                       task.keys, parts ? d_query_parts.data() + i * part_size : nullptr);
                 for (index_t head = task.kv_head * group; head < (task.kv_head + 1) * group; ++head) {
                     block.add_rows(head, task.queries, rows.delta(task.sequence, head, task.queries.begin));
                 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/attention/gradient_sums.hpp>
@@ -10,6 +11,7 @@
 #include <unmask/cpu/attention/query_strip.hpp>
 #include <unmask/cpu/attention/score_strip.hpp>
 #include <unmask/cpu/attention/tile_product.hpp>
+#include <unmask/cpu/attention/visible_product.hpp>
 #include <unmask/cpu/scratch.hpp>
 #include <unmask/cpu/simd.hpp>
 #include <unmask/mask/mask_policy.hpp>
@@ -52,45 +54,65 @@ private:
     static constexpr index_t smallest_keys = 128;
 };
 
+// A worker's memory. Scores are computed by Products, everything else in floats.
+template <class Products>
 struct backward_space {
+    using element = typename Products::element;
+    static constexpr bool shared = std::same_as<Products, float_products>; // scores need nothing of their own
+
     float* keys; // [keys of a block][width], the next three as well
     float* values;
     float* d_keys;
     float* d_values;
-    strip_operand<backward_lanes> queries;
-    strip_operand<backward_lanes> d_output;
+    strip_operand<float_products, backward_lanes> queries;
+    strip_operand<float_products, backward_lanes> d_output;
     float* d_query;       // [lanes][width]
-    float* log_sum_exp;   // [lanes], base 2
+    float* log_sum_exp;   // [lanes]
     float* delta;         // [lanes]
     float* probabilities; // [backward_tile][lanes]
     float* d_scores;      // [backward_tile][lanes]
+    index_t inner;        // elements of a key or query in the next two
+    element* score_keys;
+    strip_operand<Products, backward_lanes> score_queries;
 
-    backward_space(arena& pieces, index_t key_count, index_t width)
+    backward_space(arena& pieces, index_t key_count, index_t head_dim, index_t width)
         : keys(pieces.take(key_count * width)), values(pieces.take(key_count * width)),
           d_keys(pieces.take(key_count * width)), d_values(pieces.take(key_count * width)), queries(pieces, width),
           d_output(pieces, width), d_query(pieces.take(backward_lanes * width)),
           log_sum_exp(pieces.take(backward_lanes)), delta(pieces.take(backward_lanes)),
           probabilities(pieces.take(backward_tile * backward_lanes)),
-          d_scores(pieces.take(backward_tile * backward_lanes)) {}
+          d_scores(pieces.take(backward_tile * backward_lanes)),
+          inner(shared ? width : score_width<Products>(head_dim)),
+          score_keys(shared ? reinterpret_cast<element*>(keys) : pieces.take<element>(key_count * inner)),
+          score_queries(queries_of_scores(pieces)) {}
 
-    // Scores and dP become probabilities and dS, in place: P = exp2(S − LSE), dS = P · (dP − Δ), times the derivative
-    // of the soft cap. Hidden keys and idle lanes come out 0 in both.
+    // Scores and dP become probabilities and dS, in place: P = exp(S − LSE), dS = P · (dP − Δ), times the derivative
+    // of the soft cap. Hidden keys come out 0 in both.
     void differentiate(index_t key_count, int vectors, float soft_cap) const {
-        const float cap = soft_cap > 0.0F ? 1.0F / (soft_cap * log2_e) : 0.0F;
+        const float cap = soft_cap > 0.0F ? 1.0F / soft_cap : 0.0F;
         for (int v = 0; v < vectors; ++v) {
             const vfloat sum = load(log_sum_exp + v * lanes);
             const vfloat mean = load(delta + v * lanes);
             for (index_t at = v * lanes; at < key_count * backward_lanes; at += backward_lanes) {
                 const vfloat score = load(probabilities + at);
-                const vfloat probability = exp2(score - sum);
+                const vfloat probability = weight_of(score, sum);
                 vfloat ds = probability * (load(d_scores + at) - mean);
                 if (cap > 0.0F) {
                     const vfloat tanh = score * cap;
-                    ds = select(probability > 0.0F, ds * (1.0F - tanh * tanh), vfloat{});
+                    ds *= 1.0F - tanh * tanh;
                 }
                 store(probabilities + at, probability);
-                store(d_scores + at, ds);
+                store(d_scores + at, select(is_minus_infinity(score), vfloat{}, ds));
             }
+        }
+    }
+
+private:
+    auto queries_of_scores(arena& pieces) const {
+        if constexpr (shared) {
+            return queries;
+        } else {
+            return strip_operand<Products, backward_lanes>(pieces, inner);
         }
     }
 };
@@ -98,16 +120,22 @@ struct backward_space {
 template <class T, mask_policy Mask>
 class backward_block {
 public:
+    using products = score_products<T>;
+    using space_type = backward_space<products>;
+
     // Some keys of a kv head. dQ is added to the sums, or, if `d_query_part` is given, written there: [group, queries,
     // width], for all queries that there are.
     backward_block(const attention_problem<T>& problem, const tensor_view<const T, 4>& d_output, const Mask& mask,
-                   const gradient_sums<T>& sums, const backward_space& space, index_t sequence, index_t kv_head,
-                   range keys, float* d_query_part)
+                   const gradient_sums<T>& sums, const space_type& space, index_t sequence, index_t kv_head, range keys,
+                   float* d_query_part)
         : problem_(problem), d_output_(d_output), mask_(mask), sums_(sums), space_(space), sequence_(sequence),
           kv_head_(kv_head), keys_(keys), width_(problem.width()), d_query_part_(d_query_part) {
         const index_t count = keys.end - keys.begin;
         pack_rows(problem.key, sequence, kv_head, keys.begin, count, 1.0F, space.keys, width_);
         pack_rows(problem.value, sequence, kv_head, keys.begin, count, 1.0F, space.values, width_);
+        if constexpr (!space_type::shared) {
+            pack_rows(problem.key, sequence, kv_head, keys.begin, count, space.score_keys, space.inner);
+        }
         std::fill_n(space.d_keys, count * width_, 0.0F);
         std::fill_n(space.d_values, count * width_, 0.0F);
     }
@@ -125,7 +153,7 @@ public:
     void write_keys() const {
         const index_t count = keys_.end - keys_.begin;
         if (sums_.key.wanted()) {
-            sums_.key.add(sequence_, kv_head_, keys_.begin, count, problem_.unpacked_scale(), space_.d_keys, width_);
+            sums_.key.add(sequence_, kv_head_, keys_.begin, count, 1.0F, space_.d_keys, width_);
         }
         if (sums_.value.wanted()) {
             sums_.value.add(sequence_, kv_head_, keys_.begin, count, 1.0F, space_.d_values, width_);
@@ -162,9 +190,18 @@ private:
     }
 
     void pack_strip(index_t head, range rows, const float* delta) const {
-        space_.queries.pack(problem_.query, sequence_, head, rows, problem_.score_factor(), width_);
-        space_.d_output.pack(d_output_, sequence_, head, rows, 1.0F, width_);
-        problem_.base_2_sums(sequence_, head, rows, backward_lanes, space_.log_sum_exp);
+        space_.queries.fill(rows, width_, [&](index_t query, float* to) {
+            pack_row(problem_.query.pointer(sequence_, query, head), problem_.head_dim, problem_.scale, to, width_);
+        });
+        space_.d_output.fill(rows, width_, [&](index_t query, float* to) {
+            pack_row(d_output_.pointer(sequence_, query, head), problem_.head_dim, 1.0F, to, width_);
+        });
+        if constexpr (!space_type::shared) {
+            space_.score_queries.fill(rows, space_.inner, [&](index_t query, auto* to) {
+                pack_row(problem_.query.pointer(sequence_, query, head), problem_.head_dim, to, space_.inner);
+            });
+        }
+        problem_.log_sums(sequence_, head, rows, backward_lanes, space_.log_sum_exp);
         std::fill(std::copy_n(delta, rows.end - rows.begin, space_.delta), space_.delta + backward_lanes, 0.0F);
         std::fill_n(space_.d_query, (rows.end - rows.begin) * width_, 0.0F);
     }
@@ -172,26 +209,40 @@ private:
     void add_span(const query_strip<backward_lanes>& strip, range span, tile_class kind) const {
         const index_t count = span.end - span.begin;
         const index_t at = (span.begin - keys_.begin) * width_;
-        score_strip<float_products>(problem_, mask_, strip, span, kind, space_.keys + at, width_, space_.queries.panel,
-                                    space_.probabilities);
+        score_strip<products>(problem_, mask_, strip, span, kind,
+                              space_.score_keys + (span.begin - keys_.begin) * space_.inner, space_.inner,
+                              space_.score_queries.panel, space_.probabilities);
         multiply<float_products, product::overwrites, false>(count, strip.vectors() * lanes, problem_.head_dim,
                                                              {space_.values + at, width_}, space_.d_output.panel,
                                                              backward_lanes, {space_.d_scores, backward_lanes});
         space_.differentiate(count, strip.vectors(), problem_.soft_cap);
+        const auto visible = [&](index_t row, index_t key) {
+            return mask_.visible(strip.position[row], span.begin + key);
+        };
+        const auto visible_to_key = [&](index_t key, index_t row) { return visible(row, key); };
+        const bool partial = kind == tile_class::partial;
+        const left_factor<float, false> probabilities{space_.probabilities, backward_lanes};
+        const left_factor<float, false> d_scores{space_.d_scores, backward_lanes};
         if (sums_.value.wanted()) {
-            multiply<float_products, product::accumulates, false>(
-                count, width_, strip.count, {space_.probabilities, backward_lanes}, space_.d_output.rows, width_,
-                {space_.d_values + at, width_});
+            add_product(partial, count, strip.count, probabilities, space_.d_output.rows, space_.d_values + at,
+                        visible_to_key);
         }
         if (sums_.key.wanted()) {
-            multiply<float_products, product::accumulates, false>(
-                count, width_, strip.count, {space_.d_scores, backward_lanes}, space_.queries.rows, width_,
-                {space_.d_keys + at, width_});
+            add_product(partial, count, strip.count, d_scores, space_.queries.rows, space_.d_keys + at, visible_to_key);
         }
         if (sums_.query.wanted()) {
-            multiply<float_products, product::accumulates, true>(strip.count, width_, count,
-                                                                 {space_.d_scores, backward_lanes}, space_.keys + at,
-                                                                 width_, {space_.d_query, width_});
+            add_product(partial, strip.count, count, left_factor<float, true>{space_.d_scores, backward_lanes},
+                        space_.keys + at, space_.d_query, visible);
+        }
+    }
+
+    template <bool Transposed, class Visible>
+    void add_product(bool partial, index_t rows, index_t depth, left_factor<float, Transposed> a, const float* b,
+                     float* sums, const Visible& visible) const {
+        if (partial) {
+            multiply_visible<float_products>(rows, width_, depth, a, b, {sums, width_}, visible);
+        } else {
+            multiply<float_products, product::accumulates>(rows, width_, depth, a, b, width_, {sums, width_});
         }
     }
 
@@ -199,7 +250,7 @@ private:
     tensor_view<const T, 4> d_output_;
     const Mask& mask_;
     const gradient_sums<T>& sums_;
-    const backward_space& space_;
+    const space_type& space_;
     index_t sequence_;
     index_t kv_head_;
     range keys_;

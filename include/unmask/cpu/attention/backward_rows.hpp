@@ -85,8 +85,7 @@ public:
             const index_t last = first + problem_.group();
             for (index_t d = 0; d < problem_.head_dim; ++d) {
                 if (Sink::has_key && !gradients.sink_keys.empty()) {
-                    gradients.sink_keys(kv_head, d) =
-                        static_cast<float>(total(first, last, 1 + d) * static_cast<double>(problem_.unpacked_scale()));
+                    gradients.sink_keys(kv_head, d) = static_cast<float>(total(first, last, 1 + d));
                 }
                 if (Sink::has_value && !gradients.sink_values.empty()) {
                     gradients.sink_values(kv_head, d) = static_cast<float>(total(first, last, 1 + width + d));
@@ -107,11 +106,14 @@ private:
         const index_t kv_head = head / problem_.group();
         float* const query = packed;
         float* const d_output = packed + width;
-        pack_row(problem_.query.pointer(sequence, row, head), head_dim, problem_.score_factor(), query, width);
+        pack_row(problem_.query.pointer(sequence, row, head), head_dim, problem_.scale, query, width);
         pack_row(gradients.output.pointer(sequence, row, head), head_dim, 1.0F, d_output, width);
 
         const float score = sink_score(problem_, sink, head, query);
-        const float probability = exp2(broadcast(score - problem_.base_2_sum(sequence, head, row)))[0];
+        if (is_minus_infinity(score)) {
+            return;
+        }
+        const float probability = exp(broadcast(score - problem_.log_sum_exp(sequence, head, row)))[0];
         float dz = -delta;
         if constexpr (Sink::has_value) {
             dz += row_dot(sink.value(kv_head), d_output, head_dim); // exactly 0 where the output is the sink's value
@@ -122,7 +124,7 @@ private:
         dz *= probability;
         if constexpr (Sink::has_key) {
             if (problem_.soft_cap > 0.0F) {
-                const float tanh = score / (problem_.soft_cap * log2_e);
+                const float tanh = score / problem_.soft_cap;
                 dz *= 1.0F - tanh * tanh;
             }
             for (index_t d = 0; d < head_dim; ++d) {

@@ -2,14 +2,13 @@
 #pragma once
 
 #include <algorithm>
-#include <concepts>
-#include <type_traits>
 #include <vector>
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/attention/forward_block.hpp>
 #include <unmask/cpu/attention/problem.hpp>
 #include <unmask/cpu/attention/query_strip.hpp>
+#include <unmask/cpu/attention/tile_product.hpp>
 #include <unmask/cpu/scratch.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/sink_policy.hpp>
@@ -19,14 +18,6 @@
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
-
-#if defined(__AVX512BF16__)
-template <class T>
-using forward_products = std::conditional_t<std::same_as<T, bfloat16>, bfloat16_products, float_products>;
-#else
-template <class T>
-using forward_products = float_products;
-#endif
 
 // How a call is cut into tasks.
 struct forward_plan {
@@ -85,7 +76,7 @@ inline void clear_idle_rows(const attention_problem<T>& problem, index_t sequenc
 template <class Executor, class T, mask_policy Mask, sink_policy Sink>
 void forward_on_host(const Executor& exec, const attention_call<T>& call, const Mask& mask, const Sink& sink) {
     const attention_problem<T> problem(call);
-    using products = forward_products<T>;
+    using products = score_products<T>;
     using block_type = forward_block<products, T, Mask, Sink>;
     if (problem.query_lengths != nullptr) {
         exec.parallel_for(problem.batch * problem.heads, [&](index_t task, int) {

@@ -13,6 +13,7 @@
 #include <unmask/cpu/attention/sink_score.hpp>
 #include <unmask/cpu/attention/softmax_state.hpp>
 #include <unmask/cpu/attention/tile_product.hpp>
+#include <unmask/cpu/attention/visible_product.hpp>
 #include <unmask/cpu/rows/prefetch.hpp>
 #include <unmask/cpu/scratch.hpp>
 #include <unmask/cpu/simd.hpp>
@@ -60,12 +61,11 @@ struct forward_space {
     float* total;        // [strips] states
 
     forward_space(arena& pieces, index_t head_dim, index_t row_width, index_t strips)
-        : width(row_width), inner(round_up(tiles_of(head_dim, Products::depth), 4)),
-          key_rows(elements(pieces, key_tile * inner)), value_rows(elements(pieces, key_tile * width)),
-          query_rows(elements(pieces, forward_lanes * inner)), query_row(pieces.take(width)),
-          scores(pieces.take(key_tile * forward_lanes)), rescale(pieces.take(forward_lanes)),
-          queries(elements(pieces, 2 * strips * inner * forward_lanes)), chunk(pieces.take(states_size(width, strips))),
-          total(pieces.take(states_size(width, strips))) {}
+        : width(row_width), inner(score_width<Products>(head_dim)), key_rows(pieces.take<element>(key_tile * inner)),
+          value_rows(pieces.take<element>(key_tile * width)), query_rows(pieces.take<element>(forward_lanes * inner)),
+          query_row(pieces.take(width)), scores(pieces.take(key_tile * forward_lanes)),
+          rescale(pieces.take(forward_lanes)), queries(pieces.take<element>(2 * strips * inner * forward_lanes)),
+          chunk(pieces.take(states_size(width, strips))), total(pieces.take(states_size(width, strips))) {}
 
     static index_t states_size(index_t width, index_t strips) { return 2 * strips * forward_state::size(width); }
 
@@ -75,9 +75,6 @@ struct forward_space {
     [[nodiscard]] forward_state state(float* states, std::size_t strip) const {
         return forward_state(states + static_cast<index_t>(strip) * forward_state::size(width));
     }
-
-private:
-    static element* elements(arena& pieces, index_t count) { return reinterpret_cast<element*>(pieces.take(count)); }
 };
 
 template <class Products, class T, mask_policy Mask, sink_policy Sink>
@@ -136,7 +133,7 @@ public:
             rows_.for_each(strips_[i].first, strips_[i].last, [&](index_t head, index_t query, index_t row) {
                 const index_t lane = row - strips_[i].first;
                 const float sum = state.sum[lane];
-                unpack_row(state.output + lane * space_.width, problem_.head_dim, sum > 0.0F ? 1.0F / sum : 0.0F,
+                unpack_row(state.output + lane * space_.width, problem_.head_dim, sum == 0.0F ? 0.0F : 1.0F / sum,
                            problem_.output.pointer(block_.sequence, query, head));
                 if (!problem_.log_sum_exp.empty()) {
                     problem_.log_sum_exp(block_.sequence, head, query) = state.log_sum_exp(lane);
@@ -164,11 +161,15 @@ private:
         rows_.for_each(strips_[i].first, strips_[i].last, [&](index_t head, index_t query, index_t row) {
             const index_t lane = row - strips_[i].first;
             if constexpr (Sink::has_key) {
-                pack_row(problem_.query.pointer(block_.sequence, query, head), problem_.head_dim,
-                         problem_.score_factor(), space_.query_row, space_.width);
+                pack_row(problem_.query.pointer(block_.sequence, query, head), problem_.head_dim, problem_.scale,
+                         space_.query_row, space_.width);
             }
-            state.largest[lane] = sink_score(problem_, sink_, head, space_.query_row);
-            state.sum[lane] = 1.0F;
+            const float score = sink_score(problem_, sink_, head, space_.query_row);
+            if (is_minus_infinity(score)) {
+                return;
+            }
+            state.largest[lane] = score;
+            state.sum[lane] = 1.0F + (score - score); // NaN for NaN and ∞
             if constexpr (Sink::has_value) {
                 std::copy_n(sink_.value(block_.kv_head), problem_.head_dim, state.output + lane * space_.width);
             }
@@ -236,12 +237,8 @@ private:
     void pack_queries(std::size_t i) const {
         element* to = space_.query_rows;
         rows_.for_each(strips_[i].first, strips_[i].last, [&](index_t head, index_t query, index_t) {
-            const T* const from = problem_.query.pointer(block_.sequence, query, head);
-            if constexpr (Products::depth == 1) {
-                pack_row(from, problem_.head_dim, problem_.score_factor(), to, space_.inner);
-            } else {
-                pack_row(from, problem_.head_dim, to, space_.inner);
-            }
+            pack_for_score<Products>(problem_.query.pointer(block_.sequence, query, head), problem_.head_dim,
+                                     problem_.scale, to, space_.inner);
             to += space_.inner;
         });
         const index_t padded = strips_[i].rows.vectors() * lanes;
@@ -265,10 +262,20 @@ private:
         std::fill(space_.scores, scores, minus_infinity);
         std::fill(scores + count * forward_lanes, space_.scores + padded * forward_lanes, minus_infinity);
         state.template absorb<Products>(space_.scores, padded, rows.vectors(), space_.rescale);
-        multiply<Products, product::accumulates, true>(rows.count, space_.width, padded / Products::depth,
-                                                       {reinterpret_cast<const element*>(space_.scores), forward_lanes},
-                                                       space_.value_rows + first / Products::depth * space_.width,
-                                                       space_.width, {state.output, space_.width, space_.rescale});
+        const index_t groups = padded / Products::depth;
+        const left_factor<element, true> probabilities{reinterpret_cast<const element*>(space_.scores), forward_lanes};
+        const element* const values = space_.value_rows + first / Products::depth * space_.width;
+        const sums_tile output{state.output, space_.width, space_.rescale};
+        if (kind == tile_class::full && padded == count) {
+            multiply<Products, product::accumulates>(rows.count, space_.width, groups, probabilities, values,
+                                                     space_.width, output);
+        } else {
+            multiply_visible<Products>(rows.count, space_.width, groups, probabilities, values, output,
+                                       [&](index_t row, index_t number) {
+                                           const index_t key = keys.begin - before + number;
+                                           return keys.contains(key) && mask_.visible(rows.position[row], key);
+                                       });
+        }
     }
 
     using element = typename Products::element;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <limits>
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/attention/tile_product.hpp>
@@ -21,23 +20,11 @@ struct attention_problem : attention_call<T> {
     // head_dim rounded up to whole registers: the row length of every packed tile.
     [[nodiscard]] index_t width() const { return (this->head_dim + lanes - 1) / lanes * lanes; }
 
-    // q · k times this is a score in the base-2 domain that exp2 wants. A soft cap is applied to scores as they are,
-    // and brings the log2(e) itself.
-    [[nodiscard]] float score_factor() const { return this->soft_cap > 0.0F ? this->scale : this->scale * log2_e; }
-
-    // Packed queries carry the score factor: with this a sum of them becomes the gradient of a key.
-    [[nodiscard]] float unpacked_scale() const { return this->soft_cap > 0.0F ? 1.0F : ln_2; }
-
-    // A row's log-sum-exp in base 2; for a row that sees nothing 0, with which exp2 of its scores, all −∞, is 0.
-    [[nodiscard]] float base_2_sum(index_t sequence, index_t head, index_t row) const {
-        const float natural = this->log_sum_exp(sequence, head, row);
-        return is_minus_infinity(natural) ? 0.0F : natural * log2_e;
-    }
-    // The same for some rows, one to a lane; in idle lanes what makes every probability 0.
-    void base_2_sums(index_t sequence, index_t head, range rows, int lane_count, float* sums) const {
-        std::fill_n(sums, lane_count, std::numeric_limits<float>::max());
+    // The log-sum-exp of some rows, one to a lane; idle lanes get 0.
+    void log_sums(index_t sequence, index_t head, range rows, int lane_count, float* sums) const {
+        std::fill_n(sums, lane_count, 0.0F);
         for (index_t row = rows.begin; row < rows.end; ++row) {
-            *sums++ = base_2_sum(sequence, head, row);
+            *sums++ = this->log_sum_exp(sequence, head, row);
         }
     }
 };

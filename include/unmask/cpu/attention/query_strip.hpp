@@ -110,24 +110,35 @@ struct query_strip {
 
     // Registers that hold a row of scores.
     [[nodiscard]] int vectors() const { return (count + lanes - 1) / lanes; }
+
+    // Makes the scores of the idle lanes −∞: an idle query is 0, but 0 · NaN is NaN.
+    void hide_idle(float* scores, index_t keys) const {
+        for (index_t k = 0; k < keys && count < vectors() * lanes; ++k) {
+            std::fill(scores + k * Lanes + count, scores + k * Lanes + vectors() * lanes, minus_infinity);
+        }
+    }
 };
 
 // Some rows of one head, and the same transposed: what a strip's products need.
-template <int Lanes>
+template <class Products, int Lanes>
 struct strip_operand {
-    float* rows;  // [Lanes][width], the rows behind the last one 0
-    float* panel; // [width][Lanes]
+    using element = typename Products::element;
+
+    element* rows;  // [Lanes][width], the rows behind the last one 0
+    element* panel; // [width][Lanes]
 
     strip_operand(arena& pieces, index_t width)
-        : rows(pieces.take(Lanes * width)), panel(pieces.take(round_up(width, 4) * Lanes)) {}
+        : rows(pieces.take<element>(Lanes * width)), panel(pieces.take<element>(round_up(width, 4) * Lanes)) {}
 
-    template <class T>
-    void pack(const tensor_view<const T, 4>& from, index_t sequence, index_t head, range queries, float factor,
-              index_t width) const {
+    // Packs a strip's rows by pack(query, to).
+    template <class Pack>
+    void fill(range queries, index_t width, const Pack& pack) const {
         const index_t count = queries.end - queries.begin;
         const index_t padded = round_up(count, lanes);
-        pack_rows(from, sequence, head, queries.begin, count, factor, rows, width);
-        std::fill(rows + count * width, rows + padded * width, 0.0F);
+        for (index_t row = 0; row < count; ++row) {
+            pack(queries.begin + row, rows + row * width);
+        }
+        std::fill(rows + count * width, rows + padded * width, element{});
         transpose(rows, width, padded, width, panel, Lanes);
     }
 };

@@ -21,26 +21,32 @@ namespace detail {
 inline constexpr int received_lanes = lanes == 16 ? 2 * lanes : 6 * lanes;
 inline constexpr index_t received_block = 4 * key_tile; // keys of a task, at most
 
+template <class Products>
 struct received_space {
-    float* key_rows; // [received_block][width]
-    strip_operand<received_lanes> queries;
-    float* log_sum_exp; // [lanes], base 2
+    using element = typename Products::element;
+
+    index_t width;     // of a row of keys and queries
+    element* key_rows; // [received_block][width]
+    strip_operand<Products, received_lanes> queries;
+    float* log_sum_exp; // [lanes]
     float* scores;      // [key_tile][lanes]
     float* sums;        // [received_block] registers, one a key
 
-    received_space(arena& pieces, index_t width)
-        : key_rows(pieces.take(received_block * width)), queries(pieces, width),
-          log_sum_exp(pieces.take(received_lanes)), scores(pieces.take(key_tile * received_lanes)),
-          sums(pieces.take(received_block * lanes)) {}
+    received_space(arena& pieces, index_t head_dim)
+        : width(score_width<Products>(head_dim)), key_rows(pieces.take<element>(received_block * width)),
+          queries(pieces, width), log_sum_exp(pieces.take(received_lanes)),
+          scores(pieces.take(key_tile * received_lanes)), sums(pieces.take(received_block * lanes)) {}
 };
 
-template <class T, mask_policy Mask>
-inline void received_block_of(const attention_problem<T>& problem, const Mask& mask, const received_space& space,
-                              index_t sequence, index_t head, range block, float* received) {
-    const index_t width = problem.width();
+template <class Products, class T, mask_policy Mask>
+inline void received_block_of(const attention_problem<T>& problem, const Mask& mask,
+                              const received_space<Products>& space, index_t sequence, index_t head, range block,
+                              float* received) {
     const grouped_rows rows(problem, sequence, head, 1);
-    pack_rows(problem.key, sequence, head / problem.group(), block.begin, block.end - block.begin, 1.0F, space.key_rows,
-              width);
+    for (index_t k = block.begin; k < block.end; ++k) {
+        pack_for_score<Products>(problem.key.pointer(sequence, k, head / problem.group()), problem.head_dim, 1.0F,
+                                 space.key_rows + (k - block.begin) * space.width, space.width);
+    }
     std::fill_n(space.sums, (block.end - block.begin) * lanes, 0.0F);
 
     const auto add_span = [&](const query_strip<received_lanes>& strip, range keys) {
@@ -48,23 +54,27 @@ inline void received_block_of(const attention_problem<T>& problem, const Mask& m
         if (kind == tile_class::empty) {
             return;
         }
-        score_strip<float_products>(problem, mask, strip, keys, kind,
-                                    space.key_rows + (keys.begin - block.begin) * width, width, space.queries.panel,
-                                    space.scores);
+        score_strip<Products>(problem, mask, strip, keys, kind,
+                              space.key_rows + (keys.begin - block.begin) * space.width, space.width,
+                              space.queries.panel, space.scores);
+        strip.hide_idle(space.scores, keys.end - keys.begin);
         const float* score = space.scores;
         float* sum = space.sums + (keys.begin - block.begin) * lanes;
         for (index_t k = keys.begin; k < keys.end; ++k, score += received_lanes, sum += lanes) {
             vfloat total = load(sum);
             for (int v = 0; v < strip.vectors(); ++v) {
-                total += exp2(load(score + v * lanes) - load(space.log_sum_exp + v * lanes));
+                total += weight_of(load(score + v * lanes), load(space.log_sum_exp + v * lanes));
             }
             store(sum, total);
         }
     };
     const auto add_strip = [&](index_t first, index_t last) {
         const query_strip<received_lanes> strip(rows, first, last);
-        space.queries.pack(problem.query, sequence, head, {first, last}, problem.score_factor(), width);
-        problem.base_2_sums(sequence, head, {first, last}, received_lanes, space.log_sum_exp);
+        space.queries.fill({first, last}, space.width, [&](index_t query, auto* to) {
+            pack_for_score<Products>(problem.query.pointer(sequence, query, head), problem.head_dim, problem.scale, to,
+                                     space.width);
+        });
+        problem.log_sums(sequence, head, {first, last}, received_lanes, space.log_sum_exp);
         for (const range& seen : mask.key_ranges(strip.hull.begin, strip.hull.end, block.end)) {
             const range inside = intersect(seen, block);
             for (index_t k = inside.begin; k < inside.end; k += key_tile) {
@@ -87,8 +97,8 @@ template <class Executor, class T, mask_policy Mask>
 void received_on_host(const Executor& exec, const attention_call<T>& call, tensor_view<float, 3> received,
                       const Mask& mask) {
     const attention_problem<T> problem(call);
-    const index_t width = problem.width();
-    const worker_spaces<received_space> spaces(exec.workers(), width);
+    using products = score_products<T>;
+    const worker_spaces<received_space<products>> spaces(exec.workers(), problem.head_dim);
     const index_t blocks = tiles_of(problem.key_length, received_block);
     exec.parallel_for(problem.batch * problem.heads * blocks, [&](index_t task, int worker) {
         const index_t sequence = task / blocks / problem.heads;
@@ -97,7 +107,7 @@ void received_on_host(const Executor& exec, const attention_call<T>& call, tenso
         const index_t last = std::min(first + received_block, problem.key_length);
         const index_t cut = std::clamp(problem.keys(sequence), first, last);
         if (first < cut) {
-            received_block_of(problem, mask, spaces.of(worker, width), sequence, head, {first, cut},
+            received_block_of(problem, mask, spaces.of(worker, problem.head_dim), sequence, head, {first, cut},
                               received.pointer(sequence, head, first));
         }
         std::fill_n(received.pointer(sequence, head, cut), last - cut, 0.0F);

@@ -6,12 +6,14 @@
 #include <cstring>
 
 #include <unmask/config.hpp>
+#include <unmask/cpu/attention/pack.hpp>
 #include <unmask/cpu/attention/problem.hpp>
 #include <unmask/cpu/attention/query_strip.hpp>
 #include <unmask/cpu/attention/tile_product.hpp>
 #include <unmask/cpu/simd.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/mask/ranges.hpp>
+#include <unmask/mask/tiles.hpp>
 
 // The scores of a strip of queries against a span of keys, [keys][Lanes], hidden ones −∞.
 
@@ -90,15 +92,38 @@ inline void hide_scores(const Mask& mask, const query_strip<Lanes>& strip, range
     }
 }
 
-// score → log2(e) · soft_cap · tanh(score / soft_cap).
+// score → soft_cap · tanh(score / soft_cap).
 inline void cap_scores(float* scores, index_t count, float soft_cap) {
     for (index_t i = 0; i < count; i += lanes) {
-        store(scores + i, tanh(load(scores + i) * (1.0F / soft_cap)) * (soft_cap * log2_e));
+        store(scores + i, tanh(load(scores + i) * (1.0F / soft_cap)) * soft_cap);
     }
 }
 
-// The scores, times log2(e). `keys` are packed rows from the span's first one on, `queries` a transposed panel.
-// `between` is called now and then.
+// What a key weighs in a row whose log-sum-exp is known: exp(score − log_sum_exp), and 0 where it is hidden, also if
+// the row saw nothing, or NaN.
+inline vfloat weight_of(vfloat score, vfloat log_sum_exp) {
+    return select(is_minus_infinity(score), vfloat{}, exp(score - log_sum_exp));
+}
+
+// Elements of a key or query as scores are computed from it.
+template <class Products>
+inline index_t score_width(index_t head_dim) {
+    return round_up(tiles_of(head_dim, Products::depth), 4);
+}
+
+// A key, or a query with the scale as factor. Pairs stay as they are stored: their scores get the scale.
+template <class Products, class T>
+inline void pack_for_score(const T* from, index_t head_dim, float factor, typename Products::element* to,
+                           index_t width) {
+    if constexpr (Products::depth == 1) {
+        pack_row(from, head_dim, factor, to, width);
+    } else {
+        pack_row(from, head_dim, to, width);
+    }
+}
+
+// The scores. `keys` are packed rows from the span's first one on, `queries` a transposed panel. `between` is called
+// now and then.
 template <class Products, class T, mask_policy Mask, int Lanes, class Between = nothing>
 inline void score_strip(const attention_problem<T>& problem, const Mask& mask, const query_strip<Lanes>& strip,
                         range keys, tile_class kind, const typename Products::element* key_rows, index_t key_stride,
@@ -107,8 +132,8 @@ inline void score_strip(const attention_problem<T>& problem, const Mask& mask, c
     const index_t depth = (problem.head_dim + Products::depth - 1) / Products::depth;
     multiply<Products, product::overwrites, false>(length, strip.vectors() * lanes, depth, {key_rows, key_stride},
                                                    queries, Lanes, {scores, Lanes}, between);
-    if constexpr (Products::depth > 1) { // such queries could not carry the factor themselves
-        const vfloat factor = broadcast(problem.score_factor());
+    if constexpr (Products::depth > 1) {
+        const vfloat factor = broadcast(problem.scale);
         for (index_t i = 0; i < length * Lanes; i += lanes) {
             store(scores + i, load(scores + i) * factor);
         }

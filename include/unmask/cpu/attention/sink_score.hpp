@@ -11,7 +11,7 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// The sink's logit for one packed query row, times log2(e).
+// The sink's logit for one query row, packed as floats times the scale.
 template <class T, sink_policy Sink>
 inline float sink_score(const attention_problem<T>& problem, const Sink& sink, index_t head, const float* query) {
     if constexpr (Sink::has_key) {
@@ -23,7 +23,7 @@ inline float sink_score(const attention_problem<T>& problem, const Sink& sink, i
         }
         return score;
     } else {
-        return sink.logit(head) * log2_e;
+        return sink.logit(head);
     }
 }
 

@@ -20,11 +20,11 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// What is known of the rows of a strip after some keys, in base 2; attention_state for Lanes rows at once.
+// What is known of the rows of a strip after some keys; attention_state for Lanes rows at once.
 template <int Lanes>
 struct softmax_state {
     float* largest; // [Lanes]
-    float* sum;     // [Lanes], Σ 2^(score − largest)
+    float* sum;     // [Lanes], Σ exp(score − largest)
     float* output;  // [Lanes][width], not yet divided by sum
 
     // In memory of this many floats.
@@ -58,8 +58,8 @@ struct softmax_state {
                 continue;
             }
             const float top = std::max(largest[row], other.largest[row]);
-            const vfloat mine = exp2(broadcast(largest[row] - top));
-            const vfloat others = exp2(broadcast(other.largest[row] - top));
+            const vfloat mine = exp(broadcast(largest[row] - top));
+            const vfloat others = exp(broadcast(other.largest[row] - top));
             for (index_t d = row * width; d < (row + 1) * width; d += lanes) {
                 store(output + d, multiply_add(load(output + d), mine, load(other.output + d) * others));
             }
@@ -69,7 +69,7 @@ struct softmax_state {
     }
 
     [[nodiscard]] float log_sum_exp(index_t row) const {
-        return sum[row] > 0.0F ? (largest[row] + std::log2(sum[row])) * ln_2 : minus_infinity;
+        return sum[row] == 0.0F ? minus_infinity : largest[row] + std::log(sum[row]);
     }
 
 private:
@@ -90,8 +90,8 @@ private:
         }
         for (int v = 0; v < Vectors; ++v) {
             const index_t at = lane + v * lanes;
-            shift[v] = select(top[v] < -3.0e38F, vfloat{}, top[v]); // a row that has seen nothing yet
-            const vfloat factor = exp2(load(largest + at) - shift[v]);
+            shift[v] = select(is_minus_infinity(top[v]), vfloat{}, top[v]); // a row that has seen nothing yet
+            const vfloat factor = exp(load(largest + at) - shift[v]);
             total[v] = load(sum + at) * factor;
             store(largest + at, top[v]);
             store(rescale + at, factor);
@@ -100,12 +100,12 @@ private:
 #pragma GCC unroll 2
             for (int v = 0; v < Vectors; ++v) {
                 const index_t at = lane + v * lanes;
-                const vfloat probability = exp2(load(scores + k * Lanes + at) - shift[v]);
+                const vfloat probability = exp(load(scores + k * Lanes + at) - shift[v]);
                 total[v] += probability;
                 if constexpr (Products::depth == 1) {
                     store(scores + k * Lanes + at, probability);
                 } else {
-                    const vfloat next = exp2(load(scores + (k + 1) * Lanes + at) - shift[v]);
+                    const vfloat next = exp(load(scores + (k + 1) * Lanes + at) - shift[v]);
                     total[v] += next;
                     const vint pair = pair_of(probability, next);
                     std::memcpy(scores + k / 2 * Lanes + at, &pair, sizeof pair);
@@ -117,7 +117,7 @@ private:
         }
     }
 
-    // Two probabilities as bfloat16, the first in the low half; neither is negative or NaN.
+    // Two probabilities as bfloat16, the first in the low half. NaN may become anything: the sum is NaN as well then.
     static vint pair_of(vfloat first, vfloat second) {
         const vint low = (std::bit_cast<vint>(first) + 0x8000) >> 16;
         const vint high = (std::bit_cast<vint>(second) + 0x8000) & ~0xffff;

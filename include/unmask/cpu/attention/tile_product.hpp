@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <algorithm>
 #include <bit>
+#include <concepts>
 #include <cstdint>
+#include <type_traits>
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
 #endif
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/simd.hpp>
+#include <unmask/tensor/float_types.hpp>
 
 // The products of tiles that stay in cache, C = A · B: everything else in this folder exists to feed them.
 
@@ -28,7 +32,9 @@ inline constexpr int block_rows = lanes == 16 ? 8 : 6;
 // How packed elements are multiplied. Both are 32 bits wide, so that tiles have one layout for all storage types.
 struct float_products {
     using element = float;
-    static constexpr int depth = 1; // numbers in an element
+    static constexpr int depth = 1;                            // numbers in an element
+    static constexpr std::uint32_t exponents[] = {0x7f800000}; // the bits of each, all set where it isn't finite
+    static void clear(float* row, index_t count, index_t /*number*/) { std::fill_n(row, count, 0.0F); }
     static vfloat multiply_add(vfloat sum, float left, const float* right) {
         return detail::multiply_add(broadcast(left), load(right), sum);
     }
@@ -40,11 +46,25 @@ struct float_products {
 struct bfloat16_products {
     using element = std::uint32_t;
     static constexpr int depth = 2;
+    static constexpr std::uint32_t exponents[] = {0x00007f80, 0x7f800000};
+    static void clear(std::uint32_t* row, index_t count, index_t number) {
+        for (index_t i = 0; i < count; ++i) {
+            row[i] &= number == 0 ? 0xffff0000 : 0x0000ffff;
+        }
+    }
     static vfloat multiply_add(vfloat sum, std::uint32_t left, const std::uint32_t* right) {
         return _mm512_dpbf16_ps(sum, std::bit_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(left))),
                                 std::bit_cast<__m512bh>(_mm512_loadu_si512(right)));
     }
 };
+#endif
+
+// How scores are computed from stored numbers: forward, backward and received alike, or they would not agree on them.
+template <class T>
+#if defined(__AVX512BF16__)
+using score_products = std::conditional_t<std::same_as<T, bfloat16>, bfloat16_products, float_products>;
+#else
+using score_products = float_products;
 #endif
 
 // The left factor: element (row, depth) is data[row * stride + depth], transposed data[depth * stride + row].

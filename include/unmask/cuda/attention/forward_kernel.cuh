@@ -8,6 +8,7 @@
 #include <unmask/cuda/attention/block_order.cuh>
 #include <unmask/cuda/attention/block_state.cuh>
 #include <unmask/cuda/attention/fragment_softmax.cuh>
+#include <unmask/cuda/attention/hidden_values.cuh>
 #include <unmask/cuda/attention/kernel_call.cuh>
 #include <unmask/cuda/attention/key_windows.cuh>
 #include <unmask/cuda/attention/score_fragment.cuh>
@@ -93,16 +94,22 @@ public:
                     [&](int row) { return p_.call.position_of(unit.first_row + row); }, current.begin(), unit.keys,
                     scores);
             }
-            softmax_.absorb(scores, p_.call.softmax_factor, output_);
+            softmax_.absorb(scores, p_.call.softmax_scale, output_);
+            if (current.partial()) {
+                take_out_values<T, Plan::threads>(memory::values(), memory::state().unit());
+            }
             multiply_values<T>(scores, memory::values(), output_);
             device::wait_copies<0>();
             device::barrier(); // the next keys are here, and nobody needs the values any more
         }
-        softmax_.finish();
+        finish();
         if (p_.grid.parts > 1) {
             write_state();
         } else {
             write_output();
+        }
+        if (memory::state().unit().values_taken_out != 0) {
+            add_values();
         }
     }
 
@@ -130,39 +137,44 @@ private:
         });
     }
 
-    // Before the first key: nothing seen, or the sink alone. Of split keys, the first part has it.
+    // Before the first key: nothing seen.
     UNMASK_DEVICE void start() {
-        const block_unit& unit = memory::state().unit();
-        const bool with_sink = Sink::present && unit.part == 0;
         output_.clear();
+        softmax_.clear();
         if constexpr (Sink::present) {
             if (device::thread() < Plan::rows) {
-                memory::state().sink_scores()[device::thread()] = sink_score(unit, device::thread());
+                memory::state().sink_scores()[device::thread()] = sink_score(device::thread());
             }
             device::barrier();
         }
-        UNMASK_UNROLL
-        for (int i = 0; i < Plan::row_tiles; ++i) {
-            UNMASK_UNROLL
-            for (int h = 0; h < 2; ++h) {
-                softmax_.largest[i][h] =
-                    with_sink ? memory::state().sink_scores()[warp_row() + fragment_row(i, h)] : minus_infinity;
-                softmax_.sum[i][h] = with_sink && device::lane() % 4 == 0 ? 1.0F : 0.0F;
+    }
+
+    // After the last key: the sink, which of split keys the first part has.
+    UNMASK_DEVICE void finish() {
+        softmax_.finish(p_.call.softmax_scale);
+        if constexpr (Sink::present) {
+            const block_unit& unit = memory::state().unit();
+            if (unit.part > 0) {
+                return;
             }
-        }
-        if constexpr (Sink::has_value) {
-            if (with_sink) {
-                const float* value = p_.sink.value(unit.kv_head) + fragment_column(0);
-                const int columns = p_.call.head_dim - fragment_column(0);
+            const int columns = p_.call.head_dim - fragment_column(0);
+            UNMASK_UNROLL
+            for (int i = 0; i < Plan::row_tiles; ++i) {
                 UNMASK_UNROLL
-                for (int j = 0; j < Plan::output_tiles; ++j) {
+                for (int h = 0; h < 2; ++h) {
+                    const float score = memory::state().sink_scores()[warp_row() + fragment_row(i, h)];
+                    const joined_weights weights = softmax_.join(i, h, score);
                     UNMASK_UNROLL
-                    for (int c = 0; c < 2; ++c) {
-                        const float each = j * 8 + c < columns ? value[j * 8 + c] : 0.0F;
+                    for (int j = 0; j < Plan::output_tiles; ++j) {
                         UNMASK_UNROLL
-                        for (int i = 0; i < Plan::row_tiles; ++i) {
-                            output_.values[i][j][c] = each;
-                            output_.values[i][j][2 + c] = each;
+                        for (int c = 0; c < 2; ++c) {
+                            float& output = output_.values[i][j][2 * h + c];
+                            output *= weights.before;
+                            if constexpr (Sink::has_value) {
+                                if (j * 8 + c < columns && score != minus_infinity) {
+                                    output += weights.added * p_.sink.value(unit.kv_head)[fragment_column(j) + c];
+                                }
+                            }
                         }
                     }
                 }
@@ -170,8 +182,9 @@ private:
         }
     }
 
-    // The sink's logit for a row of the block, in base 2.
-    UNMASK_DEVICE float sink_score(const block_unit& unit, int row) const {
+    // The sink's logit for a row of the block.
+    UNMASK_DEVICE float sink_score(int row) const {
+        const block_unit& unit = memory::state().unit();
         if constexpr (Sink::has_key) {
             const float* key = p_.sink.key(unit.kv_head);
             float product = 0.0F;
@@ -184,7 +197,7 @@ private:
             }
             return p_.call.score(product);
         } else {
-            return p_.sink.logit(p_.call.head_of(unit.kv_head, unit.first_row + row)) * log2_e;
+            return p_.sink.logit(p_.call.head_of(unit.kv_head, unit.first_row + row));
         }
     }
 
@@ -198,7 +211,7 @@ private:
             for (int h = 0; h < 2; ++h) {
                 const int row = warp_row() + fragment_row(i, h);
                 const int at = unit.first_row + row;
-                const bool seen = at < unit.rows && softmax_.sum[i][h] > 0.0F;
+                const bool seen = at < unit.rows && softmax_.sum[i][h] != 0.0F;
                 const float inverse = seen ? 1.0F / softmax_.sum[i][h] : 0.0F;
                 UNMASK_UNROLL
                 for (int j = 0; j < Plan::output_tiles; ++j) {
@@ -208,7 +221,7 @@ private:
                 }
                 if (p_.call.log_sum_exp.data != nullptr && device::lane() % 4 == 0 && at < all_rows) {
                     p_.call.log_sum_exp.at(unit.sequence, p_.call.head_of(unit.kv_head, at), p_.call.query_of(at)) =
-                        seen ? base_2_log_sum(softmax_.largest[i][h], softmax_.sum[i][h]) * ln_2 : minus_infinity;
+                        seen ? log_sum_of(softmax_.largest[i][h], softmax_.sum[i][h]) : minus_infinity;
                 }
             }
         }
@@ -236,7 +249,7 @@ private:
                 if (unit.first_row + row >= all_rows) {
                     continue;
                 }
-                const bool seen = unit.first_row + row < unit.rows && softmax_.sum[i][h] > 0.0F;
+                const bool seen = unit.first_row + row < unit.rows && softmax_.sum[i][h] != 0.0F;
                 const float inverse = seen ? 1.0F / softmax_.sum[i][h] : 0.0F;
                 UNMASK_UNROLL
                 for (int j = 0; j < Plan::output_tiles; ++j) {
@@ -251,9 +264,24 @@ private:
                 }
                 if (device::lane() % 4 == 0) {
                     p_.states.log_sum_exp[first + row] =
-                        seen ? base_2_log_sum(softmax_.largest[i][h], softmax_.sum[i][h]) : minus_infinity;
+                        seen ? log_sum_of(softmax_.largest[i][h], softmax_.sum[i][h]) : minus_infinity;
                 }
             }
+        }
+    }
+
+    // Gives the rows what values that aren't finite, and were taken out of their tiles, make of their output.
+    UNMASK_DEVICE void add_values() const {
+        const block_unit& unit = memory::state().unit();
+        device::barrier();
+        if (p_.grid.parts > 1) {
+            add_values_taken_out<Plan::threads>(p_.call, p_.mask, memory::state(), 0, p_.call.head_dim, [&](int row) {
+                return p_.states.row_output(p_.call, unit.part, unit.sequence, unit.kv_head, row);
+            });
+        } else {
+            add_values_taken_out<Plan::threads>(p_.call, p_.mask, memory::state(), 0, p_.call.head_dim, [&](int row) {
+                return p_.call.output.row(unit.sequence, p_.call.query_of(row), p_.call.head_of(unit.kv_head, row));
+            });
         }
     }
 

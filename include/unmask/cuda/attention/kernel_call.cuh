@@ -5,6 +5,7 @@
 #include <unmask/cuda/runtime/device.cuh>
 #include <unmask/numeric/detail/base_2.hpp>
 #include <unmask/numeric/detail/integers.hpp>
+#include <unmask/numeric/detail/rounded_arithmetic.hpp>
 
 // One attention call as kernels get it, by value: plain members, because device code can't call those of std::array,
 // and the lengths of a ragged batch, because copying them to the device would be one more thing to wait for.
@@ -53,10 +54,10 @@ struct kernel_call {
     int kv_heads;
     int group; // query heads that share a kv head
     int head_dim;
-    float score_factor;   // q · k times this is a score in base 2, if scores are not capped
-    float softmax_factor; // what is left of it for softmax: 1 where scores are capped or the factor is not positive
-    float cap;            // of scores in base 2; 0: none
-    float cap_factor;     // q · k times this is twice the argument of tanh, in base 2
+    float scale;         // q · k times this is a score, if scores are not capped
+    float softmax_scale; // what transform_scores leaves of it to softmax
+    float cap;           // 0: none
+    float inverse_cap;
     index_t query_offset;
 
     bool ragged;
@@ -72,12 +73,14 @@ struct kernel_call {
     UNMASK_DEVICE int head_of(int kv_head, int row) const { return kv_head * group + row % group; }
     UNMASK_DEVICE index_t position_of(int row) const { return query_offset + query_of(row); }
 
-    // A sum of products as a score in base 2.
-    UNMASK_DEVICE float score(float product) const { return cap > 0.0F ? capped(product) : product * score_factor; }
+    // A sum of products as a score. Rounded, so that every kernel comes to the same.
+    UNMASK_DEVICE float score(float product) const {
+        const float score = product_of(product, scale);
+        return cap > 0.0F ? capped(score) : score;
+    }
     // cap · tanh(x): an odd polynomial near 0, elsewhere 1 − 2 / (1 + e^2x), which would cancel there.
-    UNMASK_DEVICE float capped(float product) const {
-        const float twice = product * cap_factor; // 2x, in base 2
-        const float x = twice * (0.5F * ln_2);
+    UNMASK_DEVICE float capped(float score) const {
+        const float x = score * inverse_cap;
         const float square = x * x;
         float p = -6.27637853e-3F;
         p = p * square + 2.11162076e-2F;
@@ -85,18 +88,26 @@ struct kernel_call {
         p = p * square + 1.33329240e-1F;
         p = p * square - 3.33333304e-1F;
         const float near = x + x * square * p;
-        const float far = 1.0F - 2.0F * device::reciprocal(1.0F + device::exp2(twice));
+        const float far = 1.0F - 2.0F * device::reciprocal(1.0F + device::exp2(x * (2.0F * log2_e)));
         return cap * (square < 0.36F ? near : far);
     }
 };
 
-// Softmax in base 2, where `largest` is a row's largest score and −∞ if it has seen nothing: what to subtract from
-// scores, and the log-sum-exp.
+// What to subtract from scores, where `largest` is a row's largest score and −∞ if it has seen nothing.
 UNMASK_DEVICE float shift_of(float largest) {
     return largest == minus_infinity ? 0.0F : largest;
 }
-UNMASK_DEVICE float base_2_log_sum(float largest, float sum) {
-    return sum > 0.0F ? largest + device::log2(sum) : minus_infinity;
+// log Σ exp(score), where `sum` is Σ exp(score − largest).
+UNMASK_DEVICE float log_sum_of(float largest, float sum) {
+    return sum == 0.0F ? minus_infinity : largest + device::log2(sum) * ln_2;
+}
+// e^x.
+UNMASK_DEVICE float exp(float x) {
+    return device::exp2(x * log2_e);
+}
+// What a key weighs in a row whose log-sum-exp is known, and 0 where it is hidden, also if the row saw nothing, or NaN.
+UNMASK_DEVICE float weight_of(float score, float log_sum_exp) {
+    return score == minus_infinity ? 0.0F : exp(score - log_sum_exp);
 }
 
 } // namespace detail::cuda

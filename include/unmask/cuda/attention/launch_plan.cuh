@@ -84,10 +84,14 @@ kernel_call<T> kernel_call_of(const attention_call<T>& from, index_t first, inde
     call.kv_heads = static_cast<int>(from.kv_heads);
     call.group = static_cast<int>(from.group());
     call.head_dim = static_cast<int>(from.head_dim);
-    call.score_factor = from.scale * log2_e;
-    call.cap = from.soft_cap * log2_e;
-    call.cap_factor = from.soft_cap > 0.0F ? 2.0F * log2_e * from.scale / from.soft_cap : 0.0F;
-    call.softmax_factor = call.cap > 0.0F || call.score_factor <= 0.0F ? 1.0F : call.score_factor;
+    call.scale = from.scale;
+    call.cap = from.soft_cap;
+    call.inverse_cap = from.soft_cap > 0.0F ? 1.0F / from.soft_cap : 0.0F;
+    // Softmax takes differences of sums before it scales them, which saves a product; a factor that floats can't hold
+    // would make NaN of −∞.
+    const float factor = from.scale * log2_e;
+    const bool late = from.soft_cap == 0.0F && factor >= std::numeric_limits<float>::min() && factor <= largest_float;
+    call.softmax_scale = late ? from.scale : 1.0F;
     call.query_offset = from.query_offset;
     call.ragged = from.query_lengths != nullptr || from.key_lengths != nullptr;
     for (index_t i = 0; call.ragged && i < count; ++i) {

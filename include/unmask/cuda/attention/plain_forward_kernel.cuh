@@ -3,6 +3,7 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/attention/block_state.cuh>
+#include <unmask/cuda/attention/hidden_values.cuh>
 #include <unmask/cuda/attention/kernel_call.cuh>
 #include <unmask/cuda/attention/plain_tile.cuh>
 #include <unmask/cuda/attention/split_states.cuh>
@@ -52,7 +53,7 @@ public:
             return;
         }
         start();
-        const block_unit& unit = memory::state().unit();
+        block_unit& unit = memory::state().unit();
         const auto position_of = [&](int row) { return p_.call.position_of(unit.first_row + row); };
         const auto query_of = [&](int row) {
             const int at = unit.first_row + row;
@@ -80,9 +81,12 @@ public:
             }
             absorb(scores);
             memory::probabilities().store(scores);
-            multiply_values(unit, first_key);
+            multiply_values(unit, first_key, next.partial());
         }
         write();
+        if (memory::state().unit().values_taken_out != 0) {
+            add_values();
+        }
     }
 
 private:
@@ -101,15 +105,16 @@ private:
         }
         UNMASK_UNROLL
         for (int i = 0; i < 4; ++i) {
-            largest_[i] = with_sink ? memory::state().sink_scores()[plain_row(i)] : minus_infinity;
-            sum_[i] = with_sink ? 1.0F : 0.0F;
+            const float score = with_sink ? memory::state().sink_scores()[plain_row(i)] : minus_infinity;
+            largest_[i] = score;
+            sum_[i] = score == minus_infinity ? 0.0F : 1.0F + (score - score); // NaN for NaN and ∞
             UNMASK_UNROLL
             for (int step = 0; step < output_steps; ++step) {
                 UNMASK_UNROLL
                 for (int j = 0; j < 4; ++j) {
                     output_[step][i][j] = 0.0F;
                     if constexpr (Sink::has_value) {
-                        if (with_sink && column(step, j) < p_.call.head_dim) {
+                        if (score != minus_infinity && column(step, j) < p_.call.head_dim) {
                             output_[step][i][j] = p_.sink.value(unit.kv_head)[column(step, j)];
                         }
                     }
@@ -118,7 +123,7 @@ private:
         }
     }
 
-    // The sink's logit for a row of the block, in base 2.
+    // The sink's logit for a row of the block.
     UNMASK_DEVICE float sink_score(const block_unit& unit, int row) const {
         const int at = smaller(unit.first_row + row, larger(unit.rows - 1, 0));
         const int head = p_.call.head_of(unit.kv_head, at);
@@ -133,7 +138,7 @@ private:
             }
             return p_.call.score(product);
         } else {
-            return p_.sink.logit(head) * log2_e;
+            return p_.sink.logit(head);
         }
     }
 
@@ -146,12 +151,12 @@ private:
             top = device::largest(largest_[i],
                                   over_plain_row(top, [](float a, float b) { return device::largest(a, b); }));
             const float shift = shift_of(top);
-            const float rescale = device::exp2(largest_[i] - shift);
+            const float rescale = exp(largest_[i] - shift);
             largest_[i] = top;
             float total = 0.0F;
             UNMASK_UNROLL
             for (int j = 0; j < 4; ++j) {
-                scores[i][j] = device::exp2(scores[i][j] - shift);
+                scores[i][j] = exp(scores[i][j] - shift);
                 total += scores[i][j];
             }
             sum_[i] = sum_[i] * rescale + over_plain_row(total, [](float a, float b) { return a + b; });
@@ -166,7 +171,7 @@ private:
     }
 
     // output += probabilities · values, 64 columns at a time.
-    UNMASK_DEVICE void multiply_values(const block_unit& unit, int first_key) {
+    UNMASK_DEVICE void multiply_values(block_unit& unit, int first_key, bool partial) {
         UNMASK_UNROLL
         for (int step = 0; step < output_steps; ++step) {
             const int first = first_column_ + step * 64;
@@ -178,6 +183,9 @@ private:
                 return p_.call.value.row(unit.sequence, first_key + row, unit.kv_head);
             });
             device::barrier();
+            if (partial) {
+                take_out_values<plain_threads>(memory::tile(), unit);
+            }
             for (int key = 0; key < plain_keys; ++key) {
                 float probability[4];
                 float value[4];
@@ -204,9 +212,9 @@ private:
             if (row >= p_.call.query_length * p_.call.group) {
                 continue;
             }
-            const bool seen = row < unit.rows && sum_[i] > 0.0F;
+            const bool seen = row < unit.rows && sum_[i] != 0.0F;
             const float inverse = seen ? 1.0F / sum_[i] : 0.0F;
-            const float log_sum = seen ? base_2_log_sum(largest_[i], sum_[i]) : minus_infinity;
+            const float log_sum = seen ? log_sum_of(largest_[i], sum_[i]) : minus_infinity;
             const bool first = first_column_ == 0 && plain_column(0) == 0;
             if (p_.grid.parts > 1) {
                 const index_t at = split_states::row(p_.call, unit.part, unit.sequence, unit.kv_head, row);
@@ -219,7 +227,7 @@ private:
                 const int head = p_.call.head_of(unit.kv_head, row);
                 write_row(i, inverse, p_.call.output.row(unit.sequence, query, head));
                 if (first && p_.call.log_sum_exp.data != nullptr) {
-                    p_.call.log_sum_exp.at(unit.sequence, head, query) = log_sum * ln_2;
+                    p_.call.log_sum_exp.at(unit.sequence, head, query) = log_sum;
                 }
             }
         }
@@ -235,6 +243,22 @@ private:
                     to[column(step, j)] = static_cast<Element>(output_[step][i][j] * inverse);
                 }
             }
+        }
+    }
+
+    // Gives the rows what values that aren't finite, and were taken out of their tiles, make of their output.
+    UNMASK_DEVICE void add_values() const {
+        const block_unit& unit = memory::state().unit();
+        const int end = smaller(first_column_ + plain_columns, p_.call.head_dim);
+        device::barrier();
+        if (p_.grid.parts > 1) {
+            add_values_taken_out<plain_threads>(p_.call, p_.mask, memory::state(), first_column_, end, [&](int row) {
+                return p_.states.row_output(p_.call, unit.part, unit.sequence, unit.kv_head, row);
+            });
+        } else {
+            add_values_taken_out<plain_threads>(p_.call, p_.mask, memory::state(), first_column_, end, [&](int row) {
+                return p_.call.output.row(unit.sequence, p_.call.query_of(row), p_.call.head_of(unit.kv_head, row));
+            });
         }
     }
 

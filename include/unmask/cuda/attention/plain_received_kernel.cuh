@@ -55,7 +55,7 @@ void plain_received_kernel(received_parameters<T, Mask> p) {
             UNMASK_UNROLL
             for (int j = 0; j < 4; ++j) {
                 const float score = (seen >> j & 1U) != 0 ? p.call.score(scores[i][j]) : minus_infinity;
-                sums[j] += device::exp2(score - log_sum_exp);
+                sums[j] += weight_of(score, log_sum_exp);
             }
         }
     }

@@ -41,7 +41,7 @@ struct received_state {
     UNMASK_DEVICE windows seen(int turn) const {
         return {reinterpret_cast<int*>(data + sizeof(list_state) + turn * windows::bytes)};
     }
-    UNMASK_DEVICE float* log_sum_exp(int turn) const { // [received_size], base 2
+    UNMASK_DEVICE float* log_sum_exp(int turn) const { // [received_size]
         return reinterpret_cast<float*>(data + sizeof(list_state) + 2 * windows::bytes) + turn * received_size;
     }
     UNMASK_DEVICE float* sums() const { return log_sum_exp(2); } // [most_sums][received_size]
@@ -76,8 +76,7 @@ struct received_block {
         device::barrier();
     }
 
-    // What is known of a tile's queries, for all to see after a barrier. A row that has seen nothing or does not exist
-    // gets a sum with which every probability is 0.
+    // What is known of a tile's queries, for all to see after a barrier.
     UNMASK_DEVICE void set_rows(const received_state<Mask>& state, int turn, tile at) const {
         const int row = device::thread();
         if (row >= received_size) {
@@ -85,8 +84,7 @@ struct received_block {
         }
         const int query = at.begin() + row;
         const bool exists = query < queries;
-        const float natural = exists ? p.call.log_sum_exp.at(sequence, head, query) : minus_infinity;
-        state.log_sum_exp(turn)[row] = natural == minus_infinity ? largest_float : natural * log2_e;
+        state.log_sum_exp(turn)[row] = exists ? p.call.log_sum_exp.at(sequence, head, query) : 0.0F;
         if (at.partial()) {
             state.seen(turn).set(p.mask, row, exists, p.call.query_offset + (exists ? query : 0), keys);
         }

@@ -84,7 +84,7 @@ void received_kernel(received_parameters<T, Mask> p) {
                 log_sum_exp[h] = memory::state().log_sum_exp(turn)[first_row + fragment_row(0, h)];
             }
             scores.for_each([&](float score, int, int j, int e) {
-                sums.values[0][j][e % 2] += device::exp2(score * p.call.softmax_factor - log_sum_exp[e / 2]);
+                sums.values[0][j][e % 2] += weight_of(product_of(score, p.call.softmax_scale), log_sum_exp[e / 2]);
             });
         }
         device::wait_copies<0>();

@@ -173,13 +173,11 @@ UNMASK_DEVICE void hide_scores(const Mask& mask, const key_windows<Rows, Mask>& 
     }
 }
 
-// What has to be done to sums of products before they are scores times call.softmax_factor.
+// Makes of sums of products what, times call.softmax_scale, is a score.
 template <class T, int RowTiles, int ColumnTiles>
 UNMASK_DEVICE void transform_scores(const kernel_call<T>& call, fragment<RowTiles, ColumnTiles>& scores) {
-    if (call.cap > 0.0F) {
-        scores.for_each([&](float& score, int, int, int) { score = call.capped(score); });
-    } else if (call.softmax_factor != call.score_factor) {
-        scores.for_each([&](float& score, int, int, int) { score *= call.score_factor; });
+    if (call.softmax_scale != call.scale || call.cap > 0.0F) {
+        scores.for_each([&](float& score, int, int, int) { score = call.score(score); });
     }
 }
 

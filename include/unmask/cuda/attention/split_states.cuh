@@ -13,7 +13,7 @@ namespace detail::cuda {
 
 struct split_states {
     float* output;      // [parts][rows][head_dim], divided by its sum
-    float* log_sum_exp; // [parts][rows], base 2; −∞ where the part has seen nothing
+    float* log_sum_exp; // [parts][rows]; −∞ where the part has seen nothing
 
     // Rows of a launch: [sequences][kv_heads][query_length · group].
     template <class T>
@@ -24,6 +24,10 @@ struct split_states {
     UNMASK_DEVICE static index_t row(const kernel_call<T>& call, int part, int sequence, int kv_head, int row) {
         const index_t head = static_cast<index_t>(sequence) * call.kv_heads + kv_head;
         return part * rows(call) + head * call.query_length * call.group + row;
+    }
+    template <class T>
+    UNMASK_DEVICE float* row_output(const kernel_call<T>& call, int part, int sequence, int kv_head, int at) const {
+        return output + row(call, part, sequence, kv_head, at) * call.head_dim;
     }
 };
 
@@ -56,9 +60,9 @@ void merge_kernel(merge_parameters<T> p) {
     const float shift = shift_of(largest);
     float sum = 0.0F;
     for (int part = 0; part < p.parts; ++part) {
-        sum += device::exp2(p.states.log_sum_exp[part * rows + row] - shift);
+        sum += exp(p.states.log_sum_exp[part * rows + row] - shift);
     }
-    const float inverse = sum > 0.0F ? 1.0F / sum : 0.0F;
+    const float inverse = sum == 0.0F ? 0.0F : 1.0F / sum;
 
     const int sequence = head / call.kv_heads;
     const int query = call.query_of(at);
@@ -68,13 +72,12 @@ void merge_kernel(merge_parameters<T> p) {
         float total = 0.0F;
         for (int part = 0; part < p.parts; ++part) {
             const index_t state = part * rows + row;
-            total +=
-                device::exp2(p.states.log_sum_exp[state] - shift) * p.states.output[state * call.head_dim + column];
+            total += exp(p.states.log_sum_exp[state] - shift) * p.states.output[state * call.head_dim + column];
         }
         output[column] = static_cast<T>(total * inverse);
     }
     if (call.log_sum_exp.data != nullptr && device::lane() == 0) {
-        call.log_sum_exp.at(sequence, query_head, query) = base_2_log_sum(largest, sum) * ln_2;
+        call.log_sum_exp.at(sequence, query_head, query) = log_sum_of(largest, sum);
     }
 }
 
