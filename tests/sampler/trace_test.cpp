@@ -407,6 +407,8 @@ TEST_CASE("a file that is not exactly a trace is refused, with the line") {
     CHECK(refused(header + good) == "read_trace: line 3 is at its end, expected {\"step\":");
     CHECK(refused(header + good + good + good) == "read_trace: line 4 is there, expected the end after 2 changes");
     CHECK(refused(header + good + good + "\n") == "read_trace: line 4 is there, expected the end after 2 changes");
+    CHECK(refused("\x1b[2J\xc3\xa9\x7f") ==
+          "read_trace: line 1 is at ?[2J???, expected {\"format\":\"unmask.trace\",\"version\":1,");
     // Cut anywhere, or with any one byte changed to one that is nowhere in it, it is no trace file.
     const std::string whole = header + good + line("2", "-0.25");
     for (std::size_t i = 0; i + 1 < whole.size(); ++i) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
@@ -57,8 +58,10 @@ public:
 
     [[noreturn]] void fail(std::string expected) const {
         constexpr std::size_t shown = 40;
-        const std::string was = left_.empty() ? "at its end" : "at " + std::string(left_.substr(0, shown));
-        throw invalid_argument("read_trace", "line " + std::to_string(number_), was, std::move(expected));
+        std::string was(left_.empty() ? "its end" : left_.substr(0, shown));
+        const auto may_be_obeyed = [](char c) { return c < 0x20 || c > 0x7e; }; // by a terminal
+        std::replace_if(was.begin(), was.end(), may_be_obeyed, '?');
+        throw invalid_argument("read_trace", "line " + std::to_string(number_), "at " + was, std::move(expected));
     }
 
     [[nodiscard]] bool skip(std::string_view text) {
