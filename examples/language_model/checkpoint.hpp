@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <charconv>
+#include <cmath>
 #include <map>
-#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
+#include "file_error.hpp"
+#include "integers.hpp"
 #include "safetensors.hpp"
+#include "shown.hpp"
+#include "sink_names.hpp"
 #include "tokenizer.hpp"
 #include "weights.hpp"
 
@@ -16,7 +22,7 @@ namespace language_model {
 struct model_card {
     model_shape shape;
     std::string alphabet;
-    std::string sink;     ///< a name of variant.hpp
+    std::string sink;     ///< one of sink_names
     index_t length = 256; ///< of the windows it was trained on
     index_t step = 0;     ///< training steps so far
 };
@@ -32,26 +38,57 @@ inline std::map<std::string, std::string> to_metadata(const model_card& card) {
             {"ffn", std::to_string(card.shape.ffn)}};
 }
 
-/// Throws std::runtime_error if the file doesn't describe a model.
+/// A text of a file's metadata. Throws file_error if it is not there.
+inline const std::string& metadata_of(const safetensors_file& file, const std::string& key) {
+    const auto found = file.metadata.find(key);
+    if (found == file.metadata.end()) {
+        throw file_error(file.name, shown(key) + " of the metadata", "missing", "that of a model");
+    }
+    return found->second;
+}
+
+/// A number of a file's metadata. Throws file_error if it is not there, or is another.
+inline index_t integer_of(const safetensors_file& file, const std::string& key, const integers& valid) {
+    const std::string& text = metadata_of(file, key);
+    if (const auto value = valid.parse(text)) {
+        return *value;
+    }
+    throw file_error(file.name, shown(key) + " of the metadata", shown(text), valid.description());
+}
+
+/// The same for numbers with a fraction.
+inline double number_of(const safetensors_file& file, const std::string& key) {
+    const std::string& text = metadata_of(file, key);
+    double value = 0.0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size() && std::isfinite(value)) {
+        return value;
+    }
+    throw file_error(file.name, shown(key) + " of the metadata", shown(text), "a number");
+}
+
+/// Throws file_error if the file doesn't describe a model.
 inline model_card card_of(const safetensors_file& file) {
-    const auto text = [&](const char* name) -> const std::string& {
-        const auto found = file.metadata.find(name);
-        if (found == file.metadata.end()) {
-            throw std::runtime_error(std::string("the file does not say the model's ") + name);
+    const auto expects = [&](bool condition, const std::string& key, const std::string& expected) {
+        if (!condition) {
+            throw file_error(file.name, shown(key) + " of the metadata", shown(metadata_of(file, key)), expected);
         }
-        return found->second;
     };
-    const auto number = [&](const char* name) { return static_cast<index_t>(std::stoll(text(name))); };
     model_card card;
-    card.alphabet = text("alphabet");
-    card.sink = text("sink");
-    card.length = number("length");
-    card.step = number("step");
-    card.shape = {.vocabulary = static_cast<index_t>(card.alphabet.size()),
-                  .width = number("width"),
-                  .layers = number("layers"),
-                  .heads = number("heads"),
-                  .ffn = number("ffn")};
+    card.alphabet = metadata_of(file, "alphabet");
+    expects(is_alphabet(card.alphabet), "alphabet", "characters of ASCII that can be seen, newline or tab, each once");
+    card.sink = metadata_of(file, "sink");
+    expects(is_sink_name(card.sink), "sink", list_of_sink_names());
+    card.length = integer_of(file, "length", {1, most_length});
+    card.step = integer_of(file, "step", {0});
+    card.shape = {.vocabulary = std::ssize(card.alphabet),
+                  .width = integer_of(file, "width", {1, most_width}),
+                  .layers = integer_of(file, "layers", {1, most_layers}),
+                  .heads = integer_of(file, "heads", {1, most_width}),
+                  .ffn = integer_of(file, "ffn", {1, most_width})};
+    if (const auto fault = card.shape.fault()) {
+        expects(false, fault->name, fault->expected);
+    }
     return card;
 }
 
@@ -66,23 +103,36 @@ inline std::vector<tensor_to_store> named(const std::vector<tensor_place>& place
     return tensors;
 }
 
-/// One tensor of a file. Throws std::runtime_error if it is missing or of another shape.
+/// One tensor of a file. Throws file_error if it is missing or of another shape.
 inline const std::vector<float>& tensor_of(const safetensors_file& file, const std::string& name,
                                            const std::vector<index_t>& shape) {
+    const auto text_of = [](const std::vector<index_t>& extents) {
+        std::string text;
+        for (const index_t extent : extents) {
+            text += (text.empty() ? "[" : ", ") + std::to_string(extent);
+        }
+        return text.empty() ? "[]" : text + "]";
+    };
     const auto found = file.tensors.find(name);
-    if (found == file.tensors.end() || found->second.shape != shape) {
-        throw std::runtime_error("the file has no tensor '" + name + "' of the right shape");
+    if (found == file.tensors.end()) {
+        throw file_error(file.name, "tensor " + shown(name), "missing", "shape " + text_of(shape));
+    }
+    if (found->second.shape != shape) {
+        throw file_error(file.name, "the shape of tensor " + shown(name), text_of(found->second.shape), text_of(shape));
     }
     return found->second.values;
 }
 
-/// The weights of a file as one array.
+/// The weights of a file as one array. Throws file_error as tensor_of does, before memory is taken for them.
 inline std::vector<float> weights_of(const safetensors_file& file, const std::vector<tensor_place>& places) {
+    std::vector<const std::vector<float>*> tensors;
+    for (const tensor_place& place : places) {
+        tensors.push_back(&tensor_of(file, place.name, {place.rows, place.columns}));
+    }
     std::vector<float> weights;
     weights.reserve(static_cast<std::size_t>(size_of(places)));
-    for (const tensor_place& place : places) {
-        const std::vector<float>& values = tensor_of(file, place.name, {place.rows, place.columns});
-        weights.insert(weights.end(), values.begin(), values.end());
+    for (const std::vector<float>* values : tensors) {
+        weights.insert(weights.end(), values->begin(), values->end());
     }
     return weights;
 }

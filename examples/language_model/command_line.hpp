@@ -1,88 +1,111 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
-#include <unmask/config.hpp>
+#include "integers.hpp"
+#include "shown.hpp"
 
 namespace language_model {
 
-/// Options of the form `--name value` and `--name` alone. Asking for one makes it known; `finish` refuses the rest.
+/// Options of the form `--name value` and `--name` alone; the last of a name holds. Asking for one makes it known;
+/// `finish` refuses the rest. Everything wrong is std::invalid_argument, in the words of the command line.
 class command_line {
 public:
-    /// Throws std::invalid_argument at a word that belongs to no option.
     command_line(int count, char** words) {
         std::string name;
         for (int i = 1; i < count; ++i) {
             const std::string word = words[i];
             if (word.rfind("--", 0) == 0) {
                 name = word.substr(2);
-                values_[name].clear();
-            } else if (!name.empty()) {
+                values_[name].reset();
+            } else {
+                expects(!name.empty(), shown(word) + " belongs to no option");
                 values_[name] = word;
                 name.clear();
-            } else {
-                throw std::invalid_argument("'" + word + "' belongs to no option");
             }
         }
     }
 
     /// Was the option given?
-    bool flag(const std::string& name) {
+    bool has(const std::string& name) {
         known_.insert(name);
         return values_.count(name) != 0;
     }
 
-    std::string text(const std::string& name, const std::string& otherwise) {
-        if (flag(name) && values_[name].empty()) {
-            throw std::invalid_argument("--" + name + " needs a value");
+    /// Was the option given, which is one without a value?
+    bool flag(const std::string& name) {
+        if (!has(name)) {
+            return false;
         }
-        return flag(name) ? values_[name] : otherwise;
+        const std::optional<std::string>& value = values_[name];
+        expects(!value, "--" + name + " is " + shown(value.value_or("")) + ", expected no value");
+        return true;
     }
 
-    unmask::index_t integer(const std::string& name, unmask::index_t otherwise) {
-        return convert(name, otherwise, [](const std::string& value, std::size_t& used) {
-            return static_cast<unmask::index_t>(std::stoll(value, &used));
-        });
+    std::string text(const std::string& name, const std::string& otherwise) {
+        if (!has(name)) {
+            return otherwise;
+        }
+        const std::string& value = value_of(name);
+        expects(!value.empty(), "--" + name + " is empty, expected at least one character");
+        return value;
+    }
+
+    index_t integer(const std::string& name, index_t otherwise, const integers& valid = {}) {
+        if (!has(name)) {
+            return otherwise;
+        }
+        const std::optional<index_t> value = valid.parse(value_of(name));
+        expects(value.has_value(), "--" + name + " is " + shown(value_of(name)) + ", expected " + valid.description());
+        return *value;
     }
 
     double number(const std::string& name, double otherwise) {
-        return convert(name, otherwise,
-                       [](const std::string& value, std::size_t& used) { return std::stod(value, &used); });
+        if (!has(name)) {
+            return otherwise;
+        }
+        const std::string& value = value_of(name);
+        double result = 0.0;
+        const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), result);
+        expects(error == std::errc() && end == value.data() + value.size() && std::isfinite(result),
+                "--" + name + " is " + shown(value) + ", expected a number");
+        return result;
     }
 
-    /// Throws std::invalid_argument if an option was given that nobody asked for.
+    /// Refuses an option beside another one, with the reason.
+    void refuse_beside(const std::string& name, const std::string& other, const std::string& reason) {
+        expects(!has(name) || !has(other), "--" + name + " is given beside --" + other + ": " + reason);
+    }
+
+    /// Refuses options that nobody asked for.
     void finish() const {
         for (const auto& [name, value] : values_) {
-            if (known_.count(name) == 0) {
-                throw std::invalid_argument("there is no option --" + name);
-            }
+            expects(known_.count(name) != 0, "there is no option --" + name);
         }
     }
 
 private:
-    template <class Number, class Convert>
-    Number convert(const std::string& name, Number otherwise, Convert&& from) {
-        if (!flag(name)) {
-            return otherwise;
+    static void expects(bool condition, const std::string& fault) {
+        if (!condition) {
+            throw std::invalid_argument(fault);
         }
-        const std::string& value = values_[name];
-        try {
-            std::size_t used = 0;
-            const Number result = from(value, used);
-            if (used == value.size()) {
-                return result;
-            }
-        } catch (const std::logic_error&) { // not a number, or too large: reported below
-        }
-        throw std::invalid_argument("--" + name + " is '" + value + "', expected a number");
     }
 
-    std::map<std::string, std::string> values_;
+    const std::string& value_of(const std::string& name) {
+        expects(values_[name].has_value(), "--" + name + " needs a value");
+        return *values_[name];
+    }
+
+    std::map<std::string, std::optional<std::string>> values_; ///< nothing: the name stood alone
     std::set<std::string> known_;
 };
 

@@ -67,59 +67,60 @@ constexpr const char* help =
   --text FILE            that text (default: the King James Bible of Debian's bible-kjv)
 )";
 
+constexpr index_t most_threads = 1024;
+constexpr index_t most_samples = 1 << 16;
+
 volatile std::sig_atomic_t interrupted = 0;
 
-template <class Number>
-std::optional<Number> given(command_line& options, const char* name,
-                            Number (command_line::*read)(const std::string&, Number)) {
-    return options.flag(name) ? std::optional((options.*read)(name, Number{})) : std::nullopt;
+// What `read` reads of an option, if it was given.
+template <class Read>
+auto given(command_line& options, const char* name, const Read& read) {
+    return options.has(name) ? std::optional(read(name)) : std::nullopt;
 }
 
 // How the options say to sample.
 sampling_choice choice_of(command_line& options) {
+    const auto count = [&](const char* name) { return options.integer(name, 1, {1, most_length}); };
+    const auto number = [&](const char* name) { return options.number(name, 1.0); };
     sampling_choice choice;
     choice.preset = options.text("preset", "llada");
-    choice.steps = given(options, "steps", &command_line::integer);
-    choice.block = given(options, "block", &command_line::integer);
-    choice.threshold = given(options, "threshold", &command_line::number);
+    choice.steps = given(options, "steps", count);
+    choice.block = given(options, "block", count);
+    choice.threshold = given(options, "threshold", number);
     choice.temperature = options.number("temperature", 0.7);
-    choice.top_k = options.integer("top-k", 0);
-    choice.top_p = given(options, "top-p", &command_line::number);
+    choice.top_k = options.integer("top-k", 0, {0});
+    choice.top_p = given(options, "top-p", number);
     choice.guidance = options.number("guidance", 0.0);
     choice.cache = options.text("cache", "none");
     return choice;
 }
 
-// The length of the texts that the options ask for, if they do.
-index_t length_of(command_line& options, const model_card& card) {
-    const index_t length = options.integer("length", card.length);
-    if (!options.flag("longer") && length > card.length) {
-        throw std::invalid_argument("--length is " + std::to_string(length) + ", expected at most " +
-                                    std::to_string(card.length) + " (what the model was trained on), or --longer");
-    }
-    return length;
-}
-
-// The canvas that the options describe.
-unmask::canvas make_page(command_line& options, const language_model_denoiser& model, index_t samples) {
-    const tokenizer& characters = model.characters();
-    std::vector<token_t> tokens;
-    if (options.flag("infill")) {
-        tokens = parse_template(characters, options.text("infill", ""));
-    } else {
-        tokens = characters.encode(options.text("prompt", ""));
-        const index_t length = length_of(options, model.card());
-        if (length < std::ssize(tokens)) {
-            throw std::invalid_argument("--length is " + std::to_string(length) + ", expected at least " +
-                                        std::to_string(tokens.size()) + " (the prompt)");
+// The text that the options describe, blank where it is to be written.
+std::vector<token_t> text_to_write(command_line& options, const model_card& card) {
+    options.refuse_beside("prompt", "infill", "a text to fill in holds its own beginning");
+    options.refuse_beside("length", "infill", "a text to fill in is as long as it is");
+    const auto expects = [](bool condition, const std::string& was, const std::string& expected) {
+        if (!condition) {
+            throw std::invalid_argument(was + ", expected " + expected);
         }
+    };
+    const tokenizer characters(card.alphabet);
+    const bool longer = options.flag("longer");
+    const index_t most = longer ? most_length : card.length;
+    const std::string at_most =
+        "at most " + std::to_string(most) + (longer ? "" : " (what the model was trained on), or --longer");
+    const std::string text = options.has("infill") ? "infill" : "prompt";
+    const std::string was = "--" + text + " has " + std::to_string(options.text(text, "").size()) + " characters";
+    std::vector<token_t> tokens = options.has("infill") ? parse_template(characters, options.text(text, ""), "--infill")
+                                                        : characters.encode(options.text(text, ""), "--prompt");
+    expects(std::ssize(tokens) <= most, was, at_most);
+    if (!options.has("infill")) {
+        const index_t length = options.integer("length", std::max(card.length, std::ssize(tokens)), {1, most_length});
+        expects(length <= most, "--length is " + std::to_string(length), at_most);
+        expects(std::ssize(tokens) <= length, was, "at most the --length, " + std::to_string(length));
         tokens.resize(static_cast<std::size_t>(length), unmask::blank);
     }
-    unmask::canvas page(model.vocabulary());
-    for (index_t i = 0; i < samples; ++i) {
-        page.add_infill(tokens);
-    }
-    return page;
+    return tokens;
 }
 
 bool wants_view(command_line& options) {
@@ -182,13 +183,13 @@ void print_statistics(const unmask::statistics& result) {
 }
 
 void generate(command_line& options) {
-    const unmask::cpu_executor exec{static_cast<int>(options.integer("threads", 0))};
+    const unmask::cpu_executor exec{static_cast<int>(options.integer("threads", 0, {0, most_threads}))};
     const bool words = options.flag("words");
     const bool compare = options.flag("compare");
-    const index_t samples = options.integer("samples", words || compare ? 20 : 1);
-    if (samples < 1) {
-        throw std::invalid_argument("--samples is " + std::to_string(samples) + ", expected at least 1");
+    for (const char* option : {"preset", "cache", "trace", "words"}) {
+        options.refuse_beside(option, "compare", "the table has a row for every preset");
     }
+    const index_t samples = options.integer("samples", words || compare ? 20 : 1, {1, most_samples});
     const bool quiet = options.flag("quiet");
     const bool view = wants_view(options);
     const auto seed = static_cast<std::uint64_t>(options.integer("seed", 1));
@@ -199,11 +200,16 @@ void generate(command_line& options) {
     }
     const safetensors_file file = read_safetensors(options.text("checkpoint", DEFAULT_CHECKPOINT));
     const model_card card = card_of(file);
-    language_model_denoiser model(file, exec, std::max(card.length, length_of(options, card)));
-    unmask::canvas page = make_page(options, model, samples);
+    const std::vector<token_t> text = text_to_write(options, card);
     sampling_choice choice = choice_of(options);
-    choice.masked = page.masked(0);
     options.finish();
+
+    language_model_denoiser model(file, exec, std::max(card.length, std::ssize(text)));
+    unmask::canvas page(model.vocabulary());
+    for (index_t i = 0; i < samples; ++i) {
+        page.add_infill(text);
+    }
+    choice.masked = page.masked(0);
     if (compare) {
         compare_presets({.common = choice, .seed = seed, .text_path = text_path}, exec, model, file, page);
         return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -21,13 +22,16 @@ namespace language_model {
 inline constexpr char blank_character = '_';
 
 /// The tokens of "In the ____ God": every underscore becomes unmask::blank. Throws std::invalid_argument at a character
-/// that is neither an underscore nor in the alphabet.
-inline std::vector<token_t> parse_template(const tokenizer& characters, std::string_view text) {
-    std::vector<token_t> tokens(text.size(), unmask::blank);
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != blank_character) {
-            tokens[i] = characters.encode(text.substr(i, 1)).front();
-        }
+/// that is neither an underscore nor in the alphabet, with what the template is called.
+inline std::vector<token_t> parse_template(const tokenizer& characters, std::string_view text,
+                                           const std::string& name = "the template") {
+    std::vector<token_t> tokens;
+    for (std::size_t begin = 0; begin < text.size();) {
+        const std::size_t end = std::min(text.find(blank_character, begin), text.size());
+        const std::vector<token_t> given = characters.encode(text.substr(begin, end - begin), name);
+        tokens.insert(tokens.end(), given.begin(), given.end());
+        begin = std::min(text.find_first_not_of(blank_character, end), text.size());
+        tokens.insert(tokens.end(), begin - end, unmask::blank);
     }
     return tokens;
 }

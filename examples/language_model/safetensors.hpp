@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <istream>
 #include <map>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include <unmask/tensor/float_types.hpp>
+
+#include "safetensors_header.hpp"
 
 // Tensors in a file, in the safetensors format: eight bytes of header size, a header in JSON, the data. Numbers are
 // little-endian, as on every machine this runs on.
@@ -22,9 +28,6 @@ namespace language_model {
 
 using unmask::index_t;
 static_assert(std::endian::native == std::endian::little);
-
-/// What the numbers of a file are stored as. In memory they are floats.
-enum class number_format { float32, bfloat16 };
 
 /// A tensor of a file that is read.
 struct stored_tensor {
@@ -40,6 +43,7 @@ struct tensor_to_store {
 };
 
 struct safetensors_file {
+    std::string name; ///< for messages
     std::map<std::string, std::string> metadata;
     std::map<std::string, stored_tensor> tensors;
 };
@@ -50,7 +54,7 @@ inline void write_safetensors(const std::string& path, const std::vector<tensor_
                               const std::map<std::string, std::string>& metadata,
                               number_format format = number_format::float32) {
     const bool wide = format == number_format::float32;
-    const std::size_t bytes_each = wide ? sizeof(float) : sizeof(unmask::bfloat16);
+    const std::size_t bytes_each = bytes_of(format);
     nlohmann::json header = {{"__metadata__", metadata}};
     std::size_t offset = 0;
     for (const tensor_to_store& tensor : tensors) {
@@ -85,58 +89,53 @@ inline void write_safetensors(const std::string& path, const std::vector<tensor_
     std::filesystem::rename(beside, path);
 }
 
-/// Reads a file of F32 and BF16 tensors. Throws std::runtime_error if it is not one, or is damaged.
-inline safetensors_file read_safetensors(const std::string& path) {
-    const auto check = [&path](bool condition, const char* fault) {
-        if (!condition) {
-            throw std::runtime_error(path + ": " + fault);
+/// Reads F32 and BF16 tensors from a stream of `size` bytes. The file's name is for messages. Throws file_error, before
+/// memory is taken for its tensors, unless every byte has its place.
+inline safetensors_file read_safetensors(std::istream& stream, std::uint64_t size, const std::string& name) {
+    constexpr std::uint64_t longest_header = 100'000'000; // as in the format's own library
+    std::uint64_t header_size = 0;
+    if (size < sizeof header_size) {
+        throw file_error(name, "the size of the file", std::to_string(size) + " bytes", "at least 8");
+    }
+    const auto read = [&](void* to, std::uint64_t bytes) {
+        if (!stream.read(static_cast<char*>(to), static_cast<std::streamsize>(bytes))) {
+            throw file_error(name, "the file", "shorter than it was", std::to_string(size) + " bytes");
         }
     };
-    std::ifstream file(path, std::ios::binary);
-    check(file.good(), "cannot be opened");
-    std::uint64_t header_size = 0;
-    file.read(reinterpret_cast<char*>(&header_size), sizeof header_size);
-    check(file.good() && header_size < (1U << 26), "is not a safetensors file");
+    read(&header_size, sizeof header_size);
+    const std::uint64_t left = size - sizeof header_size;
+    if (header_size > std::min(left, longest_header)) {
+        throw file_error(name, "the size of the header", std::to_string(header_size),
+                         "at most " + std::to_string(std::min(left, longest_header)));
+    }
     std::string text(header_size, '\0');
-    file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    check(file.good(), "ends inside its header");
-    const std::vector<char> data(std::istreambuf_iterator<char>(file), {});
+    read(text.data(), text.size());
+    safetensors_header header = parse_safetensors_header(name, text, left - header_size);
 
-    safetensors_file result;
-    try {
-        const auto header = nlohmann::json::parse(text);
-        for (const auto& [name, entry] : header.items()) {
-            if (name == "__metadata__") {
-                result.metadata = entry.template get<std::map<std::string, std::string>>();
-                continue;
-            }
-            stored_tensor tensor;
-            tensor.shape = entry.at("shape").template get<std::vector<index_t>>();
-            const auto begin = entry.at("data_offsets").at(0).template get<std::size_t>();
-            const auto end = entry.at("data_offsets").at(1).template get<std::size_t>();
-            const auto type = entry.at("dtype").template get<std::string>();
-            check(type == "F32" || type == "BF16", "holds numbers other than F32 and BF16");
-            std::size_t count = 1;
-            for (const index_t extent : tensor.shape) {
-                check(extent >= 0, "holds a tensor of negative extent");
-                count *= static_cast<std::size_t>(extent);
-            }
-            const std::size_t bytes_each = type == "F32" ? sizeof(float) : sizeof(unmask::bfloat16);
-            check(begin <= end && end <= data.size() && end - begin == count * bytes_each, "holds a damaged tensor");
-            tensor.values.resize(count);
-            if (type == "F32") {
-                std::memcpy(tensor.values.data(), data.data() + begin, end - begin);
-            } else {
-                std::vector<unmask::bfloat16> narrow(count);
-                std::memcpy(narrow.data(), data.data() + begin, end - begin);
-                tensor.values.assign(narrow.begin(), narrow.end());
-            }
-            result.tensors.emplace(name, std::move(tensor));
+    safetensors_file result{.name = name, .metadata = std::move(header.metadata), .tensors = {}};
+    for (tensor_entry& entry : header.tensors) {
+        std::vector<float> values(entry.size());
+        if (entry.format == number_format::float32) {
+            read(values.data(), entry.end - entry.begin);
+        } else {
+            std::vector<unmask::bfloat16> narrow(values.size());
+            read(narrow.data(), entry.end - entry.begin);
+            std::copy(narrow.begin(), narrow.end(), values.begin());
         }
-    } catch (const nlohmann::json::exception&) {
-        check(false, "has a header that cannot be read");
+        result.tensors.emplace(std::move(entry.name), stored_tensor{std::move(entry.shape), std::move(values)});
     }
     return result;
+}
+
+/// Reads a file. Throws file_error.
+inline safetensors_file read_safetensors(const std::string& path) {
+    std::error_code error;
+    const std::uint64_t size = std::filesystem::file_size(path, error); // no device or directory has one
+    std::ifstream file(path, std::ios::binary);
+    if (error || !file) {
+        throw file_error(path, "the file", error ? error.message() : "not readable", "a safetensors file");
+    }
+    return read_safetensors(file, size, path);
 }
 
 } // namespace language_model

@@ -1,9 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <optional>
+#include <string>
+#include <tuple>
+
 #include "blas.hpp"
+#include "integers.hpp"
 
 namespace language_model {
+
+/// Larger sizes are mistakes: no file of theirs would fit on a disk.
+inline constexpr index_t most_width = 1 << 16;
+inline constexpr index_t most_layers = 1 << 12;
+/// Characters of a text.
+inline constexpr index_t most_length = 1 << 16;
+
+/// A size that no model can have, and what it should be.
+struct size_fault {
+    const char* name;
+    index_t was;
+    std::string expected;
+};
 
 /// The sizes of a model. Width is a multiple of heads, and width / heads is even.
 struct model_shape {
@@ -15,6 +33,23 @@ struct model_shape {
     bool output_gate = false; ///< attention's output is multiplied by σ(x W), x what went into it (arXiv 2505.06708)
 
     [[nodiscard]] index_t head_dim() const { return width / heads; }
+
+    /// The first size that is wrong, if one is.
+    [[nodiscard]] std::optional<size_fault> fault() const {
+        for (const auto& [name, size, most] : {std::tuple("width", width, most_width),
+                                               {"layers", layers, most_layers},
+                                               {"heads", heads, most_width},
+                                               {"ffn", ffn, most_width}}) {
+            if (const integers valid{1, most}; !valid.contains(size)) {
+                return size_fault{name, size, valid.description()};
+            }
+        }
+        if (width % (2 * heads) != 0) {
+            return size_fault{"width", width, "an even multiple of the heads (" + std::to_string(heads) + ")"};
+        }
+        return {};
+    }
+
     friend bool operator==(const model_shape&, const model_shape&) = default;
 };
 

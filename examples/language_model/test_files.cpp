@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// What is read and written: text, tokens, tensors, options.
+// What is read and written: text, tokens, tensors.
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -11,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "command_line.hpp"
 #include "corpus.hpp"
 #include "layers.hpp"
 #include "safetensors.hpp"
+#include "shown.hpp"
 #include "tokenizer.hpp"
 
 using namespace language_model;
@@ -37,8 +38,62 @@ TEST_CASE("text becomes tokens and text again") {
     CHECK(letters.decode(tokens) == "_esus wept.\n");
     CHECK(letters.knows('J'));
     CHECK_FALSE(letters.knows('j'));
-    CHECK_THROWS_AS((void)letters.encode("John"), std::invalid_argument);
     CHECK_THROWS_AS(tokenizer("abca"), std::invalid_argument);
+}
+
+TEST_CASE("a character outside the alphabet is shown whole") {
+    const tokenizer letters("\nab");
+    const auto complaint = [&](const char* text) {
+        try {
+            return std::to_string(letters.encode(text, "--prompt").size());
+        } catch (const std::invalid_argument& error) {
+            return std::string(error.what());
+        }
+    };
+    const std::string expected = ", expected characters of the alphabet '\\nab'";
+    CHECK(complaint("ab\n") == "3");
+    CHECK(complaint("abc") == "--prompt has 'c'" + expected);
+    CHECK(complaint("a\u00e9b") == "--prompt has '\u00e9'" + expected);
+    CHECK(complaint("\u65e5\u672c") == "--prompt has '\u65e5'" + expected);
+    CHECK(complaint("\U0001f600") == "--prompt has '\U0001f600'" + expected);
+    CHECK(complaint("\xe9") == "--prompt has '\\xe9'" + expected);
+    CHECK(complaint("\xe6\x97") == "--prompt has '\\xe6'" + expected);
+    CHECK(complaint("\x1b[2J") == "--prompt has '\\x1b'" + expected);
+}
+
+TEST_CASE("other people's text is shown on one line, and no terminal obeys it") {
+    CHECK(shown("") == "''");
+    CHECK(shown("it's 5 ~") == "'it's 5 ~'");
+    CHECK(shown("a\nb\t\x7f") == "'a\\nb\\x09\\x7f'");
+    CHECK(shown("\u0080\u009f\u00a0") == "'\\xc2\\x80\\xc2\\x9f\u00a0'");
+    CHECK(shown("\xc3(\xff\xf5\x80\xc0\x80") == "'\\xc3(\\xff\\xf5\\x80\\xc0\\x80'");
+    CHECK(shown(std::string(80, 'x')) == "'" + std::string(80, 'x') + "'");
+    CHECK(shown(std::string(81, 'x')) == "'" + std::string(80, 'x') + "…'");
+    std::string accents;
+    for (int i = 0; i < 100; ++i) {
+        accents += "\u00e9";
+    }
+    CHECK(shown(accents) == "'" + accents.substr(0, 160) + "…'");
+    for (int a = 0; a < 256; ++a) { // two bytes: as they are, or as digits
+        for (int b = 0; b < 256; ++b) {
+            const std::string text = {static_cast<char>(a), static_cast<char>(b)};
+            const bool letter = a >= 0xc2 && a < 0xe0 && b >= 0x80 && b < 0xc0;
+            CHECK(character_size(text) == (letter ? 2 : 1));
+            const std::string result = shown(text);
+            CHECK(std::all_of(result.begin(), result.end(), [&](char c) { return c >= 0x20 ? c < 0x7f : letter; }));
+        }
+    }
+}
+
+TEST_CASE("an alphabet is characters that can be seen, each once") {
+    CHECK(is_alphabet("\n\t ~!a_"));
+    for (const char* text : {"", "aa", "a\xe9", "\u00e9", "a\x1b", "\r", "\x7f"}) {
+        CHECK_FALSE(is_alphabet(text));
+    }
+    CHECK_FALSE(is_alphabet(std::string(1, '\0')));
+    CHECK_THROWS_WITH_AS(tokenizer::of("Amélie"),
+                         "the text has 'é', expected characters of ASCII that can be seen, newline or tab",
+                         std::invalid_argument);
 }
 
 TEST_CASE("a verse loses its reference and nothing else") {
@@ -85,25 +140,6 @@ TEST_CASE("tensors survive a file, rounded to 16 bits if asked") {
     CHECK_THROWS_AS(read_safetensors(path), std::runtime_error);
     std::filesystem::remove(path);
     CHECK_THROWS_AS(read_safetensors(path), std::runtime_error);
-}
-
-TEST_CASE("options are read, and unknown ones refused") {
-    std::vector<std::string> words = {"train", "--steps", "20", "--rate", "-1e-3", "--quiet", "--name", "x"};
-    std::vector<char*> pointers;
-    for (std::string& word : words) {
-        pointers.push_back(word.data());
-    }
-    command_line options(static_cast<int>(pointers.size()), pointers.data());
-    CHECK(options.integer("steps", 1) == 20);
-    CHECK(options.integer("batch", 16) == 16);
-    CHECK(options.number("rate", 0.0) == -1e-3);
-    CHECK(options.flag("quiet"));
-    CHECK_FALSE(options.flag("loud"));
-    CHECK_THROWS_AS(options.finish(), std::invalid_argument); // nobody asked for --name
-    CHECK_THROWS_AS(options.integer("name", 0), std::invalid_argument);
-    CHECK_THROWS_AS(options.text("quiet", ""), std::invalid_argument);
-    CHECK(options.text("name", "") == "x");
-    CHECK_NOTHROW(options.finish());
 }
 
 TEST_CASE("fast_exp agrees with std::exp") {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 # Runs `generate` with the shipped model, as a user would, and checks what it prints.
-#   cmake -D GENERATE=path/to/generate -P test_generate.cmake
+#   cmake -D GENERATE=path/to/generate -D CHECKPOINT=path/to/king_james.safetensors -P test_generate.cmake
 
 function(generate result)
   execute_process(COMMAND ${GENERATE} ${ARGN} --quiet --threads 1 OUTPUT_VARIABLE text ERROR_VARIABLE error
@@ -82,7 +82,25 @@ function(refuse expected)
     message(FATAL_ERROR "generate ${ARGN}: ended with ${code} without saying '${expected}'\n${text}${error}")
   endif()
 endfunction()
-refuse("the alphabet has no '~'" --prompt "~")
+refuse("--prompt has '~', expected characters of the alphabet" --prompt "~")
+refuse("--prompt has 'é', expected" --prompt "été")
+refuse("--infill has '日', expected" --infill "In _日本")
+refuse("--prompt is given beside --infill: a text to fill in holds" --prompt a --infill b_)
+refuse("--length is given beside --infill: a text to fill in is as long as" --infill b_ --length 3)
+refuse("--prompt needs a value" --prompt)
+refuse("--prompt has 12 characters, expected at most the --length, 3" --prompt "And the LORD" --length 3)
+string(REPEAT "a" 300 long)
+set(expected "has 300 characters, expected at most 256 .what the model was trained on., or --longer")
+refuse("--prompt ${expected}" --prompt ${long})
+refuse("--infill ${expected}" --infill ${long})
+refuse("--length is '9223372036854775807', expected an integer from 1 to 65536" --longer --length 9223372036854775807)
+refuse("--length is '0', expected an integer from 1" --length 0)
+refuse("--length is '1e2', expected an integer from 1" --length 1e2)
+refuse("--steps is '0', expected an integer from 1" --steps 0)
+refuse("--samples is '100000000000', expected an integer from 1 to 65536" --samples 100000000000)
+refuse("--threads is '-1', expected an integer from 0 to 1024" --threads -1)
+refuse("--quiet is 'yes', expected no value" --quiet yes)
+refuse("--preset is given beside --compare: the table has a row" --compare --preset dream)
 refuse("trained with uniform noise" --preset duo)
 refuse("trained with uniform noise" --preset diffusion_gemma)
 refuse("expected one of llada, dream" --preset lada)
@@ -93,3 +111,17 @@ refuse("expected one with a threshold" --threshold 0.5)
 refuse("or --longer" --length 300)
 refuse("ends in .jsonl or .html" --trace trace.txt)
 refuse("there is no option --speed" --speed 3)
+
+# A checkpoint from a stranger.
+set(file ${CMAKE_CURRENT_BINARY_DIR}/generate_stranger.safetensors)
+foreach(change "256/-99/'length' of the metadata is '-99', expected an integer from 1 to 65536"
+               "256/abc/'length' of the metadata is 'abc', expected"
+               "\"layers\":\"5\"/\"layers\":\"6\"/tensor 'layers.5.attention_norm' is missing, expected shape"
+               "\"BF16\"/\"BF32\"/dtype of tensor 'embedding' is 'BF32', expected F32 or BF16")
+  string(REGEX MATCH "^([^/]*)/([^/]*)/(.*)$" change "${change}")
+  set(expected "${CMAKE_MATCH_3}")
+  execute_process(COMMAND sed "s/${CMAKE_MATCH_1}/${CMAKE_MATCH_2}/" ${CHECKPOINT} OUTPUT_FILE ${file}
+                  COMMAND_ERROR_IS_FATAL ANY)
+  refuse("generate_stranger.safetensors: ${expected}" --checkpoint ${file})
+endforeach()
+file(REMOVE ${file})

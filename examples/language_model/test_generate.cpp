@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <unmask/sampler/sampler.hpp>
@@ -25,6 +26,7 @@ TEST_CASE("underscores of a template are to be filled in, the rest is given") {
     CHECK(parse_template(letters, "a_b\n__") ==
           std::vector<token_t>{2, unmask::blank, 3, 0, unmask::blank, unmask::blank});
     CHECK(parse_template(letters, "").empty());
+    CHECK(parse_template(letters, "_a") == std::vector<token_t>{unmask::blank, 2});
     CHECK_THROWS_AS((void)parse_template(letters, "a_Z"), std::invalid_argument);
 }
 
@@ -110,6 +112,25 @@ TEST_CASE("a text longer than the model was trained on is refused") {
         message = error.what();
     }
     CHECK(message.find("is 41, expected at most 40") != std::string::npos);
+}
+
+TEST_CASE("a file that allows longer or larger models than there are is refused") {
+    for (const char* key : {"length", "layers", "width"}) {
+        for (const char* was : {"9223372036854775807", "4611686018427387904", "100000000000", "-1", "256abc"}) {
+            safetensors_file file = random_model("token");
+            file.metadata[key] = was;
+            CHECK_THROWS_AS(language_model_denoiser(file, unmask::cpu_executor{1}), file_error);
+        }
+    }
+    safetensors_file file = random_model("token");
+    file.metadata["length"] = std::to_string(most_length);
+    CHECK(language_model_denoiser(file, unmask::cpu_executor{1}).longest() == most_length);
+}
+
+TEST_CASE("every sink that a file may name is a model") {
+    for (const std::string_view name : sink_names) {
+        CHECK_NOTHROW(language_model_denoiser(random_model(std::string(name)), unmask::cpu_executor{1}));
+    }
 }
 
 TEST_CASE("a drawing wraps, breaks lines and stops at the last row") {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -12,10 +13,24 @@
 
 #include <unmask/config.hpp>
 
+#include "shown.hpp"
+
 namespace language_model {
 
 using unmask::index_t;
 using unmask::token_t;
+
+/// May an alphabet have it: is it ASCII that can be seen, newline or tab? What a model writes goes to a terminal, which
+/// must not obey it.
+inline bool is_plain(char character) {
+    return (character >= 0x20 && character < 0x7f) || character == '\n' || character == '\t';
+}
+
+/// Can a text be an alphabet: plain characters, each once?
+inline bool is_alphabet(std::string_view text) {
+    return !text.empty() && std::all_of(text.begin(), text.end(), is_plain) &&
+           std::set<char>(text.begin(), text.end()).size() == text.size();
+}
 
 /// One token a character: the tokens 0, 1, … are the characters of an alphabet, in its order. One more token, the mask,
 /// stands for a character that is not known yet; it is an input only and can't be predicted.
@@ -33,19 +48,16 @@ public:
         }
     }
 
-    /// The tokenizer whose alphabet is the distinct characters of a text, sorted.
+    /// The tokenizer whose alphabet is the distinct characters of a text, sorted. Throws std::invalid_argument unless
+    /// they are plain.
     static tokenizer of(std::string_view text) {
-        std::array<bool, 256> seen{};
-        for (const char character : text) {
-            seen[static_cast<unsigned char>(character)] = true;
+        if (const auto wrong = std::find_if_not(text.begin(), text.end(), is_plain); wrong != text.end()) {
+            const std::string_view rest(wrong, text.end());
+            throw std::invalid_argument("the text has " + shown(rest.substr(0, character_size(rest))) +
+                                        ", expected characters of ASCII that can be seen, newline or tab");
         }
-        std::string alphabet;
-        for (std::size_t i = 0; i < seen.size(); ++i) {
-            if (seen[i]) {
-                alphabet.push_back(static_cast<char>(i));
-            }
-        }
-        return tokenizer(std::move(alphabet));
+        const std::set<char> characters(text.begin(), text.end());
+        return tokenizer({characters.begin(), characters.end()});
     }
 
     [[nodiscard]] const std::string& alphabet() const { return alphabet_; }
@@ -54,15 +66,17 @@ public:
     [[nodiscard]] token_t mask() const { return size(); }
     [[nodiscard]] bool knows(char character) const { return tokens_[static_cast<unsigned char>(character)] >= 0; }
 
-    /// Throws std::invalid_argument at a character outside the alphabet.
-    [[nodiscard]] std::vector<token_t> encode(std::string_view text) const {
+    /// Throws std::invalid_argument at a character outside the alphabet, with what the text is called.
+    [[nodiscard]] std::vector<token_t> encode(std::string_view text, const std::string& name = "the text") const {
         std::vector<token_t> tokens;
         tokens.reserve(text.size());
-        for (const char character : text) {
-            if (!knows(character)) {
-                throw std::invalid_argument(std::string("tokenizer: the alphabet has no '") + character + "'");
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            if (!knows(text[i])) {
+                const std::string_view rest = text.substr(i);
+                throw std::invalid_argument(name + " has " + shown(rest.substr(0, character_size(rest))) +
+                                            ", expected characters of the alphabet " + shown(alphabet_));
             }
-            tokens.push_back(tokens_[static_cast<unsigned char>(character)]);
+            tokens.push_back(tokens_[static_cast<unsigned char>(text[i])]);
         }
         return tokens;
     }

@@ -56,12 +56,12 @@ void train(const Model& model, model_card card, const training_settings& setting
            command_line& options) {
     const std::string out = options.text("out", "");
     const std::string state = out + ".state";
-    const index_t log_every = options.integer("log-every", 50);
-    const index_t save_every = options.integer("save-every", 500);
-    const index_t evaluate_every = options.integer("evaluate-every", 1000);
-    const index_t all_windows = options.integer("windows", 0);
-    const index_t all_draws = options.integer("draws", 8);
-    const auto threads = static_cast<int>(options.integer("threads", 0));
+    const index_t log_every = options.integer("log-every", 50, {1});
+    const index_t save_every = options.integer("save-every", 500, {1});
+    const index_t evaluate_every = options.integer("evaluate-every", 1000, {1});
+    const index_t all_windows = options.integer("windows", 0, {0});
+    const index_t all_draws = options.integer("draws", 8, {1});
+    const auto threads = static_cast<int>(options.integer("threads", 0, {0, 1024}));
     options.finish();
 
     const tokenizer characters(card.alphabet);
@@ -113,13 +113,13 @@ void train(command_line& options) {
     const corpus text = load_corpus(options.text("text", ""));
     model_card card;
     card.sink = options.text("sink", "token");
-    card.length = options.integer("length", 256);
+    card.length = options.integer("length", 256, {1, most_length});
     card.alphabet = tokenizer::of(text.training + text.held_out).alphabet();
     card.shape = {.vocabulary = static_cast<index_t>(card.alphabet.size()),
-                  .width = options.integer("width", 192),
-                  .layers = options.integer("layers", 5),
-                  .heads = options.integer("heads", 3),
-                  .ffn = options.integer("ffn", 512)};
+                  .width = options.integer("width", 192, {1, most_width}),
+                  .layers = options.integer("layers", 5, {1, most_layers}),
+                  .heads = options.integer("heads", 3, {1, most_width}),
+                  .ffn = options.integer("ffn", 512, {1, most_width})};
     training_settings settings;
     settings.batch = options.integer("batch", settings.batch);
     settings.length = card.length;
@@ -138,10 +138,10 @@ void evaluate(command_line& options) {
     const safetensors_file file = read_safetensors(options.text("evaluate", ""));
     const model_card card = card_of(file);
     const tokenizer characters(card.alphabet);
-    const unmask::cpu_executor exec{static_cast<int>(options.integer("threads", 0))};
-    const bound_settings settings{.length = options.integer("length", card.length),
-                                  .windows = options.integer("windows", 0),
-                                  .draws = options.integer("draws", 8)};
+    const unmask::cpu_executor exec{static_cast<int>(options.integer("threads", 0, {0, 1024}))};
+    const bound_settings settings{.length = options.integer("length", card.length, {1, most_length}),
+                                  .windows = options.integer("windows", 0, {0}),
+                                  .draws = options.integer("draws", 8, {1})};
     const auto held_out = characters.encode(load_corpus(options.text("text", "")).held_out);
     options.finish();
     with_variant(card.sink, card.shape, [&](const auto& model) {
@@ -161,7 +161,7 @@ void baseline(command_line& options) {
     for (int order = 1; order <= models.largest_order(); ++order) {
         std::printf("%5d  %.4f\n", order, models.bits_per_token(order, held_out));
     }
-    if (options.flag("evaluate")) {
+    if (options.has("evaluate")) {
         evaluate(options);
     } else {
         options.finish();
@@ -186,11 +186,11 @@ int main(int count, char** words) {
         command_line options(count, words);
         if (options.flag("baseline")) {
             baseline(options);
-        } else if (options.flag("evaluate")) {
+        } else if (options.has("evaluate")) {
             evaluate(options);
-        } else if (options.flag("export")) {
+        } else if (options.has("export")) {
             export_model(options);
-        } else if (options.flag("out")) {
+        } else if (options.has("out")) {
             std::signal(SIGINT, [](int) { interrupted = 1; });
             std::signal(SIGTERM, [](int) { interrupted = 1; });
             train(options);

@@ -3,9 +3,10 @@
 
 #include <algorithm>
 #include <span>
-#include <stdexcept>
+#include <string>
 
 #include <unmask/attention/attention.hpp>
+#include <unmask/error.hpp>
 #include <unmask/executor/cpu_executor.hpp>
 
 #include "layers.hpp"
@@ -32,12 +33,8 @@ public:
     using weights_type = model_weights<Sink>;
 
     explicit transformer(const model_shape& shape, Mask mask = {}, token_places tokens = {})
-        : shape_(shape), mask_(mask), tokens_(tokens), sinks_(sink_tokens(mask)),
-          places_(places_of<Sink>(shape, sinks_)) {
-        if (shape.heads < 1 || shape.width % (2 * shape.heads) != 0) {
-            throw std::invalid_argument("transformer: the width must be an even multiple of the heads");
-        }
-    }
+        : shape_(checked(shape)), mask_(mask), tokens_(tokens), sinks_(sink_tokens(mask)),
+          places_(places_of<Sink>(shape, sinks_)) {}
 
     [[nodiscard]] const model_shape& shape() const { return shape_; }
     [[nodiscard]] const Mask& mask() const { return mask_; }
@@ -103,6 +100,13 @@ public:
     }
 
 private:
+    static const model_shape& checked(const model_shape& shape) {
+        if (const auto fault = shape.fault()) {
+            throw unmask::invalid_argument("transformer", fault->name, std::to_string(fault->was), fault->expected);
+        }
+        return shape;
+    }
+
     static matrix text(const matrix& rows, index_t sequence, const workspace& work) {
         return rows_of(rows, sequence * work.length, work.length);
     }

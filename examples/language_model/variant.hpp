@@ -7,13 +7,11 @@
 #include <unmask/mask/bidirectional.hpp>
 #include <unmask/mask/extra_sink.hpp>
 
+#include "shown.hpp"
+#include "sink_names.hpp"
 #include "transformer.hpp"
 
 namespace language_model {
-
-/// The models that can be asked for by name. `token` is the extra sink token; `key_value` is the same thing folded into
-/// the attention, with a key and a value of its own in every layer; the others are its relatives.
-inline constexpr const char* sink_names = "none, token, off_by_one, logit, key, key_value";
 
 /// Calls use(model) with the transformer whose policies a name stands for: from here on they are types.
 template <class Use>
@@ -37,7 +35,7 @@ decltype(auto) with_variant(const std::string& sink, const model_shape& shape, U
     if (sink == "key_value") {
         return use(transformer<bidirectional, unmask::key_value_sink>(shape));
     }
-    throw std::invalid_argument("there is no sink '" + sink + "'; there are " + sink_names);
+    throw std::invalid_argument("the sink is " + shown(sink) + ", expected " + list_of_sink_names());
 }
 
 } // namespace language_model

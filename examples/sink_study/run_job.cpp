@@ -100,8 +100,8 @@ bool train(const Model& model, const Running& running, const job& which, const s
             }
         }
         run.load(file);
-        step = std::stoll(file.metadata.at("step"));
-        before = std::stod(file.metadata.at("seconds"));
+        step = integer_of(file, "step", {0});
+        before = number_of(file, "seconds");
     }
     const auto start = clock::now();
     const auto save = [&] {
