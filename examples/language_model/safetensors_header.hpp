@@ -51,9 +51,14 @@ struct safetensors_header {
 
 namespace detail {
 
-// A number or array of a header, for a message.
+// A value of a header, for a message: a string as all are shown, others as JSON in ASCII.
 inline std::string shown(const nlohmann::json& value) {
-    return value.is_string() ? language_model::shown(value.get_ref<const std::string&>()) : value.dump().substr(0, 80);
+    constexpr std::size_t longest = 80;
+    if (value.is_string()) {
+        return language_model::shown(value.get_ref<const std::string&>());
+    }
+    const std::string text = value.dump(-1, ' ', true);
+    return text.size() > longest ? text.substr(0, longest) + "…" : text;
 }
 
 // JSON in which no object has a name twice, and nothing is nested deeper than a header needs.

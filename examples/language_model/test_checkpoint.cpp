@@ -106,6 +106,27 @@ TEST_CASE("metadata that no model has is refused: the key, what it was, what was
           "f: the shape of tensor 'embedding' is [5, 8], expected [5, 65536]");
 }
 
+TEST_CASE("sizes that no model has are named") {
+    const model_shape shape{.vocabulary = 4, .width = 8, .layers = 2, .heads = 2, .ffn = 6};
+    CHECK_FALSE(shape.fault());
+    const auto fault = [&](index_t model_shape::* size, index_t value) {
+        model_shape other = shape;
+        other.*size = value;
+        const auto found = other.fault();
+        REQUIRE(found);
+        CHECK(found->was == (std::string(found->name) == "width" ? other.width : value));
+        return found->name + std::string(", expected ") + found->expected;
+    };
+    for (const index_t value : {integers::lowest, index_t{-1}, index_t{0}, index_t{65537}, integers::highest}) {
+        CHECK(fault(&model_shape::width, value) == "width, expected an integer from 1 to 65536");
+        CHECK(fault(&model_shape::layers, value) == "layers, expected an integer from 1 to 4096");
+        CHECK(fault(&model_shape::heads, value) == "heads, expected an integer from 1 to 65536");
+        CHECK(fault(&model_shape::ffn, value) == "ffn, expected an integer from 1 to 65536");
+    }
+    CHECK(fault(&model_shape::width, 6) == "width, expected an even multiple of the heads (2)");
+    CHECK(fault(&model_shape::heads, 3) == "width, expected an even multiple of the heads (3)");
+}
+
 TEST_CASE("a number of the metadata is a finite number") {
     safetensors_file file = described();
     file.metadata["seconds"] = "12.5";

@@ -157,6 +157,11 @@ TEST_CASE("a file's faults are named: file, tensor or key, what it was, what was
         {one("[1]", "[0,4]"), 5, "f: the data is 5 bytes, expected 4, where tensor 't' ends"},
         {"{}", 1, "f: the data is 1 bytes, expected 0, where the header ends"},
         // Names go to a terminal.
+        {R"({"__metadata__":["é\u007f"]})", 0, "f: __metadata__ is [\"\\u00e9\\u007f\"], expected an object"},
+        {R"({"__metadata__":")" + std::string(100, 'x') + R"("})", 0,
+         "f: __metadata__ is '" + std::string(80, 'x') + "…', expected an object"},
+        {R"({"__metadata__":[")" + std::string(100, 'x') + R"("]})", 0,
+         "f: __metadata__ is [\"" + std::string(78, 'x') + "…, expected an object"},
         {R"({"\u001b[2J":1})", 0,
          "f: the description of tensor '\\x1b[2J' is 1, expected an object with dtype, shape and data_offsets"},
     };
@@ -167,7 +172,15 @@ TEST_CASE("a file's faults are named: file, tensor or key, what it was, what was
     CHECK(complaint("1234567") == "f: the size of the file is 7 bytes, expected at least 8");
     CHECK(complaint(std::string(8, '\xff')) == "f: the size of the header is 18446744073709551615, expected at most 0");
     CHECK(complaint(file_of("{}", 0).substr(0, 9)) == "f: the size of the header is 2, expected at most 1");
-    std::string long_name(1000, 'x');
+    const auto of_size = [](const std::string& bytes, std::uint64_t size) {
+        std::istringstream stream(bytes);
+        read_safetensors(stream, size, "f");
+    };
+    CHECK_THROWS_WITH_AS(of_size(std::string("\x01\xe1\xf5\x05\0\0\0\0", 8), std::uint64_t{1} << 40),
+                         "f: the size of the header is 100000001, expected at most 100000000", file_error);
+    CHECK_THROWS_WITH_AS(of_size(file_of(one("[2]", "[0,8]"), 7), 8 + one("[2]", "[0,8]").size() + 8),
+                         "f: the file is shorter than it was, expected 70 bytes", file_error);
+    const std::string long_name(1000, 'x');
     CHECK(complaint(file_of("{\"" + long_name + "\":1}", 0)).size() < 200);
     CHECK(complaint(file_of(std::string(1 << 20, '['), 0)).ends_with("nested 4 deep, expected at most 3"));
 }
