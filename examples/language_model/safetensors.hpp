@@ -133,7 +133,8 @@ inline safetensors_file read_safetensors(const std::string& path) {
     const std::uint64_t size = std::filesystem::file_size(path, error); // no device or directory has one
     std::ifstream file(path, std::ios::binary);
     if (error || !file) {
-        throw file_error(path, "the file", error ? error.message() : "not readable", "a safetensors file");
+        throw file_error(path, "the file", "not readable" + (error ? " (" + error.message() + ")" : ""),
+                         "a safetensors file");
     }
     return read_safetensors(file, size, path);
 }

@@ -192,7 +192,7 @@ TEST_CASE("what is no file is refused") {
         try {
             read_safetensors(name);
         } catch (const file_error& error) {
-            return std::string(error.what()).starts_with(name + ": the file is ");
+            return std::string(error.what()).starts_with(name + ": the file is not readable");
         }
         return false;
     };
