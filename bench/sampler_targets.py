@@ -15,6 +15,19 @@ def rows(what: str, draw: str, bound: float | None) -> Target:
                   program="bench_sampler")  # fmt: skip
 
 
+def in_cache(what: str, draw: str, vocabulary: int, bound: float | None) -> Target:
+    """One row on one core, without waiting for memory."""
+    name = f"rows_in_cache/{draw}/vocabulary:{vocabulary}/threads:1"
+    return Target("rows in cache", f"{what}: time a logit of {vocabulary}", name, "seconds_a_logit", "ns", bound, False,
+                  program="bench_sampler")  # fmt: skip
+
+
+def beyond_statistics(what: str, draw: str, vocabulary: int, bound: float | None) -> Target:
+    names = [f"rows_in_cache/fp32/{each}/vocabulary:{vocabulary}/threads:1" for each in (draw, "statistics")]
+    return Target("rows in cache", f"{what}, {vocabulary} tokens: time, of the statistics alone", names[0],
+                  "seconds_a_logit", "×", bound, False, names[1], program="bench_sampler")  # fmt: skip
+
+
 def step(what: str, case: str, counter: str, unit: str, bound: float, against: str | None = None) -> Target:
     names = [f"step/masked:4096/vocabulary:32/{each}/threads:2" if each else None for each in (case, against)]
     return Target("step", what, names[0], counter, unit, bound, False, names[1], program="bench_sampler")
@@ -32,7 +45,12 @@ def tracker(what: str, case: str, bound: float | None) -> Target:
 
 
 TARGETS = [
-    rows("greedy", "fp32/greedy", 0.75),
+    in_cache("statistics", "fp32/statistics", 126464, None),
+    in_cache("statistics", "fp32/statistics", 4096, 0.2),
+    beyond_statistics("greedy", "greedy", 126464, 1.05),
+    beyond_statistics("greedy", "greedy", 4096, 1.05),
+    beyond_statistics("categorical", "categorical", 126464, None),
+    rows("greedy", "fp32/greedy", 0.85),
     rows("categorical, entropy, margin", "fp32/categorical", 0.60),
     rows("categorical at temperature 0.7", "fp32/categorical_0.7", None),
     rows("top-k 50", "fp32/top_k_50", None),

@@ -19,17 +19,20 @@ inline constexpr unmask::index_t vocabulary_size = 126'464; // LLaDA's
 template <class T>
 class logit_rows {
 public:
-    logit_rows() : logits_(numbers<T>(row_count * vocabulary_size, 1)) {
+    logit_rows(unmask::index_t rows, unmask::index_t vocabulary)
+        : vocabulary_(vocabulary), logits_(numbers<T>(rows * vocabulary, 1)) {
         for (T& logit : logits_) {
             logit = T(3.0F * static_cast<float>(logit));
         }
     }
     [[nodiscard]] std::span<const T> row(unmask::index_t i) const {
-        return std::span<const T>(logits_).subspan(static_cast<std::size_t>(i * vocabulary_size), vocabulary_size);
+        return std::span<const T>(logits_).subspan(static_cast<std::size_t>(i * vocabulary_),
+                                                   static_cast<std::size_t>(vocabulary_));
     }
     [[nodiscard]] std::span<const T> all() const { return logits_; }
 
 private:
+    unmask::index_t vocabulary_;
     std::vector<T> logits_;
 };
 

@@ -51,7 +51,7 @@ chosen choose(std::span<const float> logits, double temperature, std::mt19937_64
 }
 
 void run(benchmark::State& state, const options& options, double temperature) {
-    const logit_rows<float> logits;
+    const logit_rows<float> logits(row_count, vocabulary_size);
     const unmask::cpu_executor exec{options.threads};
     std::vector<std::mt19937_64> random(static_cast<std::size_t>(exec.workers()));
     std::vector<std::vector<double>> p(static_cast<std::size_t>(exec.workers()), std::vector<double>(vocabulary_size));

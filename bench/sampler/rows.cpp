@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <algorithm>
+#include <chrono>
+#include <concepts>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -8,8 +12,9 @@
 #include <unmask/executor/cpu_executor.hpp>
 #include <unmask/random/philox.hpp>
 #include <unmask/sampler/draw/draw.hpp>
+#include <unmask/sampler/row_statistics.hpp>
 
-#include "../support/read_bandwidth.hpp"
+#include "../support/read_once.hpp"
 #include "cases.hpp"
 #include "logits.hpp"
 
@@ -18,46 +23,93 @@
 namespace bench {
 namespace {
 
+// The statistics alone, as a draw: what every other one has besides.
+struct only_statistics {};
+
 template <class T, class Draw>
-void run(benchmark::State& state, const options& options, const Draw& draw) {
-    const logit_rows<T> logits;
+unmask::detail::row_result read(const Draw& draw, std::span<const T> row, unmask::index_t number,
+                                unmask::draw_scratch& scratch) {
+    if constexpr (std::same_as<Draw, only_statistics>) {
+        return {unmask::statistics_of(row), {}};
+    } else {
+        const auto word = static_cast<std::uint32_t>(number);
+        return unmask::detail::reduce_row(draw, row, unmask::uniform_open(word * 0x9E3779B9U, word), scratch);
+    }
+}
+
+double seconds_of(const auto& call) {
+    const auto begin = std::chrono::steady_clock::now();
+    call();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Rows that only memory has. Each pass is followed by one that only reads, because a machine's bandwidth is not the
+// same for long.
+template <class T, class Draw>
+void run_in_memory(benchmark::State& state, const options& options, const Draw& draw) {
+    const logit_rows<T> logits(row_count, vocabulary_size);
     const unmask::cpu_executor exec{options.threads};
     std::vector<unmask::draw_scratch> scratch(static_cast<std::size_t>(exec.workers()));
     std::vector<unmask::detail::row_result> results(row_count);
     const auto call = [&] {
         exec.parallel_for(row_count, [&](unmask::index_t i, int worker) {
-            const auto word = static_cast<std::uint32_t>(i);
             results[static_cast<std::size_t>(i)] =
-                unmask::detail::reduce_row(draw, logits.row(i), unmask::uniform_open(word * 0x9E3779B9U, word),
-                                           scratch[static_cast<std::size_t>(worker)]);
+                read(draw, logits.row(i), i, scratch[static_cast<std::size_t>(worker)]);
         });
     };
-    call();
     const auto* floats = reinterpret_cast<const float*>(logits.all().data());
-    const double bandwidth = read_bandwidth(options.threads, {floats, logits.all().size_bytes() / sizeof(float)});
+    const std::span<const float> all{floats, logits.all().size_bytes() / sizeof(float)};
+    call();
+    std::vector<double> fractions;
+    double bandwidth = 0;
     for (auto _ : state) {
-        call();
-        benchmark::ClobberMemory();
+        const double seconds = seconds_of(call);
+        const double reading = seconds_of([&] { read_once(options.threads, all); });
+        state.SetIterationTime(seconds);
+        fractions.push_back(reading / seconds);
+        bandwidth = std::max(bandwidth, static_cast<double>(all.size_bytes()) / reading);
     }
     using benchmark::Counter;
-    const auto bytes = static_cast<double>(logits.all().size_bytes());
-    state.counters["bytes_a_second"] = Counter(bytes, Counter::kIsIterationInvariantRate);
-    state.counters["bandwidth_fraction"] = Counter(bytes / bandwidth, Counter::kIsIterationInvariantRate);
+    const auto middle = fractions.begin() + static_cast<std::ptrdiff_t>(fractions.size() / 2);
+    std::nth_element(fractions.begin(), middle, fractions.end());
+    state.counters["bytes_a_second"] =
+        Counter(static_cast<double>(all.size_bytes()), Counter::kIsIterationInvariantRate);
+    state.counters["bandwidth_fraction"] = *middle;
     state.counters["bandwidth"] = bandwidth;
 }
 
+// One row over and over, on one core: compute alone.
 template <class T, class Draw>
-void add(const options& options, const char* name, const Draw& draw) {
+void run_in_cache(benchmark::State& state, unmask::index_t vocabulary, const Draw& draw) {
+    const logit_rows<T> logits(1, vocabulary);
+    unmask::draw_scratch scratch;
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(read(draw, logits.row(0), 0, scratch));
+    }
+    using benchmark::Counter;
+    state.counters["seconds_a_logit"] =
+        Counter(static_cast<double>(vocabulary), Counter::kIsIterationInvariantRate | Counter::kInvert);
+}
+
+template <class T, class Draw>
+void add(const options& options, const std::string& name, const Draw& draw) {
     const std::string sizes = "/rows:256/vocabulary:126464/threads:" + std::to_string(options.threads);
-    benchmark::RegisterBenchmark(("rows/" + std::string(name) + sizes).c_str(),
-                                 [=](benchmark::State& state) { run<T>(state, options, draw); })
-        ->UseRealTime()
+    benchmark::RegisterBenchmark(("rows/" + name + sizes).c_str(),
+                                 [=](benchmark::State& state) { run_in_memory<T>(state, options, draw); })
+        ->UseManualTime()
         ->Unit(benchmark::kMillisecond);
+    for (const unmask::index_t vocabulary : {unmask::index_t{4096}, vocabulary_size}) {
+        benchmark::RegisterBenchmark(
+            ("rows_in_cache/" + name + "/vocabulary:" + std::to_string(vocabulary) + "/threads:1").c_str(),
+            [=](benchmark::State& state) { run_in_cache<T>(state, vocabulary, draw); })
+            ->Unit(benchmark::kMicrosecond);
+    }
 }
 
 } // namespace
 
 void add_rows(const options& options) {
+    add<float>(options, "fp32/statistics", only_statistics{});
     add<float>(options, "fp32/greedy", unmask::greedy{});
     add<float>(options, "fp32/categorical", unmask::categorical{});
     add<float>(options, "fp32/categorical_0.7", unmask::categorical{.temperature = 0.7});

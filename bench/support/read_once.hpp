@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <span>
 
@@ -33,19 +31,11 @@ namespace detail {
 
 } // namespace detail
 
-/// Bytes a second that `threads` threads read of this memory, each its own part: the best of 7 rounds.
-inline double read_bandwidth(int threads, std::span<const float> data) {
+/// `threads` threads read this memory, each its own part.
+inline void read_once(int threads, std::span<const float> data) {
     const std::size_t part = data.size() / static_cast<std::size_t>(threads);
-    double best = 0;
-    for (int round = 0; round < 7; ++round) {
-        const auto begin = std::chrono::steady_clock::now();
-        unmask::cpu_executor{threads}.parallel_for(threads, [&](index_t task, int) {
-            detail::read(data.subspan(static_cast<std::size_t>(task) * part, part));
-        });
-        const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-        best = std::max(best, static_cast<double>(data.size_bytes()) / seconds.count());
-    }
-    return best;
+    unmask::cpu_executor{threads}.parallel_for(
+        threads, [&](index_t task, int) { detail::read(data.subspan(static_cast<std::size_t>(task) * part, part)); });
 }
 
 } // namespace bench
