@@ -252,6 +252,33 @@ TEST_CASE("probabilities that round to 1 are still told apart") {
     CHECK(statistics_of(std::vector<float>{3, 3}).log_margin() == -INFINITY);
 }
 
+TEST_CASE("finite logits are logits, be they the lowest floats or the highest") {
+    constexpr float largest = std::numeric_limits<float>::max();
+    std::mt19937 random(5);
+    for (const std::size_t size : {1U, 2U, 7U, 16U, 100U, 128U, 129U, 1024U, 1025U, 2048U, 3000U}) {
+        CAPTURE(size);
+        for (const float level : {-largest, -3.2e38F, -1e38F, 0.0F, 1e38F, largest}) {
+            CAPTURE(level);
+            std::vector<float> logits(size, level);
+            const row_statistics equal = statistics_of(logits); // as if all were 0
+            require_same(equal, statistics_of(std::vector<float>(size, 0.0F)));
+            check_row(logits);
+            std::vector<bfloat16> halves(size, bfloat16(level == largest || level == -largest ? level / 2 : level));
+            require_same(statistics_of(halves), equal);
+            for (float& logit : logits) { // some of them forbidden, and one neighbouring float above
+                logit = random() % 3 == 0 ? -infinity : level;
+            }
+            logits[random() % size] = std::nextafter(level, 0.0F);
+            check_row(logits);
+            require_same(statistics_of(logits), scalar_row::reduce(logits, 1, 0.5).raw);
+        }
+        std::vector<float> both(size, -largest); // further apart than the largest float
+        both[random() % size] = largest;
+        check_row(both);
+        require_same(statistics_of(both), scalar_row::reduce(both, 1, 0.5).raw);
+    }
+}
+
 TEST_CASE("NaN, +infinity and nothing but -infinity are noticed, wherever they are") {
     const float not_a_number = std::numeric_limits<float>::quiet_NaN();
     const float signalling = std::bit_cast<float>(0xff800001U);
@@ -266,8 +293,11 @@ TEST_CASE("NaN, +infinity and nothing but -infinity are noticed, wherever they a
                 }
             }
             std::vector<float> logits(size, -infinity);
-            logits[at] = -3e38F;
-            REQUIRE(statistics_of(logits).best == static_cast<token_t>(at));
+            for (const float lowest : {-3e38F, std::numeric_limits<float>::lowest()}) {
+                logits[at] = lowest;
+                REQUIRE(statistics_of(logits).best == static_cast<token_t>(at));
+                REQUIRE(statistics_of(logits).log_sum == 0);
+            }
         }
     }
 }

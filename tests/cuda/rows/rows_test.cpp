@@ -41,12 +41,14 @@ enum class shape {
     with_infinity,
     nan_among_nothing,
     nan_before_all,
-    zeros
+    zeros,
+    lowest,
+    extreme
 };
 constexpr shape all_shapes[] = {
     shape::usual,          shape::flat,    shape::peaked,   shape::rising,        shape::equal,
     shape::sparse,         shape::nothing, shape::with_nan, shape::with_infinity, shape::nan_among_nothing,
-    shape::nan_before_all, shape::zeros};
+    shape::nan_before_all, shape::zeros,   shape::lowest,   shape::extreme};
 
 template <class Logit>
 struct rows {
@@ -88,6 +90,10 @@ struct rows {
             return random() % 100 == 0 ? normal(random) : -infinity;
         case shape::zeros: // of both signs
             return random() % 2 == 0 ? -0.0F : random() % 2 == 0 ? 0.0F : -1.0F;
+        case shape::lowest: // finite, and further from 0 than most that forbid a token write
+            return random() % 3 == 0 ? -infinity : -3.3e38F;
+        case shape::extreme: // further apart than the largest float
+            return random() % 2 == 0 ? -3.3e38F : random() % 4 == 0 ? 3.3e38F : normal(random);
         case shape::nothing:
         case shape::nan_among_nothing:
             return -infinity;

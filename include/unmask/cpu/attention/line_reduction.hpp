@@ -10,6 +10,7 @@
 #include <unmask/cpu/rows/row_chunk.hpp>
 #include <unmask/cpu/simd.hpp>
 #include <unmask/numeric/detail/base_2.hpp>
+#include <unmask/numeric/detail/row_sums.hpp>
 #include <unmask/numeric/detail/weights.hpp>
 #include <unmask/numeric/exact_math.hpp>
 
@@ -36,9 +37,9 @@ struct line_reduction {
         }
         highest = highest_folded(of_all);
         const std::size_t at = first_that_equals(logits, Registers, broadcast(highest));
-        if (is_minus_infinity(highest) || at >= Registers * lanes || !sums_show_nan || is_bad_logit(highest)) {
+        if (is_forbidden(highest) || at >= Registers * lanes || !sums_show_nan || is_bad_logit(highest)) {
             bad = line.any_bad();
-            if (is_minus_infinity(highest) || bad) {
+            if (is_forbidden(highest) || bad) {
                 return;
             }
         }

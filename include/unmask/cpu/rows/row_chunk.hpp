@@ -88,14 +88,14 @@ struct chunk_top {
     // From the highest logits of lanes.
     [[gnu::always_inline]] chunk_top(vfloat lane_tops, const chunk_lines& logits)
         : of_lanes(lane_tops), highest(highest_folded(lane_tops)), bad(false) {
-        if (is_minus_infinity(highest) || !sums_show_nan || is_bad_logit(highest)) {
+        if (is_forbidden(highest) || !sums_show_nan || is_bad_logit(highest)) {
             bad = logits.any_bad();
         }
     }
     [[gnu::always_inline]] explicit chunk_top(const chunk_lines& logits) : chunk_top(tops_of_lanes(logits), logits) {}
 
     // Whether the chunk adds nothing to sums.
-    [[nodiscard]] bool nothing() const { return bad || is_minus_infinity(highest); }
+    [[nodiscard]] bool nothing() const { return bad || is_forbidden(highest); }
 
 private:
     static vfloat tops_of_lanes(const chunk_lines& logits) {

@@ -29,6 +29,11 @@ UNMASK_HOST_DEVICE inline bool is_bad_logit(float logit) {
     return (bits << 1) > 0xff000000U || bits == 0x7f800000U;
 }
 
+// −∞, likewise. The lowest finite number forbids nothing.
+UNMASK_HOST_DEVICE inline bool is_forbidden(float logit) {
+    return bits_as<std::uint32_t>(logit) == 0xff800000U;
+}
+
 // Sums over tokens, from some logit that none of them is above.
 struct weight_sums {
     double weight = 0; // Σ w, w = exp((logit − that) / temperature)
