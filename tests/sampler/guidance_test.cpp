@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <cstdint>
+#include <map>
+
 #include <unmask/sampler/guidance/guidance.hpp>
 #include <unmask/sampler/presets.hpp>
 
@@ -59,6 +62,7 @@ struct watching {
             const auto [sequence, position] = rows[i];
             if (i >= rows.size() / 2) {
                 const row conditional = rows[i - rows.size() / 2];
+                REQUIRE(page.id(sequence) == twin_id(page.id(conditional.sequence)));
                 REQUIRE(row{conditional.sequence + half, conditional.position} == rows[i]);
                 for (index_t at = 0; at < page.length(sequence); ++at) {
                     const bool prompt = page.state(sequence - half, at) == position_state::prompt;
@@ -107,6 +111,75 @@ TEST_CASE("guidance in the sampler is guidance in the model, with both halves in
             REQUIRE(to_vector(alone.tokens(0)) == to_vector(page.tokens(place)));
         }
     }
+}
+
+namespace {
+
+// A model that caches the prompt of a sequence under its id, as servers do: the cache is what it reads.
+struct keyed_by_id {
+    random_logits logits;
+    std::map<std::uint64_t, std::vector<token_t>> prompts{}; // the mask where there is none
+
+    [[nodiscard]] unmask::vocabulary vocabulary() const { return tokens; }
+    void denoise(const canvas& page, std::span<const row> rows, tensor_view<float, 2> out) {
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            const auto [sequence, position] = rows[i];
+            std::vector<token_t> prompt(static_cast<std::size_t>(page.length(sequence)), tokens.mask);
+            for (std::size_t at = 0; at < prompt.size(); ++at) {
+                const bool given = page.states(sequence)[at] == position_state::prompt;
+                prompt[at] = given ? page.tokens(sequence)[at] : tokens.mask;
+            }
+            const auto [cached, is_new] = prompts.try_emplace(page.id(sequence), prompt);
+            REQUIRE(cached->second == prompt); // for the model's whole life
+            auto text = to_vector(page.tokens(sequence));
+            for (std::size_t at = 0; at < text.size(); ++at) {
+                text[at] = page.states(sequence)[at] == position_state::prompt ? cached->second[at] : text[at];
+            }
+            for (token_t token = 0; token < tokens.size; ++token) {
+                out(i, token) = logits(text, position, token);
+            }
+        }
+    }
+};
+
+} // namespace
+
+TEST_CASE("a twin has an id that no sequence has, and the same one in any batch") {
+    const auto guided = presets::llada({.steps = 5, .temperature = 0.5}).with(guidance{scale});
+    std::vector<given> named = texts;
+    named[0].id = 2; // texts.size() − 1: between the indices of the twins
+    named[1].id = 7;
+    named[2].id = (std::uint64_t{1} << 63) - 1;
+    keyed_by_id model{{1}};
+    canvas page = page_of(named);
+    guided(cpu_executor{1}, model, page, 3);
+    CHECK(model.prompts.size() == 6);
+    for (const given& one : named) {
+        CHECK(model.prompts.contains(one.id));
+        CHECK(model.prompts.contains(one.id + (std::uint64_t{1} << 63)));
+        canvas alone = page_of({one});
+        guided(cpu_executor{1}, model, alone, 3);
+        CHECK(to_vector(alone.tokens(0)) == to_vector(page.tokens(&one - named.data())));
+    }
+    const std::vector<given> pairs[] = {{named[0], named[1]}, {named[2], named[0]}, {named[1], named[2], named[0]}};
+    for (const auto& some : pairs) {
+        canvas other = page_of(some);
+        guided(cpu_executor{1}, model, other, 3);
+    }
+    CHECK(model.prompts.size() == 6);
+}
+
+TEST_CASE("with guidance, an id that could be a twin's is an error; without it, it is an id like any other") {
+    auto model = make_model(tokens, random_logits{1});
+    canvas page(tokens);
+    page.add({}, 3, 5);
+    page.add({}, 3, twin_id(5));
+    const std::vector<token_t> before = to_vector(page.tokens());
+    CHECK(complaint([&] { sampler{guidance{scale}}(cpu_executor{1}, model, page, 1); }) ==
+          "sampler: canvas.id(1) is 9223372036854775813, expected below 2^63, where the ids of guidance's twins begin");
+    CHECK(model.calls == 0);
+    CHECK(to_vector(page.tokens()) == before);
+    CHECK_NOTHROW(sampler{}(cpu_executor{1}, model, page, 1));
 }
 
 TEST_CASE("guidance follows what remasking does") {

@@ -26,7 +26,8 @@ inline constexpr token_t blank = -1;
 ///
 /// The state of each position is stored beside its token and never inferred from it: a mask token in a prompt stays
 /// prompt. Each sequence has an id, by default its index. The id keys the random numbers of a run, so a sequence that
-/// keeps its id gets the same tokens on its own, in any batch, and at any place in the batch.
+/// keeps its id gets the same tokens on its own, in any batch, and at any place in the batch. Any number is an id; runs
+/// with guidance take those below 2^63.
 ///
 /// A value type: copies are independent. Reading costs O(1); adding and writing cost O(positions added or written).
 class canvas {

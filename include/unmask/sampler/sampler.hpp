@@ -14,6 +14,7 @@
 #include <unmask/sampler/denoiser.hpp>
 #include <unmask/sampler/detail/check_policies.hpp>
 #include <unmask/sampler/detail/policy_set.hpp>
+#include <unmask/sampler/detail/step/model_canvas.hpp>
 #include <unmask/sampler/draw/draw.hpp>
 #include <unmask/sampler/guidance/guidance.hpp>
 #include <unmask/sampler/logits/logits_policy.hpp>
@@ -81,15 +82,16 @@ public:
     /// positions of a sequence, and corruption.extra_calls() for every block if the corruption is not absorbing. Runs
     /// on the calling thread, and on `exec` for the work on the logits; returns when all is done.
     ///
-    /// With guidance the model gets a canvas of twice as many sequences, the second half without prompts, and the rows
-    /// of both in one call. A block_denoiser's prefill and commit are called between.
+    /// With guidance the model gets a canvas of twice as many sequences, the second half without prompts and under ids of
+    /// their own (see twin_id), and the rows of both in one call. A block_denoiser's prefill and commit are called
+    /// between.
     ///
     /// The tokens of a sequence depend on the seed, the sequence and its id, and the model: not on the batch, and not
     /// on the number of threads. The mask token is never drawn. A second run on the same canvas, after an observer
     /// ended the first, fills what is left; give it another seed.
     ///
-    /// Throws invalid_argument, before any work, if the canvas was made for another vocabulary than the model's or
-    /// block_length for other blocks, and non_finite_logits if the model writes NaN, +∞, or −∞ alone in a row that is
+    /// Throws invalid_argument, before any work, if the canvas was made for another vocabulary than the model's,
+    /// block_length for other blocks, or, with guidance, an id is 2^63 or more, and non_finite_logits if the model writes NaN, +∞, or −∞ alone in a row that is
     /// needed, or leaves one out. Whatever is thrown, by the model and the observer too, the canvas is as it was before
     /// the run.
     ///
@@ -109,6 +111,9 @@ public:
         using observer_type = std::remove_reference_t<Observer>;
         if constexpr (check_call<Executor, model_type, observer_type>()) {
             detail::check_same_vocabulary("sampler", model.vocabulary(), page.vocabulary());
+            if constexpr (policy_set::guided) {
+                detail::check_ids_without_twins(page);
+            }
             policy_set policies = policies_;
             if constexpr (block_denoiser<model_type>) {
                 policies.blocks = detail::blocks_of(policies_.blocks, index_t{model.block_length()});

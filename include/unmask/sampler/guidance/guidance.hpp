@@ -24,6 +24,13 @@ concept guidance_policy =
     sampling_policy<G> && requires(const G& guidance, std::span<float> conditional,
                                    std::span<const float> unconditional) { guidance(conditional, unconditional); };
 
+/// The id of the twin of a sequence: the copy, without the prompt, that follows all sequences in the canvas that a
+/// model gets with guidance. It is the sequence's own id plus 2^63, in any batch and for the whole run, so models and
+/// caches may be keyed by id. With guidance the sampler takes ids below 2^63 only: a twin's id is never another's.
+constexpr std::uint64_t twin_id(std::uint64_t id) {
+    return id | (std::uint64_t{1} << 63);
+}
+
 /// Classifier-free guidance in LLaDA's convention: u + (scale + 1)(c − u), where c and u are the logits with and
 /// without the prompt; scale 0 gives c. (Other publications call scale + 1 the scale.) Computed as c + scale · (c − u).
 ///

@@ -2,14 +2,28 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <unmask/config.hpp>
+#include <unmask/error.hpp>
 #include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/guidance/guidance.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
+
+// Throws invalid_argument if the id of a sequence could be that of a twin.
+inline void check_ids_without_twins(const canvas& page) {
+    for (index_t sequence = 0; sequence < page.sequences(); ++sequence) {
+        if (const std::uint64_t id = page.id(sequence); id == twin_id(id)) {
+            throw invalid_argument("sampler", "canvas.id(" + std::to_string(sequence) + ")", std::to_string(id),
+                                   "below 2^63, where the ids of guidance's twins begin");
+        }
+    }
+}
 
 // The canvas as the model reads it: the one that is sampled or, for guidance, that one followed by a twin of every
 // sequence in which the prompt is masked.
@@ -50,7 +64,7 @@ private:
         for (std::size_t i = 0; i < states.size(); ++i) {
             tokens[i] = states[i] == position_state::prompt ? page_.vocabulary().mask : blank;
         }
-        const index_t twin = both_->add_infill(tokens);
+        const index_t twin = both_->add_infill(tokens, twin_id(page_.id(sequence)));
         for (std::size_t i = 0; i < states.size(); ++i) {
             if (states[i] == position_state::committed) {
                 both_->commit(twin, static_cast<index_t>(i), page_.tokens(sequence)[i]);
