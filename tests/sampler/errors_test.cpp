@@ -2,6 +2,10 @@
 #include <random>
 #include <string>
 
+#include <unmask/sampler/cache/cache_drift.hpp>
+#include <unmask/sampler/likelihood/likelihood.hpp>
+#include <unmask/sampler/logits/credit.hpp>
+#include <unmask/sampler/logits/suppress_tokens.hpp>
 #include <unmask/sampler/presets.hpp>
 
 #include "models.hpp"
@@ -122,28 +126,99 @@ TEST_CASE("the mask's own logit is never looked at") {
 
 namespace {
 
+// Writes only the first `written` logits of the second row of later calls.
+template <class Logit>
 struct forgetful {
+    token_t mask;
+    std::ptrdiff_t written;
     index_t calls = 0;
-    unmask::vocabulary vocabulary() const { return {.size = 3, .mask = 0, .end = {}}; }
-    void denoise(const canvas&, std::span<const row> rows, tensor_view<float, 2> logits) {
+    unmask::vocabulary vocabulary() const { return {.size = 3, .mask = mask, .end = {}}; }
+    void denoise(const canvas&, std::span<const row> rows, tensor_view<Logit, 2> logits) {
         ++calls;
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            if (calls < 2 || i != 1) {
-                std::fill_n(logits.pointer(i), 3, 1.0F);
-            }
+            std::fill_n(logits.pointer(i), calls > 1 && i == 1 ? written : 3, Logit(1.0F));
+        }
+    }
+};
+
+template <class Logit, class... Policies>
+std::string complaint_about_forgetful(token_t mask, std::ptrdiff_t written, const Policies&... policies) {
+    forgetful<Logit> model{mask, written};
+    canvas page(model.vocabulary());
+    page.add({}, 4);
+    std::string says =
+        complaint<non_finite_logits>([&] { sampler{steps{4}, policies...}(cpu_executor{}, model, page, 1); });
+    CHECK(page.masked() == 4);
+    return says;
+}
+
+struct doubled {
+    static constexpr auto kind = policy_kind::logits;
+    void operator()(const canvas&, row, std::span<float> logits) const {
+        for (float& logit : logits) {
+            logit *= 2;
         }
     }
 };
 
 } // namespace
 
-TEST_CASE("a row that the model does not write is reported, not drawn from what was there") {
-    forgetful model;
-    canvas page(model.vocabulary());
+TEST_CASE_TEMPLATE("a row that the model does not write to its end is reported, not drawn from what was there", Logit,
+                   float, bfloat16) {
+    const std::string where = "sampler: the logits of sequence 0, position 2 are not written at token ";
+    for (const token_t mask : {0, 1, 2, 3}) { // the mask's own logit is not read
+        CAPTURE(mask);
+        const std::string first = mask == 0 ? "1" : "0";
+        const std::string last = mask == 2 ? "1" : "2";
+        CHECK(complaint_about_forgetful<Logit>(mask, 0) == where + first);
+        CHECK(complaint_about_forgetful<Logit>(mask, mask == 2 ? 1 : 2) == where + last);
+        CHECK(complaint_about_forgetful<Logit>(mask, 0, categorical{0.7, 2}) == where + first);
+        CHECK(complaint_about_forgetful<Logit>(mask, 0, suppress_tokens{{1}}) == where + (mask == 0 ? "2" : "0"));
+        CHECK(complaint_about_forgetful<Logit>(mask, 0, logits_chain{doubled{}, credit{}}) == where + first);
+    }
+}
+
+namespace {
+
+// Forgets the row of position 2 in the canvas's first sequence, or in its last.
+struct forgets_one {
+    bool in_last;
+    unmask::vocabulary vocabulary() const { return {.size = 3, .mask = 3, .end = {}}; }
+    void denoise(const canvas& page, std::span<const row> rows, tensor_view<float, 2> logits) const {
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            if (rows[i] != row{in_last ? page.sequences() - 1 : 0, 2}) {
+                std::fill_n(logits.pointer(i), 3, 1.0F);
+            }
+        }
+    }
+    void denoise(const canvas&, std::span<const row> rows, std::span<const cache_use>,
+                 tensor_view<float, 2> logits) const { // the cache forgets nothing
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            std::fill_n(logits.pointer(i), 3, 1.0F);
+        }
+    }
+};
+
+} // namespace
+
+TEST_CASE("an unwritten row is reported by guidance, likelihoods and the drift of a cache, too") {
+    const std::string expected = "sampler: the logits of sequence 0, position 2 are not written at token 0";
+    for (const bool in_twin : {false, true}) {
+        const forgets_one model{in_twin};
+        canvas page(model.vocabulary());
+        page.add(std::vector<token_t>{1}, 3);
+        CHECK(complaint<non_finite_logits>([&] { sampler{steps{1}, guidance{1.5}}(cpu_executor{}, model, page, 1); }) ==
+              expected);
+    }
+    canvas page({.size = 3, .mask = 3, .end = {}});
     page.add({}, 4);
-    CHECK(complaint<non_finite_logits>([&] { sampler{steps{4}}(cpu_executor{}, model, page, 1); }) ==
-          "sampler: the logits of sequence 0, position 2 are NaN at token 1");
-    CHECK(page.masked() == 4);
+    CHECK(complaint<non_finite_logits>([&] {
+              measure_cache_drift(cpu_executor{}, sampler{steps{4}, prefix_cache{}}, forgets_one{false}, page, 1);
+          }) == expected);
+    const std::vector<token_t> text{1, 0, 2, 1};
+    CHECK(complaint<non_finite_logits>([&] {
+              (void)log_likelihood(cpu_executor{}, forgets_one{false}, std::vector<token_t>{}, text);
+          }).ends_with("position 2 are not written at token 0"));
 }
 
 TEST_CASE("what a model or an observer throws comes out, and the canvas is as it was") {

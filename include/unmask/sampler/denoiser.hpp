@@ -42,8 +42,9 @@ concept gives_logits = writes_logits<Model, float> || writes_logits<Model, bfloa
 ///   1. `vocabulary vocabulary()`: the model's tokens, the same at every call.
 ///   2. `denoise(canvas, rows, logits)`: reads the canvas, whose masked positions hold the mask token, and writes the
 ///      logits of the requested rows: logits(i, v) is the unnormalised log-probability of token v at rows[i]. logits is
-///      [rows.size(), vocabulary.size] and every element is written. −∞ forbids a token; NaN, +∞ and a row of −∞
-///      alone are errors. The mask token's logit is not read.
+///      [rows.size(), vocabulary.size] and every element is written. −∞ forbids a token, and no finite logit does, be
+///      it the lowest; NaN, +∞, a row of −∞ alone and a row that is not written are errors. The mask token's logit is
+///      not read.
 ///
 /// Rows are grouped by sequence, in ascending order of position, and belong to unfinished sequences; a model that
 /// computes whole sequences can skip those without rows. For results that don't depend on the batch, the logits of a

@@ -11,7 +11,8 @@
 UNMASK_NAMESPACE_BEGIN
 
 /// Thrown if the logits that a model wrote define no distribution. what() reads "sampler: the logits of sequence 2,
-/// position 17 are NaN at token 5".
+/// position 17 are NaN at token 5", or, of a row that the model did not write to its end, "… are not written at token
+/// 5".
 class non_finite_logits : public std::runtime_error {
 public:
     /// An error at `where`; `fault` completes "the logits of … are".

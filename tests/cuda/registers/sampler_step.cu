@@ -11,7 +11,7 @@
 namespace kernels = unmask::detail::cuda;
 
 template __global__ void kernels::plan_kernel(kernels::plan_parameters<unmask::cosine_steps, unmask::top_k>);
-template __global__ void kernels::list_kernel<false>(kernels::device_state);
+template __global__ void kernels::list_kernel<false>(kernels::list_parameters<unmask::bfloat16>);
 template __global__ void kernels::divergence_kernel(kernels::divergence_parameters<unmask::bfloat16>);
 template __global__ void kernels::score_kernel(kernels::score_parameters<unmask::margin>);
 template __global__ void kernels::rank_kernel<kernels::most_rank_items>(kernels::rank_parameters<unmask::top_k>);

@@ -205,6 +205,11 @@ TEST_CASE("what is wrong is said, and the canvas is as before") {
     CHECK(bad == message(cpu_executor{1}, sampler{steps{16}}, host_model<float>{letters, {1, 19}}));
     CHECK(bad ==
           message(cuda_executor{}, sampler{steps{16}, categorical{.top_k = 3}}, device_model<float>{letters, {1, 19}}));
+    const noise forgets{.seed = 1, .unwritten = 19};
+    const std::string unwritten = message(cuda_executor{}, late, device_model<float>{letters, forgets});
+    CHECK(unwritten == "sampler: the logits of sequence 3, position 19 are not written at token 0");
+    CHECK(unwritten == message(cuda_executor{}, late, device_model<bfloat16>{letters, forgets}));
+    CHECK(unwritten == message(cpu_executor{1}, late, host_model<float>{letters, forgets}));
     CHECK(message(cuda_executor{}, sampler{steps{16}, categorical{.top_k = 3}}, streaming_model{letters, {1}}) ==
           "sampler: categorical.top_k is 3, expected 0: no such filter");
     CHECK(message(cuda_executor{}, sampler{}, device_model<float>{{.size = 22, .mask = 20, .end = 0}, {1}})

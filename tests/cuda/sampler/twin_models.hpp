@@ -25,6 +25,7 @@ struct noise {
     std::uint32_t seed = 0;
     int bad_position = -1;  // its logits are NaN
     bool forgetful = false; // it reads no text, and has few opinions
+    int unwritten = -1;     // position whose logits the model does not write
 
     UNMASK_HOST_DEVICE float logit(const token_t* tokens, index_t length, index_t position, token_t token) const {
         if (forgetful) {
@@ -56,6 +57,9 @@ struct host_model {
     [[nodiscard]] unmask::vocabulary vocabulary() const { return tokens; }
     void denoise(const canvas& page, std::span<const row> rows, tensor_view<Logit, 2> logits) const {
         for (std::size_t i = 0; i < rows.size(); ++i) {
+            if (rows[i].position == says.unwritten) {
+                continue;
+            }
             const auto text = page.tokens(rows[i].sequence);
             for (token_t token = 0; token < tokens.size; ++token) {
                 logits(static_cast<index_t>(i), token) =
@@ -84,6 +88,9 @@ void noise_kernel(noise_parameters<Logit> p) {
         return;
     }
     const row asked = p.rows[device::block()];
+    if (asked.position == p.says.unwritten) {
+        return;
+    }
     const index_t begin = p.offsets[asked.sequence];
     const index_t length = p.offsets[asked.sequence + 1] - begin;
     for (token_t token = device::thread(); token < p.size; token += 64) {

@@ -14,7 +14,10 @@
 #include <unmask/sampler/cache/cache.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/denoiser.hpp>
+#include <unmask/sampler/detail/host/row_work.hpp>
 #include <unmask/sampler/detail/step/divergence.hpp>
+#include <unmask/sampler/detail/step/unwritten_row.hpp>
+#include <unmask/sampler/non_finite_logits.hpp>
 #include <unmask/sampler/row_statistics.hpp>
 #include <unmask/sampler/statistics.hpp>
 #include <unmask/tensor/tensor_view.hpp>
@@ -67,6 +70,7 @@ struct compared_model {
     std::vector<float> full;
     std::vector<double> divergences;
     std::vector<char> differs;
+    std::vector<char> bad; // rows without the cache that have no distribution
 
     [[nodiscard]] unmask::vocabulary vocabulary() { return model.vocabulary(); }
     void denoise(const canvas& page, std::span<const row> rows, tensor_view<float, 2> logits) {
@@ -79,6 +83,10 @@ struct compared_model {
         full.resize(rows.size() * size);
         divergences.resize(rows.size());
         differs.resize(rows.size());
+        bad.resize(rows.size());
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            mark_unwritten(full.data() + i * size, page.vocabulary().size, page.vocabulary().mask);
+        }
         model.denoise(page, rows, view(full.data(), rows.size(), size));
         exec.parallel_for(std::ssize(rows), [&](index_t i, int) {
             const std::span<float> cached(logits.pointer(i), size);
@@ -89,11 +97,16 @@ struct compared_model {
             }
             const row_statistics p = statistics_of(exact);
             const row_statistics q = statistics_of(cached);
-            const bool both = p.best >= 0 && q.best >= 0; // if not, the sampler reports the row
+            bad[static_cast<std::size_t>(i)] = static_cast<char>(p.best < 0);
+            const bool both = p.best >= 0 && q.best >= 0; // the sampler reports a row of the cache that has none
             divergences[static_cast<std::size_t>(i)] = both ? kl_divergence(exact, p, cached, q) : 0;
             differs[static_cast<std::size_t>(i)] = both && p.best != q.best ? 1 : 0;
         });
         for (std::size_t i = 0; i < rows.size(); ++i) {
+            if (bad[i] != 0) {
+                const row predicted{rows[i].sequence, rows[i].position + (shifts_logits ? 1 : 0)};
+                throw non_finite_logits(predicted, logits_fault(std::span<const float>(full).subspan(i * size, size)));
+            }
             sum += divergences[i];
             drift.largest_divergence = std::max(drift.largest_divergence, divergences[i]);
             drift.other_best += differs[i];
@@ -116,7 +129,7 @@ cache_drift measure_cache_drift(const Executor& exec, const Sampler& sampler, Mo
     static_assert(caching_denoiser<model_type>, "unmask::measure_cache_drift: the model is not a caching_denoiser");
     cache_drift drift;
     canvas with = page;
-    detail::compared_model<Executor, model_type> compared{exec, model, drift, 0, {}, {}, {}};
+    detail::compared_model<Executor, model_type> compared{exec, model, drift, 0, {}, {}, {}, {}};
     sampler(exec, compared, with, seed);
     drift.mean_divergence = drift.rows > 0 ? compared.sum / static_cast<double>(drift.rows) : 0;
 

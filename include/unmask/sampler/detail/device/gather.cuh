@@ -9,6 +9,7 @@
 #include <unmask/sampler/detail/device/sequence.cuh>
 #include <unmask/sampler/detail/step/choose.hpp>
 #include <unmask/sampler/detail/step/sequence_plan.hpp>
+#include <unmask/sampler/detail/step/unwritten_row.hpp>
 #include <unmask/sampler/schedule/schedule.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 
@@ -120,10 +121,19 @@ void plan_kernel(plan_parameters<Schedule, Selector> p) {
     }
 }
 
+template <class Logit>
+struct list_parameters {
+    device_state state;
+    Logit* logits; // [rows][size] that the model will write; unused if it streams
+    int size;
+    token_t mask;
+};
+
 // Writes the rows of all sequences, sequence by sequence, and counts them.
-template <bool ShiftsLogits>
+template <bool ShiftsLogits, class Logit>
 UNMASK_KERNEL(step_threads, 1)
-void list_kernel(device_state state) {
+void list_kernel(list_parameters<Logit> p) {
+    const device_state& state = p.state;
     const int mine = device::block();
     int before = 0;
     int all = 0;
@@ -173,6 +183,8 @@ void list_kernel(device_state state) {
             state.uniforms[at] = uniform_open(words.word[0], words.word[1]);
             if (state.streamed != nullptr) {
                 state.streamed[at].read = 0; // and so it stays if the model forgets the row
+            } else {
+                mark_unwritten(p.logits + at * index_t{p.size}, p.size, p.mask);
             }
             begin_candidate(state, sequence, mine, position, words, state.candidates[at]);
         }

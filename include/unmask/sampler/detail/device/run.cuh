@@ -74,12 +74,12 @@ public:
         const int sequences = state_.sequence_count;
         launch(&plan_kernel<schedule_type, selector_type>, sequences, step_threads, 0, exec.stream,
                plan_parameters<schedule_type, selector_type>{state_, policies_.schedule, policies_.selector});
-        launch(&list_kernel<shifts_logits<std::remove_const_t<Model>>()>, sequences, step_threads, 0, exec.stream,
-               state_);
+        const auto size = static_cast<int>(page_.vocabulary().size);
+        launch(&list_kernel<shifts_logits<std::remove_const_t<Model>>(), logit>, sequences, step_threads, 0,
+               exec.stream, list_parameters<logit>{state_, logits_, size, page_.vocabulary().mask});
 
         const device_canvas seen{state_.tokens, state_.states, offsets_, std::span<const index_t>(host_offsets_)};
         const device_rows asked{state_.rows, &state_.counts->rows, rows};
-        const auto size = static_cast<int>(page_.vocabulary().size);
         if constexpr (streams) {
             model_.denoise(
                 exec, seen, asked,

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -17,6 +16,7 @@
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/denoiser.hpp>
 #include <unmask/sampler/detail/step/model_canvas.hpp>
+#include <unmask/sampler/detail/step/unwritten_row.hpp>
 #include <unmask/sampler/detail/stopwatch.hpp>
 #include <unmask/sampler/logits_stream.hpp>
 #include <unmask/sampler/statistics.hpp>
@@ -65,10 +65,8 @@ public:
             timed([&] { model_.denoise(page, std::span<const row>(rows_), *stream_); });
         } else {
             logits_.resize(std::max(logits_.size(), count * size_));
-            // A row that the model forgets is then reported, and not drawn from what the last step left there.
-            const std::size_t mark = page.vocabulary().mask == 0 && size_ > 1 ? 1 : 0;
             for (std::size_t i = 0; i < count; ++i) {
-                logits_[i * size_ + mark] = logit_type(std::numeric_limits<float>::quiet_NaN());
+                mark_unwritten(logits_.data() + i * size_, page.vocabulary().size, page.vocabulary().mask);
             }
             timed([&] { denoise(page, view(logits_.data(), count, size_)); });
         }

@@ -18,6 +18,7 @@
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/detail/step/divergence.hpp>
+#include <unmask/sampler/detail/step/unwritten_row.hpp>
 #include <unmask/sampler/draw/draw.hpp>
 #include <unmask/sampler/logits/logits_policy.hpp>
 #include <unmask/sampler/logits_stream.hpp>
@@ -35,7 +36,10 @@ std::string logits_fault(std::span<const Logit> logits) {
         const auto logit = static_cast<float>(logits[i]);
         if (is_bad_logit(logit)) {
             const bool infinite = bits_as<std::uint32_t>(logit) == 0x7f800000U;
-            return (infinite ? "+infinity at token " : "NaN at token ") + std::to_string(i);
+            return (is_unwritten(logit) ? "not written at token "
+                    : infinite          ? "+infinity at token "
+                                        : "NaN at token ") +
+                   std::to_string(i);
         }
     }
     return "-infinity for every token";
