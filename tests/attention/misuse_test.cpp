@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <limits>
+#include <string>
+#include <tuple>
+#include <vector>
+
 #include <doctest/doctest.h>
 
 #include <unmask/attention/attention.hpp>
 #include <unmask/attention/reference.hpp>
 #include <unmask/error.hpp>
+#include <unmask/mask/mask_policy.hpp>
 
+#include "../support/mask_list.hpp"
 #include "problem.hpp"
 
 // Every kind of misuse is an error that names the argument, what it was and what was expected, and nothing is written.
@@ -195,6 +202,15 @@ TEST_CASE("misuse: options") {
     f.options.query_offset = -1;
     CHECK(forward_complaint(f) == "attention_forward: options.query_offset is -1, expected at least 0");
     f = fixture{};
+    f.options.query_offset = most_positions - 5; // of 6 queries
+    CHECK(forward_complaint(f) == "attention_forward: options.query_offset is 4611686018427387899, expected at most "
+                                  "4611686018427387898: query_offset + query_length is at most 2^62");
+    f.options.query_offset = std::numeric_limits<index_t>::max();
+    for (const auto& complains : {backward_complaint, received_complaint}) {
+        CHECK(complains(f).find("options.query_offset is 9223372036854775807, expected at most 46116860184") !=
+              std::string::npos);
+    }
+    f = fixture{};
     f.options.soft_cap = -2.0F;
     CHECK(forward_complaint(f) == "attention_forward: options.soft_cap is -2, expected 0 (none), or 1e-30 to 1e30");
     f = fixture{};
@@ -207,6 +223,23 @@ TEST_CASE("misuse: options") {
     f = fixture{};
     f.options.key_lengths = std::span(lengths, 1);
     CHECK(forward_complaint(f) == "attention_forward: options.key_lengths is 1 entries, expected one a sequence (2)");
+}
+
+TEST_CASE("the largest query offset is as good as any, and a larger one is an error for every mask") {
+    fixture f;
+    const std::vector<range> documents = document_ranges(std::vector<index_t>{4, 2});
+    const auto check = [&](const char* name, const any_mask& mask) {
+        CAPTURE(name);
+        const auto forward = [&] { fixture::calls::forward(cpu_executor{}, f.tensors, mask, f.sink, f.options); };
+        f.options.query_offset = most_positions - 6;
+        CHECK_NOTHROW(forward());
+        const std::vector<float> written = f.p.output;
+        ++f.options.query_offset;
+        CHECK_THROWS_WITH_AS(forward(), doctest::Contains("options.query_offset is 4611686018427387899"),
+                             invalid_argument);
+        CHECK(f.p.output == written);
+    };
+    std::apply([&](const auto&... each) { (check(each.name, any_mask(each.tested)), ...); }, mask_list(6, documents));
 }
 
 TEST_CASE("misuse: mask parameters, also inside a composed mask") {

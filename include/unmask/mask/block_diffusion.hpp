@@ -17,7 +17,7 @@ UNMASK_NAMESPACE_BEGIN
 ///
 /// The last block may be shorter than `size`. Positions from 2 · length on neither see nor are seen.
 struct block_diffusion {
-    index_t length; ///< positions in one half, at least 0
+    index_t length; ///< positions in one half, in [0, 2^61]
     index_t size;   ///< positions in a block, at least 1
 
     UNMASK_HOST_DEVICE constexpr bool visible(index_t q, index_t k) const {
@@ -86,9 +86,10 @@ struct block_diffusion {
     UNMASK_HOST_DEVICE constexpr ranges<2> row(index_t q, index_t keys) const { return key_ranges(q, q + 1, keys); }
 
     constexpr mask_fault fault() const {
-        return length < 0 ? mask_fault{"block_diffusion.length", length, "at least 0"}
-               : size < 1 ? mask_fault{"block_diffusion.size", size, "at least 1"}
-                          : mask_fault{};
+        return length < 0                    ? mask_fault{"block_diffusion.length", length, "at least 0"}
+               : length > most_positions / 2 ? mask_fault{"block_diffusion.length", length, "at most 2^61"}
+               : size < 1                    ? mask_fault{"block_diffusion.size", size, "at least 1"}
+                                             : mask_fault{};
     }
 
 private:

@@ -96,9 +96,10 @@ struct extra_sink {
     }
 
     constexpr mask_fault fault() const {
-        return position < 0 ? mask_fault{"extra_sink.position", position, "at least 0"}
-               : count < 0  ? mask_fault{"extra_sink.count", count, "at least 0"}
-                            : detail::fault_of(inner);
+        return position < 0                        ? mask_fault{"extra_sink.position", position, "at least 0"}
+               : count < 0                         ? mask_fault{"extra_sink.count", count, "at least 0"}
+               : position > most_positions - count ? mask_fault{"extra_sink.position", position, "at most 2^62 − count"}
+                                                   : detail::fault_of(inner);
     }
 
 private:

@@ -9,6 +9,10 @@
 
 UNMASK_NAMESPACE_BEGIN
 
+/// The most positions that a sequence has, with those before a query offset: 2^62. All positions are below it, so masks
+/// may add two of them.
+inline constexpr index_t most_positions = index_t{1} << 62;
+
 /// What a mask says about a whole tile of queries × keys.
 enum class tile_class {
     empty,   ///< no query sees any key: the tile is never loaded
@@ -72,7 +76,8 @@ concept function_of_positions = requires(const Type& function, index_t i) {
 /// And one is for parameters that can be wrong: `mask_fault fault() const`. Attention calls it first, and throws what
 /// it reports.
 ///
-/// Positions are absolute and not negative; begin < end, except that keys and queries may be 0. A policy of your own:
+/// Positions are absolute, not negative and below most_positions; begin < end, except that keys and queries may be 0. A
+/// policy of your own:
 ///
 ///     struct even_keys { // only even positions are seen
 ///         constexpr bool visible(unmask::index_t, unmask::index_t k) const { return k % 2 == 0; }

@@ -14,7 +14,7 @@ UNMASK_NAMESPACE_BEGIN
 /// the canvas except for the token it stands for, begin + i, so that its prediction of that token is not just a copy.
 /// The canvas sees only the canvas, as if there were no shadow. Positions after the shadow neither see nor are seen.
 struct shadow_block {
-    index_t length; ///< positions in the canvas
+    index_t length; ///< positions in the canvas, at most 2^61
     index_t begin;  ///< first position of the verified block, at least 0
     index_t size;   ///< positions in that block, at least 0; begin + size ≤ length
 
@@ -69,10 +69,11 @@ struct shadow_block {
     UNMASK_HOST_DEVICE constexpr index_t total() const { return length + size; }
 
     constexpr mask_fault fault() const {
-        return begin < 0               ? mask_fault{"shadow_block.begin", begin, "at least 0"}
-               : size < 0              ? mask_fault{"shadow_block.size", size, "at least 0"}
-               : length - begin < size ? mask_fault{"shadow_block.length", length, "at least begin + size"}
-                                       : mask_fault{};
+        return begin < 0                     ? mask_fault{"shadow_block.begin", begin, "at least 0"}
+               : size < 0                    ? mask_fault{"shadow_block.size", size, "at least 0"}
+               : length - begin < size       ? mask_fault{"shadow_block.length", length, "at least begin + size"}
+               : length > most_positions / 2 ? mask_fault{"shadow_block.length", length, "at most 2^61"}
+                                             : mask_fault{};
     }
 
 private:

@@ -12,6 +12,7 @@
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
 #include <unmask/mask/detail/check.hpp>
+#include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/sink_policy.hpp>
 
 // What the front door checks before any work. Every message names the argument, what it was and what was expected.
@@ -146,6 +147,8 @@ void check_inputs(const checker& check, const attention_tensors<T>& tensors, con
     check.expects(batch >= 0, "query.extents[0] (batch)", batch, "at least 0");
     check.expects(query_length >= 0, "query.extents[1] (query_length)", query_length, "at least 0");
     check.expects(key_length >= 0, "key.extents[1] (key_length)", key_length, "at least 0");
+    check.expects(query_length <= most_positions, "query.extents[1] (query_length)", query_length, "at most 2^62");
+    check.expects(key_length <= most_positions, "key.extents[1] (key_length)", key_length, "at most 2^62");
     check.expects(heads >= 1, "query.extents[2] (heads)", heads, "at least 1");
     check.expects(head_dim >= 1, "query.extents[3] (head_dim)", head_dim, "at least 1");
     check.expects(kv_heads >= 1, "key.extents[2] (kv_heads)", kv_heads, "at least 1");
@@ -159,6 +162,9 @@ void check_inputs(const checker& check, const attention_tensors<T>& tensors, con
     check.expects(options.soft_cap == 0.0F || (options.soft_cap >= 1e-30F && options.soft_cap <= 1e30F),
                   "options.soft_cap", options.soft_cap, "0 (none), or 1e-30 to 1e30");
     check.expects(options.query_offset >= 0, "options.query_offset", options.query_offset, "at least 0");
+    const index_t most_before = most_positions - query_length;
+    check.expects(options.query_offset <= most_before, "options.query_offset", options.query_offset,
+                  "at most " + std::to_string(most_before) + ": query_offset + query_length is at most 2^62");
     const auto check_lengths = [&](std::span<const index_t> lengths, const char* argument, index_t most) {
         if (lengths.empty()) {
             return;
