@@ -91,8 +91,10 @@ constexpr void check_attention_types() {
 /// and at most 32 MiB more if the keys of few queries are split among threads; on the GPU none, or, if keys are split,
 /// 4 · (head_dim + 1) bytes per row and part.
 /// Throws invalid_argument, before anything is written, for shapes that don't match, heads that are not a multiple of
-/// kv_heads, missing data, an innermost stride other than 1, an output that overlaps another tensor, or lengths,
-/// offset, scale or soft cap out of range.
+/// kv_heads, missing data, an innermost stride other than 1, an output that has memory in common with itself or another
+/// tensor, or lengths, offset, scale or soft cap out of range. Tensors may interleave in one buffer in any way, such as
+/// [length, heads, 3, head_dim]; only element for element they must be apart. (Strides of which none contains another
+/// can take long to tell apart, and then count as overlapping: no layout of a tensor has such.)
 /// Source: FlashAttention-2 (arXiv 2307.08691); the sink is folded as in Eq. 6 of arXiv 2601.19657.
 template <class Executor, class T, class Mask, class Sink = no_sink>
 void attention_forward(const Executor& exec, const attention_tensors<T>& tensors, const Mask& mask,
@@ -111,8 +113,8 @@ void attention_forward(const Executor& exec, const attention_tensors<T>& tensors
 /// are summed over the batch, the queries and the heads of a group. Rows and keys past a sequence's length get 0. A
 /// key's gradients depend on the rows that see it alone, as the output of a row does on the keys that it sees.
 ///
-/// Throws as attention_forward does; gradients may be parts of one interleaved buffer (a fused projection). For a given
-/// shape the order of summation is fixed: the same bits, whatever the number of threads. Does not run on cuda_executor.
+/// Throws as attention_forward does; gradients may interleave in one buffer, those of a fused projection by position or
+/// by head. For a given shape the order of summation is fixed: the same bits, whatever the number of threads. Does not run on cuda_executor.
 /// Work: 10 · head_dim operations per visible (query, key, head); each gradient that is not
 /// computed saves 2 · head_dim.
 /// Memory: a few MiB per thread, 4 bytes per query row and head, and for 16-bit tensors float sums of their gradients:

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include <unmask/attention/detail/overlap.hpp>
 #include <unmask/attention/tensors.hpp>
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
@@ -61,6 +62,10 @@ struct checker {
                                        "no negative stride");
             }
         }
+        if (bytes_spanned(view) < 0) {
+            throw invalid_argument(function, std::string(argument) + ".strides", to_string(view.strides),
+                                   "elements less than 2^62 bytes apart");
+        }
     }
 
     // As above, and no two of its elements share memory.
@@ -68,15 +73,9 @@ struct checker {
     void written_tensor(const tensor_view<T, Rank>& view, const char* argument,
                         const std::array<index_t, Rank>& extents) const {
         tensor(view, argument, extents);
-        for (std::size_t i = 0; i < Rank; ++i) {
-            for (std::size_t j = 0; j < Rank; ++j) {
-                const bool inner = view.strides[j] < view.strides[i] || (view.strides[j] == view.strides[i] && j > i);
-                if (i != j && view.size() > 0 && inner && extents[i] > 1 &&
-                    view.strides[i] < view.strides[j] * extents[j]) {
-                    throw invalid_argument(function, std::string(argument) + ".strides", to_string(view.strides),
-                                           "strides under which no two elements share memory");
-                }
-            }
+        if (overlaps_itself(view)) {
+            throw invalid_argument(function, std::string(argument) + ".strides", to_string(view.strides),
+                                   "strides under which no two elements share memory");
         }
     }
 
@@ -90,49 +89,6 @@ private:
         return digits;
     }
 };
-
-// The bytes from a view's first element to its last.
-struct memory_span {
-    std::uintptr_t begin = 0;
-    std::uintptr_t end = 0;
-
-    template <class T, std::size_t Rank>
-    explicit memory_span(const tensor_view<T, Rank>& view) {
-        if (view.data == nullptr || view.size() == 0) {
-            return;
-        }
-        index_t last = 0;
-        for (std::size_t i = 0; i < Rank; ++i) {
-            last += (view.extents[i] - 1) * view.strides[i];
-        }
-        begin = reinterpret_cast<std::uintptr_t>(view.data);
-        end = reinterpret_cast<std::uintptr_t>(view.data + last + 1);
-    }
-};
-
-// Whether two views share memory. Views of one buffer that lie beside each other in every row of the same pitch, as the
-// parts of a fused projection do, are told apart; any other two whose bytes interleave count as overlapping.
-template <class A, std::size_t RankA, class B, std::size_t RankB>
-bool overlap(const tensor_view<A, RankA>& a, const tensor_view<B, RankB>& b) {
-    const memory_span first(a);
-    const memory_span second(b);
-    if (first.begin >= second.end || second.begin >= first.end) {
-        return false;
-    }
-    if constexpr (RankA == 4 && RankB == 4 && sizeof(A) == sizeof(B)) {
-        const index_t pitch = a.strides[1];
-        const auto width = [](const auto& view) { return (view.extents[2] - 1) * view.strides[2] + view.extents[3]; };
-        const bool aligned = pitch > 0 && pitch == b.strides[1] && (a.extents[0] == 1 || a.strides[0] % pitch == 0) &&
-                             (b.extents[0] == 1 || b.strides[0] % pitch == 0) && width(a) <= pitch && width(b) <= pitch;
-        if (aligned) {
-            const auto bytes = static_cast<std::intptr_t>(second.begin) - static_cast<std::intptr_t>(first.begin);
-            const auto distance = static_cast<index_t>(bytes) / static_cast<index_t>(sizeof(A));
-            const index_t apart = (distance % pitch + pitch) % pitch;
-            return apart < width(a) || apart + width(b) > pitch;
-        }
-    }
-    return true;
-}
 
 // Shapes, options and policies: what all three calls share.
 template <class T, class Mask, sink_policy Sink>
@@ -225,11 +181,27 @@ void check_backward(const attention_tensors<T>& tensors, const attention_gradien
     check.tensor(tensors.log_sum_exp, "log_sum_exp", {batch, heads, query_length});
     check.tensor(gradients.output, "gradients.output", tensors.query.extents);
 
-    const auto check_written = [&](const auto& written, const char* argument, const auto& extents) {
-        if (written.empty()) {
-            return;
+    const auto wanted = [&](bool empty, bool exists, const char* argument) {
+        check.expects(empty || exists, argument, "given", "empty: this sink has no such parameter");
+    };
+    wanted(gradients.sink_logits.empty(), Sink::present && !Sink::has_key, "gradients.sink_logits");
+    wanted(gradients.sink_keys.empty(), Sink::has_key, "gradients.sink_keys");
+    wanted(gradients.sink_values.empty(), Sink::has_value, "gradients.sink_values");
+
+    const auto for_each_written = [&](const auto& f) {
+        f(gradients.query, "gradients.query", tensors.query.extents);
+        f(gradients.key, "gradients.key", tensors.key.extents);
+        f(gradients.value, "gradients.value", tensors.key.extents);
+        f(gradients.sink_logits, "gradients.sink_logits", std::array<index_t, 1>{heads});
+        f(gradients.sink_keys, "gradients.sink_keys", std::array<index_t, 2>{kv_heads, head_dim});
+        f(gradients.sink_values, "gradients.sink_values", std::array<index_t, 2>{kv_heads, head_dim});
+    };
+    for_each_written([&](const auto& written, const char* argument, const auto& extents) {
+        if (!written.empty()) {
+            check.written_tensor(written, argument, extents);
         }
-        check.written_tensor(written, argument, extents);
+    });
+    for_each_written([&](const auto& written, const char* argument, const auto& /*extents*/) {
         const auto apart = [&](const auto& other, const char* name) {
             const bool same = static_cast<const void*>(&other) == static_cast<const void*>(&written);
             check.expects(same || !overlap(written, other), argument, std::string("overlapping ") + name,
@@ -241,25 +213,8 @@ void check_backward(const attention_tensors<T>& tensors, const attention_gradien
         apart(tensors.output, "output");
         apart(tensors.log_sum_exp, "log_sum_exp");
         apart(gradients.output, "gradients.output");
-        apart(gradients.query, "gradients.query");
-        apart(gradients.key, "gradients.key");
-        apart(gradients.value, "gradients.value");
-        apart(gradients.sink_logits, "gradients.sink_logits");
-        apart(gradients.sink_keys, "gradients.sink_keys");
-        apart(gradients.sink_values, "gradients.sink_values");
-    };
-    check_written(gradients.query, "gradients.query", tensors.query.extents);
-    check_written(gradients.key, "gradients.key", tensors.key.extents);
-    check_written(gradients.value, "gradients.value", tensors.key.extents);
-    const auto wanted = [&](bool empty, bool exists, const char* argument) {
-        check.expects(empty || exists, argument, "given", "empty: this sink has no such parameter");
-    };
-    wanted(gradients.sink_logits.empty(), Sink::present && !Sink::has_key, "gradients.sink_logits");
-    wanted(gradients.sink_keys.empty(), Sink::has_key, "gradients.sink_keys");
-    wanted(gradients.sink_values.empty(), Sink::has_value, "gradients.sink_values");
-    check_written(gradients.sink_logits, "gradients.sink_logits", std::array<index_t, 1>{heads});
-    check_written(gradients.sink_keys, "gradients.sink_keys", std::array<index_t, 2>{kv_heads, head_dim});
-    check_written(gradients.sink_values, "gradients.sink_values", std::array<index_t, 2>{kv_heads, head_dim});
+        for_each_written([&](const auto& other, const char* name, const auto& /*extents*/) { apart(other, name); });
+    });
 }
 
 template <class T, class Mask, class Sink>
