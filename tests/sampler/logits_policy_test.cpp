@@ -68,6 +68,12 @@ struct dense_credit {
     }
 };
 
+// The nearest float, which may be infinite.
+float to_float(double value) {
+    constexpr double beyond = 0x1.ffffffp127; // from here on, the nearest is infinity
+    return value >= beyond ? infinity : value <= -beyond ? -infinity : static_cast<float>(value);
+}
+
 // What guidance makes of two logits by `formula`; NaN stands for NaN and +∞.
 template <class Formula>
 float guided(float c, float u, Formula formula) {
@@ -181,20 +187,32 @@ TEST_CASE("logits_chain applies its policies in order, each with its own memory"
 TEST_CASE("guidance is u + (w+1)(c-u), with care for what is forbidden or not a number") {
     const float largest = std::numeric_limits<float>::max();
     const float tiny_nan = std::bit_cast<float>(0xff800001U);
-    const floats special{-infinity, infinity, not_a_number, tiny_nan, 0, -0.0F, 1.5F, -2, largest, -largest};
+    const floats special{-infinity, infinity, not_a_number, tiny_nan, 0,      -0.0F, 1.5F,
+                         -2,        largest,  -largest,     2e38F,    -2e38F, 1e-45F};
     for (const float c : special) {
         for (const float u : special) {
-            for (const float w : {0.0F, 1.0F, 2.5F}) {
+            for (const float w : {0.0F, 0.25F, 1.0F, 2.5F, 3e38F}) {
                 CAPTURE(c);
                 CAPTURE(u);
                 CAPTURE(w);
-                // At every place of a register, and in what is left over at the end.
-                floats conditional(37, c);
-                guidance{w}(conditional, floats(37, u));
-                const float expected = guided(c, u, [&](float a, float b) { return a + w * (a - b); });
+                // At every place of what is guided together, and in what is left over at the end.
+                floats conditional(101, c);
+                guidance{w}(conditional, floats(101, u));
+                const float expected = guided(c, u, [&](double a, double b) { return to_float(a + w * (a - b)); });
                 for (const float result : conditional) {
-                    const bool fine = std::isnan(expected) ? detail::is_bad_logit(result) : result == expected;
+                    const bool near = result == expected || std::abs(result / expected - 1) < 1e-6F;
+                    const bool fine = std::isnan(expected) ? detail::is_bad_logit(result) : near;
                     REQUIRE(fine);
+                }
+                for (std::size_t at = 0; at < 101; ++at) { // one among others
+                    floats mixed(101, 1.0F);
+                    floats without(101, 3.0F);
+                    mixed[at] = c;
+                    without[at] = u;
+                    guidance{w}(mixed, without);
+                    REQUIRE(std::bit_cast<std::uint32_t>(mixed[at]) == std::bit_cast<std::uint32_t>(conditional[at]));
+                    mixed[at] = mixed[(at + 1) % 101];
+                    REQUIRE(mixed == floats(101, 1 - 2 * w));
                 }
             }
         }
@@ -221,7 +239,7 @@ TEST_CASE("guidance is u + (w+1)(c-u), with care for what is forbidden or not a 
     CHECK_THROWS_AS(guidance{1}(two, floats{1}), invalid_argument);
     CHECK(wrong_argument(guidance{-1}) == "guidance.scale");
     CHECK(wrong_argument(guidance{INFINITY}) == "guidance.scale");
-    CHECK(wrong_argument(guidance{1e300}) == "guidance.scale");
+    CHECK(wrong_argument(guidance{1e39}) == "guidance.scale");
 }
 
 TEST_CASE("in a run: a grammar by bitmask, an end token that is never drawn, and threads change nothing") {
