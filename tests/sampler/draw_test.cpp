@@ -240,7 +240,7 @@ detail::token_floor floor_by_sorting(const std::vector<float>& logits, const cat
     std::vector<token> ranked;
     const detail::whole_weights whole(logits.size());
     for (const float logit : logits) {
-        const float weight = detail::weight_of(logit - highest, rule);
+        const float weight = detail::weight_of(rule.distance(logit, highest), rule);
         ranked.push_back({logit, static_cast<token_t>(ranked.size()), whole.of(weight)});
     }
     std::stable_sort(ranked.begin(), ranked.end(), [](const token& a, const token& b) { return a.logit > b.logit; });

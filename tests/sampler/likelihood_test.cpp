@@ -302,7 +302,7 @@ TEST_CASE("wrong arguments are refused before any call") {
     CHECK(refused({.samples = 0}) == "log_likelihood: options.samples is 0, expected in [1, 2^32)");
     CHECK(refused({.batch = 0}) == "log_likelihood: options.batch is 0, expected in [1, 2^32)");
     CHECK(refused({.half_width = -1}) == "log_likelihood: options.half_width is -1.000000, expected at least 0");
-    CHECK(refused({.z = 0}) == "log_likelihood: options.z is 0.000000, expected above 0");
+    CHECK(refused({.z = 0}) == "log_likelihood: options.z is 0.000000, expected in (0, 40]");
     CHECK(refused({.least = -1}) == "log_likelihood: options.least is -1, expected at least 0");
     canvas other({.size = 11, .mask = 9, .end = 0});
     other.add({}, 0);

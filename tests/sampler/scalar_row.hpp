@@ -48,7 +48,7 @@ inline sums sum_chunk(std::span<const float> chunk, float highest, std::size_t l
     float weight[128]{};
     float moment[128]{};
     for (std::size_t i = 0; i < chunk.size(); ++i) {
-        const float distance = chunk[i] - highest;
+        const float distance = rule.distance(chunk[i], highest);
         const float w = detail::weight_of(distance, rule);
         if (i != left_out && w > 0) {
             weight[i % 128] = rounded(weight[i % 128] + w);
@@ -61,7 +61,7 @@ inline sums sum_chunk(std::span<const float> chunk, float highest, std::size_t l
             moment[i] = rounded(moment[i] + moment[i + half]);
         }
     }
-    return {weight[0], moment[0]};
+    return {weight[0], rule.in_logits(moment[0])};
 }
 
 inline double with_best(const sums& others) {
@@ -88,7 +88,7 @@ inline std::size_t draw_from_chunk(std::span<const float> chunk, float highest, 
         size *= 2;
     }
     for (std::size_t i = 0; i < size; ++i) {
-        levels[0].push_back(i < chunk.size() ? detail::weight_of(chunk[i] - highest, rule) : 0);
+        levels[0].push_back(i < chunk.size() ? detail::weight_of(rule.distance(chunk[i], highest), rule) : 0);
     }
     while (levels.back().size() > 1) {
         const auto below = levels.back();

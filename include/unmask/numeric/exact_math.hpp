@@ -88,7 +88,11 @@ UNMASK_HOST_DEVICE inline double log_of_1_minus(double x) {
 
 /// log x for x in [0, 1]; −∞ at 0.
 UNMASK_HOST_DEVICE inline double log_of_probability(double x) {
-    return x > 0 ? detail::log_of_sum(x, 0) : static_cast<double>(detail::minus_infinity);
+    if (x < 0x1p-1022) { // 0, or subnormal: a normal number and 54 ln 2 less
+        return x > 0 ? detail::log_of_sum(x * 0x1p54, 0) - 0x1.2b708872320e2p5
+                     : static_cast<double>(detail::minus_infinity);
+    }
+    return detail::log_of_sum(x, 0);
 }
 
 /// 1 − exp(x) for x ≤ 0, relative error 4e-16.
@@ -113,7 +117,7 @@ UNMASK_HOST_DEVICE inline double log_of_1_minus_exp(double x) {
     if (x < -0.69) {
         return log_of_1_plus(-exp_nonpositive(x));
     }
-    return x < 0 ? detail::log_of_sum(one_minus_exp(x), 0) : static_cast<double>(detail::minus_infinity);
+    return log_of_probability(one_minus_exp(x));
 }
 
 } // namespace exact

@@ -64,8 +64,7 @@ struct row_rule {
     weight_rule rule{1};
 
     static row_rule at_temperature(double temperature) {
-        constexpr double cold = 1e-300; // from here down the inverse may not be finite
-        if (temperature < cold) {
+        if (!(temperature > 0)) {
             return {};
         }
         return {temperature == 1 ? row_reading::draw : row_reading::tempered_draw, weight_rule(1 / temperature)};

@@ -105,6 +105,15 @@ private:
         }
     }
 
+    // The sums of a chunk, in logits.
+    template <bool Tempered>
+    UNMASK_DEVICE detail::chunk_sums sums_of(const detail::cuda::warp_chunk& tokens, float highest) const {
+        const detail::weight_rule& rule = stream_.rule_.rule;
+        detail::chunk_sums sums = tokens.sums<Tempered>(highest, weights_, rule);
+        sums.shaped.moment = rule.in_logits(sums.shaped.moment);
+        return sums;
+    }
+
     // Whether the chunk has NaN or +∞.
     template <detail::row_reading Reading>
     UNMASK_DEVICE bool add(detail::cuda::warp_chunk& tokens) {
@@ -120,7 +129,7 @@ private:
         }
         detail::cuda::warp_chunk kept = tokens;
         if (state_.leads(highest)) {
-            const detail::chunk_sums sums = tokens.sums<tempered>(highest, weights_, rule);
+            const detail::chunk_sums sums = sums_of<tempered>(tokens, highest);
             if (detail::is_bad_logit(static_cast<float>(sums.raw.moment))) {
                 return true;
             }
@@ -130,7 +139,7 @@ private:
             const int best = tokens.first_with(highest);
             tokens.remove(best);
             const float second = tokens.highest();
-            const detail::chunk_sums sums = tokens.sums<tempered>(highest, weights_, rule);
+            const detail::chunk_sums sums = sums_of<tempered>(tokens, highest);
             if (detail::is_bad_logit(static_cast<float>(sums.raw.moment))) {
                 return true;
             }

@@ -47,6 +47,7 @@ struct line_reduction {
         part_sums<Registers> shaped_parts;
         const weight_rule raw_rule(1);
         const vfloat lowered = broadcast(-highest);
+        const lane_distances shaped_distance(highest, rule);
         of_all = broadcast(minus_infinity);
         for (std::size_t k = 0; k < Registers; ++k) {
             logits[k] = select(lane_numbers() + static_cast<std::int32_t>(k * lanes) == static_cast<std::int32_t>(at),
@@ -57,13 +58,14 @@ struct line_reduction {
             weights_of(distance, raw_rule).add_to(raw_parts.weight[k], raw_parts.moment[k]);
             if constexpr (Tempered) {
                 shaped_parts.weight[k] = shaped_parts.moment[k] = vfloat{};
-                weights_of(distance, rule).add_to(shaped_parts.weight[k], shaped_parts.moment[k]);
+                weights_of(shaped_distance(logits[k]), rule).add_to(shaped_parts.weight[k], shaped_parts.moment[k]);
             }
         }
         second = highest_folded(of_all);
         raw = raw_parts.fold(Registers);
         if constexpr (Tempered) {
             shaped = shaped_parts.fold(Registers);
+            shaped.moment = rule.in_logits(shaped.moment);
         }
         bad = are_bad(raw);
         best = static_cast<token_t>(at);

@@ -28,9 +28,9 @@ public:
     chunk_draw(const chunk_lines& logits, float highest, const weight_rule& rule) {
         const std::size_t tokens = logits.tokens();
         leaves_ = std::bit_ceil(tokens);
-        const vfloat lowered = broadcast(-highest);
+        const lane_distances distance_of(highest, rule);
         for (std::size_t i = 0; i < tokens; i += lanes) {
-            store(sums_ + leaves_ + i, weights_of(load(logits.at(0, 0) + i) + lowered, rule).weight);
+            store(sums_ + leaves_ + i, weights_of(distance_of(load(logits.at(0, 0) + i)), rule).weight);
         }
         for (std::size_t i = tokens; i < leaves_; i += lanes) {
             store(sums_ + leaves_ + i, vfloat{});

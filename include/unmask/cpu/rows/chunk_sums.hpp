@@ -46,6 +46,10 @@ public:
     // is read continuously and in order, and prefetches the chunk after that.
     [[gnu::always_inline]] chunk_sums of_full(const chunk_lines& logits, float highest, const chunk_lines& next,
                                               vfloat& next_tops) const {
+        if (has_unit()) {
+            next_tops = chunk_top::tops_of_lanes(next);
+            return of(logits, highest);
+        }
         const auto at = [&](std::size_t line, std::size_t k) { return logits.at(line, k); };
         next_tops = broadcast(minus_infinity);
         const auto meanwhile = [&](std::size_t line, std::size_t k) {
@@ -55,7 +59,7 @@ public:
         all_parts raw;
         all_parts shaped;
         for (std::size_t k = 0; k < chunk_lines::full_registers; k += together) {
-            add<together>(k, chunk_lines::full_count, at, highest, raw, shaped, meanwhile);
+            add<together, false>(k, chunk_lines::full_count, at, highest, raw, shaped, meanwhile);
         }
         return fold(raw, shaped, chunk_lines::full_registers);
     }
@@ -75,23 +79,30 @@ private:
     // Number of registers whose sums are kept at the same time.
     static constexpr std::size_t together = (lanes == 16 ? 8 : 4) / (Tempered ? 2 : 1);
 
+    // Whether distances have a unit at the other temperature: rarely, as it is very high.
+    [[nodiscard]] bool has_unit() const { return Tempered && shaped_.per_unit != 1; }
+
     template <class At>
+    chunk_sums of_some(const chunk_lines& logits, float highest, const At& at) const {
+        return has_unit() ? of_some<Tempered>(logits, highest, at) : of_some<false>(logits, highest, at);
+    }
+    template <bool HasUnit, class At>
     chunk_sums of_some(const chunk_lines& logits, float highest, const At& at) const {
         const auto nothing = [](std::size_t, std::size_t) {};
         all_parts raw;
         all_parts shaped;
         std::size_t k = 0;
         for (; k + 2 <= logits.registers(); k += 2) {
-            add<2>(k, logits.count(), at, highest, raw, shaped, nothing);
+            add<2, HasUnit>(k, logits.count(), at, highest, raw, shaped, nothing);
         }
         if (k < logits.registers()) {
-            add<1>(k, logits.count(), at, highest, raw, shaped, nothing);
+            add<1, HasUnit>(k, logits.count(), at, highest, raw, shaped, nothing);
         }
         return fold(raw, shaped, logits.registers());
     }
 
     // The sums of the weights in `Count` registers of every line.
-    template <std::size_t Count, class At, class Meanwhile>
+    template <std::size_t Count, bool HasUnit, class At, class Meanwhile>
     [[gnu::always_inline]] void add(std::size_t first, std::size_t lines, const At& at, float highest, all_parts& raw,
                                     all_parts& shaped, const Meanwhile& meanwhile) const {
         vfloat weight[Count]{};
@@ -99,6 +110,7 @@ private:
         vfloat shaped_weight[Count]{};
         vfloat shaped_moment[Count]{};
         const vfloat lowered = broadcast(-highest);
+        const lane_distances shaped_distance(highest, shaped_);
         for (std::size_t line = 0; line < lines; ++line) {
             const float* from = at(line, first);
             for (std::size_t k = 0; k < Count; ++k) {
@@ -106,7 +118,8 @@ private:
                 const vfloat distance = load(from + k * lanes) + lowered;
                 weights_of(distance, raw_).add_to(weight[k], moment[k]);
                 if constexpr (Tempered) {
-                    weights_of(distance, shaped_).add_to(shaped_weight[k], shaped_moment[k]);
+                    const vfloat apart = HasUnit ? shaped_distance(load(from + k * lanes)) : distance;
+                    weights_of(apart, shaped_).add_to(shaped_weight[k], shaped_moment[k]);
                 }
             }
         }
@@ -120,10 +133,11 @@ private:
         }
     }
 
-    [[gnu::always_inline]] static chunk_sums fold(all_parts& raw, all_parts& shaped, std::size_t registers) {
+    [[gnu::always_inline]] chunk_sums fold(all_parts& raw, all_parts& shaped, std::size_t registers) const {
         chunk_sums sums{raw.fold(registers), {}};
         if constexpr (Tempered) {
             sums.shaped = shaped.fold(registers);
+            sums.shaped.moment = shaped_.in_logits(sums.shaped.moment);
         }
         return sums;
     }

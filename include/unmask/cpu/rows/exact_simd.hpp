@@ -196,6 +196,19 @@ inline constexpr bool sums_show_nan = true;
 inline constexpr bool sums_show_nan = false;
 #endif
 
+// The distances of logits from the highest, by weight_rule::distance.
+class lane_distances {
+public:
+    lane_distances(float highest, const weight_rule& rule)
+        : per_unit_(broadcast(rule.per_unit)), lowered_(broadcast(-highest * rule.per_unit)) {}
+
+    vfloat operator()(vfloat logit) const { return multiply_add(logit, per_unit_, lowered_); } // the product is exact
+
+private:
+    vfloat per_unit_;
+    vfloat lowered_;
+};
+
 // weight_of, in each lane.
 struct lane_weights {
     vfloat weight;

@@ -97,7 +97,6 @@ struct chunk_top {
     // Whether the chunk adds nothing to sums.
     [[nodiscard]] bool nothing() const { return bad || is_forbidden(highest); }
 
-private:
     static vfloat tops_of_lanes(const chunk_lines& logits) {
         vfloat tops = broadcast(minus_infinity);
         for (std::size_t line = 0; line < logits.count(); ++line) {

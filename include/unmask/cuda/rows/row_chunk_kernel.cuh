@@ -20,9 +20,11 @@ struct chunk_record {
     float weight;
     float moment;
     float shaped_weight;
-    float shaped_moment;
+    float shaped_moment; // in the rule's unit
 
-    [[nodiscard]] UNMASK_DEVICE chunk_sums sums() const { return {{weight, moment}, {shaped_weight, shaped_moment}}; }
+    [[nodiscard]] UNMASK_DEVICE chunk_sums sums(const weight_rule& shaped) const {
+        return {{weight, moment}, {shaped_weight, shaped.in_logits(shaped_moment)}};
+    }
 };
 
 template <class Logit>

@@ -46,7 +46,7 @@ UNMASK_DEVICE void grow_tree(float (&tree)[2 * chunk_size], const part_choice& c
     const auto first = static_cast<int>(choice.first);
     UNMASK_NO_UNROLL
     for (int leaf = device::thread(); leaf < leaves; leaf += row_threads) {
-        tree[leaves + leaf] = weights(logit(first + leaf) - choice.highest, rule);
+        tree[leaves + leaf] = weights(rule.distance(logit(first + leaf), choice.highest), rule);
     }
     device::barrier();
     for (int level = leaves / 2; level > 0; level /= 2) {

@@ -167,7 +167,7 @@ private:
     }
     // Collective for a warp.
     UNMASK_DEVICE std::uint64_t weight_of(float logit) const {
-        return as_number_.of(weights_(logit - whole_.part.highest, p_.rule.rule));
+        return as_number_.of(weights_(p_.rule.rule.distance(logit, whole_.part.highest), p_.rule.rule));
     }
     UNMASK_DEVICE std::uint32_t key_of(const token_measure& how, float logit, int token) const {
         if (!how.kept.keeps(logit, token)) {

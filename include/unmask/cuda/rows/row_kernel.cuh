@@ -113,7 +113,7 @@ private:
         const float before = highest_before(record.highest);
         const bool leads = record.highest > before; // false if one of them is NaN or both are −∞
         prepared_chunk& chunk = memory_.chunks[mine];
-        chunk.sums = record.sums();
+        chunk.sums = record.sums(p_.rule.rule);
         chunk.highest = record.highest;
         chunk.leads = leads;
         chunk.step = part_step::between<tempered>(leads ? before : record.highest, leads ? record.highest : before,
@@ -163,6 +163,7 @@ private:
                 chunk.best = first + best;
                 chunk.second = second;
                 chunk.sums = others;
+                chunk.sums.shaped.moment = p_.rule.rule.in_logits(others.shaped.moment);
             }
         }
     }

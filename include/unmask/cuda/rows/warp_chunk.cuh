@@ -196,8 +196,8 @@ struct warp_chunk {
         return result;
     }
 
-    // The sums of weights relative to the highest logit: at temperature 1 and, if Tempered, also by `shaped`.
-    // Collective.
+    // The sums of weights relative to the highest logit: at temperature 1 and, if Tempered, also by `shaped`, whose
+    // moment has that rule's unit, as it would be no float in logits. Collective.
     template <bool Tempered>
     [[nodiscard]] UNMASK_DEVICE chunk_sums sums(float from, const warp_weights& weights,
                                                 const weight_rule& shaped) const {
@@ -211,7 +211,8 @@ struct warp_chunk {
                 const float distance = logits[line][i] - from;
                 of_raw.add(i, weights(distance, raw), distance, raw);
                 if constexpr (Tempered) {
-                    of_shaped.add(i, weights(distance, shaped), distance, shaped);
+                    const float apart = shaped.distance(logits[line][i], from);
+                    of_shaped.add(i, weights(apart, shaped), apart, shaped);
                 }
             }
         }

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include <unmask/config.hpp>
+#include <unmask/numeric/detail/base_2.hpp>
 #include <unmask/numeric/detail/integers.hpp>
 #include <unmask/numeric/detail/rounded_arithmetic.hpp>
 #include <unmask/tensor/float_types.hpp>
@@ -23,16 +24,29 @@ inline constexpr float power_of_2[] = {0x1.62e432p-1F, 0x1.ec0c22p-3F, 0x1.c690e
 inline constexpr std::uint32_t eighth_powers[] = {0x3f800000U, 0x3f7b95c2U, 0x3f7837f0U, 0x3f75fed7U,
                                                   0x3f7504f3U, 0x3f75672aU, 0x3f7744fdU, 0x3f7ac0c7U};
 
-// The distances from a chunk's highest logit at one temperature, as weights: 2^(step · distance).
+// The distances from a chunk's highest logit at one temperature, as weights: 2^(step · distance). At high temperatures
+// logits count that are further apart than the largest float: distances, `step` and `farthest` then have a larger unit.
 struct weight_rule {
-    double scale;   // 1 / temperature
-    float step;     // log2(e) / temperature
+    double scale;   // 1 / temperature, at most 1e37
+    float per_unit; // 1 / unit, a power of 2; 1 up to temperature 2^64
+    float step;     // log2(e) / temperature; 0 where all weights are 1
     float farthest; // from here down the weight is 0: e^−87, so that no weight is subnormal
 
     UNMASK_HOST_DEVICE explicit weight_rule(double inverse_temperature)
-        : scale(inverse_temperature),
-          step(static_cast<float>(larger(1e-30, smaller(inverse_temperature, 1e30)) * 1.4426950408889634)),
-          farthest(static_cast<float>(-smaller(87 / larger(inverse_temperature, 1e-30), 3e38))) {}
+        : scale(smaller(inverse_temperature, 1e37)), per_unit(scale < 0x1p-64 ? 0x1p-64F : 1.0F),
+          step(float_of(scale / per_unit * 1.4426950408889634)), farthest(float_of(-87 / scale * per_unit)) {}
+
+    UNMASK_HOST_DEVICE float distance(float logit, float highest) const {
+        return fused(logit, per_unit, -highest * per_unit);
+    }
+    UNMASK_HOST_DEVICE double in_logits(double distances) const { return distances / static_cast<double>(per_unit); }
+
+private:
+    // The value, or the nearest that is a finite float and not subnormal.
+    UNMASK_HOST_DEVICE static float float_of(double value) {
+        const auto largest = static_cast<double>(largest_float);
+        return value < -largest ? -largest_float : value > 0 && value < 0x1p-126 ? 0 : static_cast<float>(value);
+    }
 };
 
 // 2^(step · distance) as 2^(eighths / 8 + r).
@@ -52,7 +66,7 @@ struct weight_exponent {
     }
 };
 
-// exp(distance / temperature) for distance ≤ 0; exactly 1 at 0, and 0 at −∞. Relative error 1.5e-7, and 6e-8 times the
+// exp(distance / temperature) for a rule's distance ≤ 0; exactly 1 at 0, and 0 at −∞. Relative error 1.5e-7, and 6e-8 times the
 // exponent (1.4e-8 at temperature 1) because `step` is rounded. NaN stays NaN.
 inline float weight_of(float distance, const weight_rule& rule) {
     const auto exponent = weight_exponent::of(distance, rule);

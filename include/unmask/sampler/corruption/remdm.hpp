@@ -160,9 +160,9 @@ struct remdm_loop {
     void before(std::span<candidate> positions, const corruption_step& step, memory& /*memory*/) const {
         const bool looping = step.time <= t_on && step.time > t_off && step.next_time > 0;
         const auto alpha = [&](double time) {
-            return looping            ? alpha_on
-                   : step.time > t_on ? (1 - time) * alpha_on / (1 - t_on)
-                                      : 1 - time * (1 - alpha_on) / t_off;
+            return step.time > t_on     ? (1 - time) * alpha_on / (1 - t_on)
+                   : step.time <= t_off ? 1 - time * (1 - alpha_on) / t_off
+                                        : alpha_on;
         };
         // The last step commits what is left, whatever the settings.
         const detail::remdm_step rates{alpha(step.time), step.next_time > 0 ? alpha(step.next_time) : 1.0};

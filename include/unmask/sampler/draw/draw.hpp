@@ -54,7 +54,7 @@ struct greedy {
 /// only if the distribution is flat.
 struct categorical {
     static constexpr auto kind = policy_kind::draw;
-    double temperature = 1;                              ///< at least 0
+    double temperature = 1;                              ///< at least 0; less than 1e-37, but not 0, is 1e-37
     index_t top_k = 0;                                   ///< 0 for no such filter
     double top_p = 1;                                    ///< in (0, 1]; 1 for no such filter
     filter_order order = filter_order::top_k_then_top_p; ///< the filter that is applied first

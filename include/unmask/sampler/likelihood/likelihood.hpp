@@ -32,7 +32,7 @@ struct likelihood_options {
     index_t batch = 16;     ///< samples in each call of the model
     std::uint64_t seed = 0; ///< an equal seed gives all models equal masks, which makes differences more certain
     double half_width = 0;  ///< in nats: stop once the confidence interval is value ± this or narrower; 0 for never
-    double z = 1.96;        ///< normal quantile of the interval's level: 1.96 for 95 %, 2.576 for 99 %
+    double z = 1.96;        ///< normal quantile of the interval's level, in (0, 40]: 1.96 for 95 %, 2.576 for 99 %
     index_t least = 64;     ///< samples, and at least four batches, before half_width may stop it
 
     /// Throws invalid_argument if an option is out of range.
@@ -46,7 +46,7 @@ struct likelihood_options {
         expects(samples >= 1 && samples <= most, "options.samples", std::to_string(samples), "in [1, 2^32)");
         expects(batch >= 1 && batch <= most, "options.batch", std::to_string(batch), "in [1, 2^32)");
         expects(half_width >= 0, "options.half_width", std::to_string(half_width), "at least 0");
-        expects(z > 0, "options.z", std::to_string(z), "above 0");
+        expects(z > 0 && z <= 40, "options.z", std::to_string(z), "in (0, 40]");
         expects(least >= 0, "options.least", std::to_string(least), "at least 0");
     }
 };

@@ -48,7 +48,9 @@ struct noisy {
         const double waited = -exact::log_of_1_minus(position.random);
         const double gumbel = -detail::log_of_sum(waited, 0);
         const double plain = inner_is_logarithmic ? exact::exp_nonpositive(quiet.value) : quiet.value;
-        return {plain + exact::rounded(temperature * gumbel)};
+        constexpr double hottest = 1e300; // from here on the noise alone counts, and more could overflow
+        const double heat = temperature < hottest ? temperature : hottest;
+        return {plain + exact::rounded(heat * gumbel)};
     }
 };
 

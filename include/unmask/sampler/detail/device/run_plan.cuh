@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include <unmask/config.hpp>
+#include <unmask/error.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/detail/device/sequence.cuh>
 #include <unmask/sampler/detail/step/sequence_plan.hpp>
@@ -55,6 +57,11 @@ private:
         const auto known = std::find(steps_.begin(), steps_.end(), steps);
         if (known != steps_.end()) {
             return begins_[static_cast<std::size_t>(known - steps_.begin())];
+        }
+        constexpr index_t most = 1 << 24;
+        if (steps > most) {
+            throw invalid_argument("sampler", "the number of steps of a block", std::to_string(steps),
+                                   "at most 2^24 on cuda_executor");
         }
         steps_.push_back(steps);
         begins_.push_back(static_cast<int>(shares.size()));

@@ -78,7 +78,7 @@ private:
     }
 
     void collect_chunk(const chunk_lines& chunk, std::size_t begin, float bound) {
-        const vfloat lowered = broadcast(-highest_);
+        const lane_distances distance_of(highest_, rule_);
         for (std::size_t i = 0; i < chunk.tokens(); i += lanes) {
             const float* here = chunk.at(0, 0) + i;
             std::uint32_t found = lanes_where(load(here) >= bound);
@@ -86,7 +86,7 @@ private:
                 continue;
             }
             float weights[lanes];
-            store(weights, weights_of(load(here) + lowered, rule_).weight);
+            store(weights, weights_of(distance_of(load(here)), rule_).weight);
             for (; found != 0; found &= found - 1) {
                 const auto lane = static_cast<std::size_t>(std::countr_zero(found));
                 scratch_.tokens.push_back(
@@ -123,9 +123,11 @@ private:
         for (double least = (mass_ - share) / 256;; least /= 256) {
             const double distance =
                 least > 0 ? log_of_sum(least, 0) / rule_.scale : static_cast<double>(minus_infinity);
-            const bool lowest = !(distance > static_cast<double>(rule_.farthest)); // there is no weight from here on
-            collect(lowest ? std::numeric_limits<float>::lowest()
-                           : static_cast<float>(static_cast<double>(highest_) + distance));
+            constexpr float lowest_logit = std::numeric_limits<float>::lowest();
+            const double bound = static_cast<double>(highest_) + distance;
+            const bool lowest = !(distance > rule_.in_logits(rule_.farthest)) || // there is no weight from here on
+                                !(bound > static_cast<double>(lowest_logit));    // or no logit
+            collect(lowest ? lowest_logit : static_cast<float>(bound));
             if (sum() >= wanted) {
                 return last_of_share(wanted);
             }

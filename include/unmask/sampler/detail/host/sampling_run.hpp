@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -145,7 +146,9 @@ private:
         }
         if (one.plan.block != block) {
             const schedule_step& now = one.plan.now;
-            one.begin_block(now.total + std::max<index_t>(0, policies_.corruption.extra_calls(now)));
+            constexpr index_t most = std::numeric_limits<index_t>::max();
+            const index_t extra = policies_.corruption.extra_calls(now);
+            one.begin_block(now.total + std::clamp<index_t>(extra, 0, most - now.total));
             if constexpr (block_denoiser<Model>) {
                 keep_blocks(one);
             }
