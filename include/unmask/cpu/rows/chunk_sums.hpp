@@ -80,7 +80,7 @@ private:
     static constexpr std::size_t together = (lanes == 16 ? 8 : 4) / (Tempered ? 2 : 1);
 
     // Whether distances have a unit at the other temperature: rarely, as it is very high.
-    [[nodiscard]] bool has_unit() const { return Tempered && shaped_.per_unit != 1; }
+    [[nodiscard]] bool has_unit() const { return Tempered && shaped_.unit != 1; }
 
     template <class At>
     chunk_sums of_some(const chunk_lines& logits, float highest, const At& at) const {

@@ -201,24 +201,9 @@ struct warp_chunk {
     template <bool Tempered>
     [[nodiscard]] UNMASK_DEVICE chunk_sums sums(float from, const warp_weights& weights,
                                                 const weight_rule& shaped) const {
-        const weight_rule raw(1);
-        parts of_raw{};
-        parts of_shaped{};
-        UNMASK_UNROLL
-        for (int line = 0; line < lines; ++line) {
-            UNMASK_UNROLL
-            for (int i = 0; i < width; ++i) {
-                const float distance = logits[line][i] - from;
-                of_raw.add(i, weights(distance, raw), distance, raw);
-                if constexpr (Tempered) {
-                    const float apart = shaped.distance(logits[line][i], from);
-                    of_shaped.add(i, weights(apart, shaped), apart, shaped);
-                }
-            }
-        }
-        chunk_sums result{of_raw.fold(), {}};
-        if constexpr (Tempered) {
-            result.shaped = of_shaped.fold();
+        chunk_sums result{sums_by(weight_rule(1), from, weights), {}};
+        if constexpr (Tempered) { // one after the other: there are not registers enough for both
+            result.shaped = sums_by(shaped, from, weights);
         }
         return result;
     }
@@ -243,6 +228,19 @@ struct warp_chunk {
     }
 
 private:
+    UNMASK_DEVICE weight_sums sums_by(const weight_rule& rule, float from, const warp_weights& weights) const {
+        parts sums{};
+        UNMASK_UNROLL
+        for (int line = 0; line < lines; ++line) {
+            UNMASK_UNROLL
+            for (int i = 0; i < width; ++i) {
+                const float distance = rule.distance(logits[line][i], from);
+                sums.add(i, weights(distance, rule), distance, rule);
+            }
+        }
+        return sums.fold();
+    }
+
     struct parts {
         float weight[width];
         float moment[width];

@@ -28,18 +28,19 @@ inline constexpr std::uint32_t eighth_powers[] = {0x3f800000U, 0x3f7b95c2U, 0x3f
 // logits count that are further apart than the largest float: distances, `step` and `farthest` then have a larger unit.
 struct weight_rule {
     double scale;   // 1 / temperature, at most 1e37
-    float per_unit; // 1 / unit, a power of 2; 1 up to temperature 2^64
+    float unit;     // of distances: 2^64 above temperature 2^64, and else 1
+    float per_unit; // 1 / unit
     float step;     // log2(e) / temperature; 0 where all weights are 1
     float farthest; // from here down the weight is 0: e^−87, so that no weight is subnormal
 
     UNMASK_HOST_DEVICE explicit weight_rule(double inverse_temperature)
-        : scale(smaller(inverse_temperature, 1e37)), per_unit(scale < 0x1p-64 ? 0x1p-64F : 1.0F),
-          step(float_of(scale / per_unit * 1.4426950408889634)), farthest(float_of(-87 / scale * per_unit)) {}
+        : scale(smaller(inverse_temperature, 1e37)), unit(scale < 0x1p-64 ? 0x1p64F : 1.0F), per_unit(1 / unit),
+          step(float_of(scale * unit * 1.4426950408889634)), farthest(float_of(-87 / scale * per_unit)) {}
 
     UNMASK_HOST_DEVICE float distance(float logit, float highest) const {
         return fused(logit, per_unit, -highest * per_unit);
     }
-    UNMASK_HOST_DEVICE double in_logits(double distances) const { return distances / static_cast<double>(per_unit); }
+    UNMASK_HOST_DEVICE double in_logits(double distances) const { return distances * static_cast<double>(unit); }
 
 private:
     // The value, or the nearest that is a finite float and not subnormal.
