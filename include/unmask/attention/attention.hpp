@@ -114,7 +114,8 @@ void attention_forward(const Executor& exec, const attention_tensors<T>& tensors
 /// key's gradients depend on the rows that see it alone, as the output of a row does on the keys that it sees.
 ///
 /// Throws as attention_forward does; gradients may interleave in one buffer, those of a fused projection by position or
-/// by head. For a given shape the order of summation is fixed: the same bits, whatever the number of threads. Does not run on cuda_executor.
+/// by head. For a given shape the order of summation is fixed: the same bits, whatever the number of threads. Does not
+/// run on cuda_executor.
 /// Work: 10 · head_dim operations per visible (query, key, head); each gradient that is not
 /// computed saves 2 · head_dim.
 /// Memory: a few MiB per thread, 4 bytes per query row and head, and for 16-bit tensors float sums of their gradients:

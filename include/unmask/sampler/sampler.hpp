@@ -82,8 +82,8 @@ public:
     /// positions of a sequence, and corruption.extra_calls() for every block if the corruption is not absorbing. Runs
     /// on the calling thread, and on `exec` for the work on the logits; returns when all is done.
     ///
-    /// With guidance the model gets a canvas of twice as many sequences, the second half without prompts and under ids of
-    /// their own (see twin_id), and the rows of both in one call. A block_denoiser's prefill and commit are called
+    /// With guidance the model gets a canvas of twice as many sequences, the second half without prompts and under ids
+    /// of their own (see twin_id), and the rows of both in one call. A block_denoiser's prefill and commit are called
     /// between.
     ///
     /// The tokens of a sequence depend on the seed, the sequence and its id, and the model: not on the batch, and not
@@ -91,9 +91,9 @@ public:
     /// ended the first, fills what is left; give it another seed.
     ///
     /// Throws invalid_argument, before any work, if the canvas was made for another vocabulary than the model's,
-    /// block_length for other blocks, or, with guidance, an id is 2^63 or more, and non_finite_logits if the model writes NaN, +∞, or −∞ alone in a row that is
-    /// needed, or leaves one out. Whatever is thrown, by the model and the observer too, the canvas is as it was before
-    /// the run.
+    /// block_length for other blocks, or, with guidance, an id is 2^63 or more; and non_finite_logits if the model
+    /// writes NaN, +∞, or −∞ alone in a row that is needed, or leaves one out. Whatever is thrown, by the model and the
+    /// observer too, the canvas is as it was before the run.
     ///
     /// Work besides the model: one pass over the requested logits; top-k and top-p take another over what may be kept.
     /// Memory: the requested logits; for a selector with divergence_steps, a row of logits for every position.

@@ -67,8 +67,8 @@ struct weight_exponent {
     }
 };
 
-// exp(distance / temperature) for a rule's distance ≤ 0; exactly 1 at 0, and 0 at −∞. Relative error 1.5e-7, and 6e-8 times the
-// exponent (1.4e-8 at temperature 1) because `step` is rounded. NaN stays NaN.
+// exp(distance / temperature) for a rule's distance ≤ 0; exactly 1 at 0, and 0 at −∞. Relative error 1.5e-7, and 6e-8
+// times the exponent (1.4e-8 at temperature 1) because `step` is rounded. NaN stays NaN.
 inline float weight_of(float distance, const weight_rule& rule) {
     const auto exponent = weight_exponent::of(distance, rule);
     return distance < rule.farthest ? 0 : exponent.power(eighth_powers[exponent.eighths % 8]);
