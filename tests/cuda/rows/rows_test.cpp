@@ -207,6 +207,12 @@ TEST_CASE("draws at every temperature, and from every part of a row") {
         CAPTURE(temperature);
         check_against_cpu(given, 5, detail::row_rule::at_temperature(temperature));
     }
+    const std::vector<shape> ends{shape::extreme, shape::lowest, shape::zeros, shape::usual, shape::with_nan};
+    const rows<float> far_apart(2500, 2500, ends, random);
+    for (const double temperature : {5e-324, 1e-37, 1e-30, 1e19, 2e19, 1e37, 1e38, 1e45, 1e60, 1e308}) {
+        CAPTURE(temperature);
+        check_against_cpu(far_apart, 5, detail::row_rule::at_temperature(temperature));
+    }
     for (std::size_t row = 0; row < given.count; ++row) {
         ++from_chunk[static_cast<std::size_t>(given.expected(row, 5, at_random).draw.token) / 1024];
     }
@@ -263,6 +269,15 @@ TEST_CASE_TEMPLATE("filters of rows of which a block can't list enough", Logit, 
 TEST_CASE("filters at every temperature") {
     std::mt19937 random(19);
     const rows<float> given(3000, 3000, std::vector<shape>{shape::usual, shape::peaked, shape::equal}, random);
+    const std::vector<shape> ends{shape::extreme, shape::lowest};
+    const rows<float> far_apart(3000, 3000, ends, random);
+    for (const double temperature : {5e-324, 1e-37, 1e37, 1e38, 1e45, 1e308}) {
+        CAPTURE(temperature);
+        const auto rule = detail::row_rule::at_temperature(temperature);
+        check_against_cpu(far_apart, 5, rule, {20, 1});
+        check_against_cpu(far_apart, 5, rule, {0, 0.6});
+        check_against_cpu(far_apart, 5, rule, {1500, 0.6});
+    }
     for (const double temperature : {0.0, 1e-290, 0.01, 5.0, 1e10, 1e200}) {
         CAPTURE(temperature);
         const auto rule = detail::row_rule::at_temperature(temperature);
