@@ -104,14 +104,12 @@ void read_rows(benchmark::State& state, const categorical& draw) {
 
 /// What a sampler does on a canvas of 64 sequences.
 struct free_run {
-    using policies = detail::policy_set<steps, block_length, confidence, top_k, categorical, stop_at_end,
-                                        detail::no_policy<policy_kind::logits>,
-                                        detail::no_policy<policy_kind::guidance>, absorbing, no_cache>;
+    using policies = detail::policy_set<steps, categorical>;
     using run_type = detail::cuda::device_run<const free_model, policies>;
 
     vocabulary tokens{.size = 32000, .mask = 32000, .end = {}};
     free_model model{tokens};
-    policies how{steps{64}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
+    policies how{{{steps{64}}, {}}};
     canvas page{tokens};
 
     free_run() {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <concepts>
-#include <utility>
 
 #include <unmask/config.hpp>
 
@@ -53,23 +52,6 @@ constexpr bool is_kind(policy_kind kind) {
         return false;
     }
 }
-
-// The first policy of a kind, or the default.
-template <policy_kind Kind, class Default>
-constexpr Default pick(const Default& otherwise) {
-    return otherwise;
-}
-template <policy_kind Kind, class Default, class First, class... Rest>
-constexpr auto pick(const Default& otherwise, const First& first, const Rest&... rest) {
-    if constexpr (is_kind<First>(Kind)) {
-        return first;
-    } else {
-        return pick<Kind>(otherwise, rest...);
-    }
-}
-
-template <policy_kind Kind, class Default, class... Policies>
-using picked = decltype(pick<Kind>(std::declval<Default>(), std::declval<Policies>()...));
 
 template <class Policy>
 constexpr void check_policy(const Policy& policy) {

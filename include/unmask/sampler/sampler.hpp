@@ -62,7 +62,7 @@ class sampler {
 
 public:
     /// A sampler with these policies. Throws invalid_argument if a parameter of one is wrong.
-    constexpr explicit sampler(Policies... policies) : given_{{policies}...}, policies_(policies...) {
+    constexpr explicit sampler(Policies... policies) : given_{{policies}...}, policies_(given_) {
         (detail::check_policy(policies), ...);
     }
 

@@ -18,11 +18,54 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
+template <std::size_t Place, class Policy>
+struct given_policy {
+    Policy policy;
+};
+
+// Policies as they were given. A std::tuple would be most of what a sampler takes to compile.
+template <class Places, class... Policies>
+struct given_policies_at;
+template <std::size_t... Places, class... Policies>
+struct given_policies_at<std::index_sequence<Places...>, Policies...> : given_policy<Places, Policies>... {
+    template <class Function>
+    constexpr auto apply(const Function& function) const {
+        return function(given_policy<Places, Policies>::policy...);
+    }
+};
+
+template <class... Policies>
+using given_policies = given_policies_at<std::index_sequence_for<Policies...>, Policies...>;
+
+template <std::size_t Place, class Policy>
+constexpr Policy policy_at(const given_policy<Place, Policy>& given) {
+    return given.policy;
+}
+
+// How many policies are before the first of a kind.
+template <class... Policies>
+constexpr std::size_t place_of([[maybe_unused]] policy_kind kind) {
+    std::size_t place = 0;
+    static_cast<void>(((is_kind<Policies>(kind) || (++place, false)) || ...));
+    return place;
+}
+
+// The first policy of a kind, or the default.
+template <policy_kind Kind, class Default = no_policy<Kind>, class Places, class... Policies>
+constexpr auto pick(const given_policies_at<Places, Policies...>& given) {
+    constexpr std::size_t place = place_of<Policies...>(Kind);
+    if constexpr (place < sizeof...(Policies)) {
+        return policy_at<place>(given);
+    } else {
+        return Default{};
+    }
+}
+
 // One policy of each kind: of those given the first, or the default.
 template <class... Given>
 struct policy_set {
     template <policy_kind Kind, class Default = no_policy<Kind>>
-    using one = picked<Kind, Default, Given...>;
+    using one = decltype(pick<Kind, Default>(std::declval<const given_policies<Given...>&>()));
 
     using schedule_type = one<policy_kind::schedule, steps>;
     using score_type = one<policy_kind::score, confidence>;
@@ -47,36 +90,14 @@ struct policy_set {
     corruption_type corruption;
     cache_type cache;
 
-    constexpr explicit policy_set(const Given&... given)
-        : schedule(pick<policy_kind::schedule>(steps{}, given...)),
-          blocks(pick<policy_kind::blocks>(block_length{}, given...)),
-          score(pick<policy_kind::score>(confidence{}, given...)),
-          selector(pick<policy_kind::selector>(top_k{}, given...)), draw(pick<policy_kind::draw>(greedy{}, given...)),
-          stop(pick<policy_kind::stop>(stop_at_end{}, given...)),
-          logits(pick<policy_kind::logits>(no_policy<policy_kind::logits>{}, given...)),
-          guidance(pick<policy_kind::guidance>(no_policy<policy_kind::guidance>{}, given...)),
-          corruption(pick<policy_kind::corruption>(absorbing{}, given...)),
-          cache(pick<policy_kind::cache>(no_cache{}, given...)) {}
+    constexpr explicit policy_set(const given_policies<Given...>& given)
+        : schedule(pick<policy_kind::schedule, steps>(given)), blocks(pick<policy_kind::blocks, block_length>(given)),
+          score(pick<policy_kind::score, confidence>(given)), selector(pick<policy_kind::selector, top_k>(given)),
+          draw(pick<policy_kind::draw, greedy>(given)), stop(pick<policy_kind::stop, stop_at_end>(given)),
+          logits(pick<policy_kind::logits>(given)), guidance(pick<policy_kind::guidance>(given)),
+          corruption(pick<policy_kind::corruption, absorbing>(given)),
+          cache(pick<policy_kind::cache, no_cache>(given)) {}
 };
-
-template <std::size_t Place, class Policy>
-struct given_policy {
-    Policy policy;
-};
-
-// Policies as they were given. A std::tuple would be most of what a sampler takes to compile.
-template <class Places, class... Policies>
-struct given_policies_at;
-template <std::size_t... Places, class... Policies>
-struct given_policies_at<std::index_sequence<Places...>, Policies...> : given_policy<Places, Policies>... {
-    template <class Function>
-    constexpr auto apply(const Function& function) const {
-        return function(given_policy<Places, Policies>::policy...);
-    }
-};
-
-template <class... Policies>
-using given_policies = given_policies_at<std::index_sequence_for<Policies...>, Policies...>;
 
 } // namespace detail
 UNMASK_NAMESPACE_END
