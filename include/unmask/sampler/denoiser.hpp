@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <compare>
 #include <concepts>
 #include <span>
 #include <type_traits>
@@ -13,12 +14,12 @@
 
 UNMASK_NAMESPACE_BEGIN
 
-/// A position of a sequence of a canvas.
+/// A position of a sequence of a canvas. Rows are in order of their sequences, and there of their positions.
 struct row {
     index_t sequence = 0; ///< index of the sequence
     index_t position = 0; ///< position in the sequence
 
-    friend constexpr bool operator==(const row&, const row&) = default;
+    friend constexpr auto operator<=>(const row&, const row&) = default;
 };
 
 class logits_stream;

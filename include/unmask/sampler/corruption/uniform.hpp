@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
 #include <span>
 #include <string>
 #include <utility>
@@ -11,8 +10,8 @@
 
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
-#include <unmask/random/philox.hpp>
 #include <unmask/sampler/corruption/corruption.hpp>
+#include <unmask/sampler/detail/step/uniform_token.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -20,14 +19,6 @@ UNMASK_NAMESPACE_BEGIN
 // stay open until its last call, which commits them together.
 
 namespace detail {
-
-// A uniform token among those that a position can hold, from two random words.
-inline token_t uniform_token(const vocabulary& tokens, std::uint32_t high, std::uint32_t low) {
-    const bool has_mask = tokens.mask < tokens.size;
-    const token_t count = tokens.size - (has_mask ? 1 : 0);
-    const auto token = static_cast<token_t>(uniform_open(high, low) * static_cast<double>(count));
-    return token + (has_mask && token >= tokens.mask ? 1 : 0);
-}
 
 inline bool is_last(const corruption_step& step) {
     return step.now.step + 1 >= step.now.steps;

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <numeric>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -171,7 +170,7 @@ private:
             one.where = {page.sequences(), static_cast<index_t>(position)};
             one.token = text_[position];
         }
-        page.add_infill(masked_, static_cast<std::uint64_t>(sample));
+        page.add_infill({masked_.data(), masked_.size()}, static_cast<std::uint64_t>(sample));
     }
 
     const vocabulary& tokens_;

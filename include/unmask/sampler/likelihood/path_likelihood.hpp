@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <limits>
 #include <span>
-#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -63,7 +62,7 @@ template <host_executor Executor, class Model>
     canvas page = before;
     detail::given_tokens<Executor, model_type> ask(exec, model);
     std::vector<candidate> given;
-    for (std::span<const trace::entry> left = what.entries; !left.empty();) {
+    for (std::span<const trace::entry> left(what.entries.data(), what.entries.size()); !left.empty();) {
         const auto now = detail::first_call(left);
         left = left.subspan(now.size());
         given.clear();
@@ -74,10 +73,7 @@ template <host_executor Executor, class Model>
                 one.token = done.token;
             }
         }
-        const auto in_order = [](const candidate& a, const candidate& b) {
-            return a.where.sequence < b.where.sequence ||
-                   (a.where.sequence == b.where.sequence && a.where.position < b.where.position);
-        };
+        const auto in_order = [](const candidate& a, const candidate& b) { return a.where < b.where; };
         std::sort(given.begin(), given.end(), in_order); // the order in which observers report them
         if (!given.empty()) {
             ask(page, given);

@@ -10,10 +10,10 @@
 #include <unmask/config.hpp>
 #include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
-#include <unmask/sampler/corruption/uniform.hpp>
 #include <unmask/sampler/denoiser.hpp>
 #include <unmask/sampler/detail/step/model_canvas.hpp>
 #include <unmask/sampler/detail/step/random_words.hpp>
+#include <unmask/sampler/detail/step/uniform_token.hpp>
 #include <unmask/sampler/observer.hpp>
 #include <unmask/sampler/statistics.hpp>
 
@@ -22,10 +22,7 @@ namespace detail {
 
 template <class T>
 void sort_by_position(std::span<T> all) {
-    const auto before = [](const T& a, const T& b) {
-        return a.where.sequence != b.where.sequence ? a.where.sequence < b.where.sequence
-                                                    : a.where.position < b.where.position;
-    };
+    const auto before = [](const T& a, const T& b) { return a.where < b.where; };
     if (!std::is_sorted(all.begin(), all.end(), before)) {
         std::stable_sort(all.begin(), all.end(), before);
     }
@@ -114,8 +111,9 @@ public:
 
     // All since the last call of forget(), by sequence and position.
     std::span<const commitment> reported() {
-        sort_by_position(std::span(reported_));
-        return reported_;
+        const std::span<commitment> all(reported_.data(), reported_.size());
+        sort_by_position(all);
+        return all;
     }
     void forget() { reported_.clear(); }
 

@@ -3,8 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <unmask/config.hpp>
@@ -30,9 +30,8 @@ inline void check_ids_without_twins(const canvas& page) {
 template <bool Twins>
 class model_canvas {
 public:
-    explicit model_canvas(canvas& page) : page_(page) {
+    explicit model_canvas(canvas& page) : page_(page), both_(page) {
         if constexpr (Twins) {
-            both_.emplace(page);
             for (index_t sequence = 0; sequence < page.sequences(); ++sequence) {
                 add_twin(sequence);
             }
@@ -44,36 +43,40 @@ public:
     void write(index_t sequence, const Write& write) {
         write(page_, sequence);
         if constexpr (Twins) {
-            write(*both_, sequence);
-            write(*both_, sequence + page_.sequences());
+            write(both_, sequence);
+            write(both_, sequence + page_.sequences());
         }
     }
 
     [[nodiscard]] const canvas& read() const {
         if constexpr (Twins) {
-            return *both_;
+            return both_;
         } else {
             return page_;
         }
     }
 
 private:
+    struct nothing {
+        explicit nothing(const canvas&) {}
+    };
+
     void add_twin(index_t sequence) {
         const auto states = page_.states(sequence);
         std::vector<token_t> tokens(states.size(), blank);
         for (std::size_t i = 0; i < states.size(); ++i) {
             tokens[i] = states[i] == position_state::prompt ? page_.vocabulary().mask : blank;
         }
-        const index_t twin = both_->add_infill(tokens, twin_id(page_.id(sequence)));
+        const index_t twin = both_.add_infill({tokens.data(), tokens.size()}, twin_id(page_.id(sequence)));
         for (std::size_t i = 0; i < states.size(); ++i) {
             if (states[i] == position_state::committed) {
-                both_->commit(twin, static_cast<index_t>(i), page_.tokens(sequence)[i]);
+                both_.commit(twin, static_cast<index_t>(i), page_.tokens(sequence)[i]);
             }
         }
     }
 
     canvas& page_;
-    std::optional<canvas> both_;
+    std::conditional_t<Twins, canvas, nothing> both_;
 };
 
 } // namespace detail
