@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
-#include <map>
+#include <list>
 #include <span>
 #include <string>
 #include <utility>
@@ -178,13 +178,13 @@ public:
                       std::to_string(calls_) + ": a tracker watches one run; clear() it before the next");
         const index_t sequences = step.canvas.sequences();
         if (const auto& records = open_.records(); !records.empty()) {
-            const index_t last = std::prev(records.end())->first;
+            const index_t last = records.back().sequence;
             check.expects(last < 2 * sequences, "a sequence that was reported", last,
                           "below " + std::to_string(sequences) + ", or twice that with guidance");
         }
         open_.check_complete(check, layers_);
-        for (auto& [sequence, record] : open_.records()) {
-            add_canvas(step, sequence % sequences, sequence >= sequences, record);
+        for (sink_record& record : open_.records()) {
+            add_canvas(step, record.sequence % sequences, record.sequence >= sequences, record);
         }
         close();
         if (recording_) {
@@ -202,12 +202,13 @@ public:
 
     /// All records, by sequence and then by call, so that the records of a sequence are contiguous. Valid until the
     /// next call ends.
-    [[nodiscard]] std::span<const sink_record> records() const { return records_; }
+    [[nodiscard]] std::span<const sink_record> records() const { return {records_.data(), records_.size()}; }
 
     /// The records of one sequence, by call.
     [[nodiscard]] std::span<const sink_record> records(index_t sequence) const {
-        const auto [begin, end] = std::equal_range(records_.begin(), records_.end(), sequence, by_sequence{});
-        return {begin, end};
+        const sink_record* first = records_.data();
+        const auto [begin, end] = std::equal_range(first, first + records_.size(), sequence, by_sequence{});
+        return {begin, static_cast<std::size_t>(end - begin)};
     }
 
     /// Number of calls that have ended, recorded or not.
@@ -286,17 +287,16 @@ private:
     void close() {
         // Merges what is new, which is in order too, from the back: a record goes behind the earlier ones of its
         // sequence.
-        std::map<index_t, sink_record>& added = open_.records();
+        std::list<sink_record>& added = open_.records();
         std::size_t old = records_.size();
         std::size_t place = old + added.size();
         records_.resize(place);
         for (auto next = added.end(); next != added.begin();) {
-            auto& [sequence, record] = *--next;
+            sink_record& record = *--next;
             record.call = calls_;
-            record.sequence = sequence;
             layers_ = record.layers;
             bytes_ += bytes_of(record);
-            while (old > 0 && records_[old - 1].sequence > sequence) {
+            while (old > 0 && records_[old - 1].sequence > record.sequence) {
                 records_[--place] = std::move(records_[--old]);
             }
             records_[--place] = std::move(record);

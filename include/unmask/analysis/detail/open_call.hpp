@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <map>
+#include <algorithm>
+#include <list>
 #include <mutex>
 #include <span>
 #include <string>
@@ -15,9 +16,9 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// The records of a call of the model that has not ended, by sequence. Different sequences may be added to at the same
-// time: the mutex guards the map, and a record is touched by the thread alone that reports its sequence. A place is a
-// layer's index in the record.
+// The records of a call of the model that has not ended, in rising order of their sequences. Different sequences may be
+// added to at the same time: the mutex guards the list, and a record is touched by the thread alone that reports its
+// sequence. A place is a layer's index in the record.
 class open_call {
 public:
     void check_layer(const checker& check, index_t layer, index_t place, index_t sequence,
@@ -37,8 +38,8 @@ public:
         }
     }
 
-    void add_layer(index_t sequence, const key_counts& count, std::span<const float> received,
-                   std::span<const index_t> seen_by, std::span<const float> value_norms) {
+    void add_layer(index_t sequence, const key_counts& count, const std::vector<float>& received,
+                   std::span<const index_t> seen_by, const std::vector<float>& value_norms) {
         const auto append = [](auto& to, const auto& what) {
             to.insert(to.end(), what.data(), what.data() + what.size());
         };
@@ -69,7 +70,7 @@ public:
 
     // Every sequence has so many layers, as many as the first one if that is 0.
     void check_complete(const checker& check, index_t layers) const {
-        for (const auto& [sequence, record] : records_) {
+        for (const sink_record& record : records_) {
             layers = layers == 0 ? record.layers : layers;
             check.expects(record.layers == layers && layers > 0, "the number of layers of a sequence", record.layers,
                           layers > 0 ? std::to_string(layers) + ", as of all others" : "at least 1");
@@ -79,7 +80,7 @@ public:
         }
     }
 
-    [[nodiscard]] std::map<index_t, sink_record>& records() { return records_; }
+    [[nodiscard]] std::list<sink_record>& records() { return records_; }
 
 private:
     static std::string next(index_t sequence, index_t known) {
@@ -87,20 +88,31 @@ private:
                std::to_string(known) + " (each is reported once, in order, and a step ends the call)";
     }
 
+    // The first record that is not of a lower sequence.
+    template <class Records>
+    static auto first_from(Records& records, index_t sequence) {
+        return std::find_if(records.begin(), records.end(),
+                            [&](const sink_record& each) { return each.sequence >= sequence; });
+    }
+
     [[nodiscard]] const sink_record* find(index_t sequence) const {
         const std::lock_guard lock(mutex_);
-        const auto found = records_.find(sequence);
-        return found == records_.end() ? nullptr : &found->second;
+        const auto found = first_from(records_, sequence);
+        return found != records_.end() && found->sequence == sequence ? &*found : nullptr;
     }
 
     // References stay valid when others are added.
     sink_record& open(index_t sequence) {
         const std::lock_guard lock(mutex_);
-        return records_[sequence];
+        auto found = first_from(records_, sequence);
+        if (found == records_.end() || found->sequence != sequence) {
+            found = records_.insert(found, {.sequence = sequence});
+        }
+        return *found;
     }
 
     mutable std::mutex mutex_;
-    std::map<index_t, sink_record> records_;
+    std::list<sink_record> records_;
 };
 
 } // namespace detail

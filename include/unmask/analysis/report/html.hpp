@@ -41,7 +41,7 @@ template <token_text Text, sink_definition Definition = above_share>
 void write_sink_html(std::ostream& out, std::span<const sink_run> runs, Text&& text, const Definition& definition = {},
                      const sink_html_options& options = {}) {
     const std::vector<detail::report_run> sorted = detail::report_runs_of("write_sink_html", runs);
-    const std::string texts = detail::page_texts(sorted, text);
+    const std::string texts = detail::json_texts(detail::page_tokens(sorted), text);
     const std::string told = detail::told_of(definition);
     const std::string pages =
         detail::json_array(sorted, [&](const detail::report_run& run) { return detail::page_json(run, definition); });

@@ -2,14 +2,12 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
-#include <map>
 #include <optional>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include <unmask/config.hpp>
 #include <unmask/sampler/candidate.hpp>
@@ -40,42 +38,56 @@ struct trace_result {
     token_t token = -1;
     index_t committed = -1; // the last call that committed it; −1 if it is masked at the end
     double log_probability = 0;
+
+    void add(const trace::entry& entry) {
+        const commitment& what = entry.what;
+        const bool masked = what.change == change::remask || what.change == change::renoise;
+        const bool stays = what.change == change::edit;
+        *this = {what.token, masked ? -1 : stays ? committed : entry.call, what.log_probability};
+    }
 };
 
-inline std::map<std::pair<index_t, index_t>, std::pair<trace_result, trace_result>> pair_up(const trace& a,
-                                                                                            const trace& b) {
-    std::map<std::pair<index_t, index_t>, std::pair<trace_result, trace_result>> all;
-    const auto add = [&](const trace& from, auto member) {
-        for (const auto& [call, what] : from.entries) {
-            trace_result& result = all[{what.where.sequence, what.where.position}].*member;
-            const bool masked = what.change == change::remask || what.change == change::renoise;
-            const bool stays = what.change == change::edit;
-            result = {what.token, masked ? -1 : stays ? result.committed : call, what.log_probability};
-        }
-    };
-    add(a, &std::pair<trace_result, trace_result>::first);
-    add(b, &std::pair<trace_result, trace_result>::second);
+// An entry of one of two traces.
+struct entry_of_two {
+    int of; // 0 or 1
+    const trace::entry* entry;
+
+    [[nodiscard]] const row& where() const { return entry->what.where; }
+    friend bool operator<(const entry_of_two& x, const entry_of_two& y) {
+        return x.where() != y.where() ? x.where() < y.where() : x.of != y.of ? x.of < y.of : x.entry < y.entry;
+    }
+};
+
+// By position, and there in the order of each trace.
+inline std::vector<entry_of_two> entries_by_position(const trace& a, const trace& b) {
+    std::vector<entry_of_two> all;
+    for (const trace::entry& entry : a.entries) {
+        all.push_back({0, &entry});
+    }
+    for (const trace::entry& entry : b.entries) {
+        all.push_back({1, &entry});
+    }
+    std::sort(all.begin(), all.end());
     return all;
 }
 
 inline std::optional<trace_difference::place> first_difference(const trace& a, const trace& b) {
-    const auto differ = std::mismatch(a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(),
-                                      [](const trace::entry& x, const trace::entry& y) {
-                                          return x.call == y.call && x.what.where == y.what.where &&
-                                                 x.what.token == y.what.token && x.what.change == y.what.change;
-                                      });
-    std::optional<trace_difference::place> first;
-    const auto take = [&](const trace& from, auto at) { // the earlier one
-        if (at != from.entries.end()) {
-            const trace_difference::place here{at->call, at->what.where};
-            const auto key = [](const trace_difference::place& p) {
-                return std::array{p.call, p.where.sequence, p.where.position};
-            };
-            first = !first || key(here) < key(*first) ? here : *first;
-        }
+    const auto same = [](const trace::entry& x, const trace::entry& y) {
+        return x.call == y.call && x.what.where == y.what.where && x.what.token == y.what.token &&
+               x.what.change == y.what.change;
     };
-    take(a, differ.first);
-    take(b, differ.second);
+    std::size_t at = 0;
+    while (at < a.entries.size() && at < b.entries.size() && same(a.entries[at], b.entries[at])) {
+        ++at;
+    }
+    std::optional<trace_difference::place> first; // the earlier one
+    for (const trace* from : {&a, &b}) {
+        if (at < from->entries.size()) {
+            const auto& [call, what] = from->entries[at];
+            const bool earlier = !first || call < first->call || (call == first->call && what.where < first->where);
+            first = earlier ? trace_difference::place{call, what.where} : *first;
+        }
+    }
     return first;
 }
 
@@ -89,7 +101,13 @@ inline std::optional<trace_difference::place> first_difference(const trace& a, c
     result.first = detail::first_difference(a, b);
     index_t tokens = 0;
     index_t calls = 0;
-    for (const auto& [where, both] : detail::pair_up(a, b)) {
+    const std::vector<detail::entry_of_two> all = detail::entries_by_position(a, b);
+    for (auto each = all.begin(); each != all.end();) {
+        const row where = each->where();
+        detail::trace_result both[2];
+        for (; each != all.end() && each->where() == where; ++each) {
+            both[each->of].add(*each->entry);
+        }
         const auto& [x, y] = both;
         ++result.positions;
         tokens += x.token != y.token ? 1 : 0;
@@ -98,7 +116,7 @@ inline std::optional<trace_difference::place> first_difference(const trace& a, c
             const double distance = std::abs(x.log_probability - y.log_probability);
             if (distance > result.log_probability) {
                 result.log_probability = distance;
-                result.least_alike = {where.first, where.second};
+                result.least_alike = where;
             }
         }
     }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
-#include <map>
 #include <ostream>
 #include <string>
 #include <string_view>
@@ -77,14 +76,25 @@ inline std::string html_escaped(std::string_view text) {
     return escaped;
 }
 
-// The text of every token that is shown, each requested once.
+// {"5":"the","9":"cat"}: the text of every token, each requested once.
 template <class Text>
-std::string html_texts(const canvas& before, const trace& what, Text& text) {
-    std::map<token_t, std::string> texts;
+std::string json_texts(std::vector<token_t> tokens, Text& text) {
+    std::sort(tokens.begin(), tokens.end());
+    tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+    std::string result = "{";
+    for (const token_t token : tokens) {
+        result +=
+            (result.size() > 1 ? "," : "") + ('"' + shortest(token)) + "\":" + json_string(std::string(text(token)));
+    }
+    return result + "}";
+}
+
+// The tokens that a page shows.
+inline std::vector<token_t> shown_tokens(const canvas& before, const trace& what) {
+    std::vector<token_t> shown;
     const auto add = [&](token_t token, position_state state) {
-        const bool shown = token != before.vocabulary().mask || state == position_state::prompt;
-        if (shown && !texts.contains(token)) {
-            texts.emplace(token, json_string(std::string(text(token))));
+        if (token != before.vocabulary().mask || state == position_state::prompt) {
+            shown.push_back(token);
         }
     };
     for (index_t sequence = 0; sequence < before.sequences(); ++sequence) {
@@ -95,11 +105,7 @@ std::string html_texts(const canvas& before, const trace& what, Text& text) {
     for (const trace::entry& entry : what.entries) {
         add(entry.what.token, position_state::masked);
     }
-    std::string result = "{";
-    for (const auto& [token, quoted] : texts) {
-        result += (result.size() > 1 ? "," : "") + ('"' + shortest(token)) + "\":" + quoted;
-    }
-    return result + "}";
+    return shown;
 }
 
 // {"id":"7","tokens":[5,9,9],"states":"pmm"}: ids as strings, for JavaScript has no 64-bit integers.
@@ -139,7 +145,7 @@ void write_html(std::ostream& out, const canvas& before, const trace& what, Text
                 const html_options& options = {}) {
     static_cast<void>(detail::replayed("write_html", what, before, std::numeric_limits<index_t>::max()));
     const std::vector<double> shades = detail::shades_of(what, options.shade);
-    const std::string texts = detail::html_texts(before, what, text);
+    const std::string texts = detail::json_texts(detail::shown_tokens(before, what), text);
     out << detail::html_before_title << detail::html_escaped(options.title) << detail::html_style
         << "{\"title\":" << detail::json_string(options.title)
         << ",\"mask\":" << detail::shortest(before.vocabulary().mask) << ",\"texts\":" << texts << ",\n\"sequences\":[";

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,7 +34,7 @@ inline std::uint8_t page_code(double value, double codes_per_octave) {
     return code >= 1 ? static_cast<std::uint8_t>(std::min(255.0, code + 0.5)) : std::uint8_t{0};
 }
 
-inline std::string base64(std::span<const std::uint8_t> bytes) {
+inline std::string base64(const std::vector<std::uint8_t>& bytes) {
     constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     std::string text;
     for (std::size_t i = 0; i < bytes.size(); i += 3) {
@@ -237,24 +236,15 @@ std::string page_json(const report_run& run, const Definition& definition) {
            "}";
 }
 
-// The text of every token that occurs, each asked for once.
-template <class Text>
-std::string page_texts(const std::vector<report_run>& runs, Text& text) {
-    std::map<token_t, std::string> texts;
+// The tokens that occur.
+inline std::vector<token_t> page_tokens(const std::vector<report_run>& runs) {
+    std::vector<token_t> tokens;
     for (const report_run& run : runs) {
         for (const sink_record& record : run.records) {
-            for (const token_t token : record.tokens) {
-                if (!texts.contains(token)) {
-                    texts.emplace(token, json_string(std::string(text(token))));
-                }
-            }
+            tokens.insert(tokens.end(), record.tokens.begin(), record.tokens.end());
         }
     }
-    std::string result = "{";
-    for (const auto& [token, quoted] : texts) {
-        result += (result.size() > 1 ? "," : "") + ('"' + shortest(token)) + "\":" + quoted;
-    }
-    return result + "}";
+    return tokens;
 }
 
 inline std::string page_columns() {
