@@ -215,9 +215,10 @@ struct highest {
 namespace detail {
 
 template <sink_definition Definition>
-std::vector<std::uint8_t> sinks_among(std::span<const double> received, const Definition& definition) {
+std::vector<std::uint8_t> sinks_among(const std::vector<double>& received, const Definition& definition) {
     std::vector<std::uint8_t> is_sink(received.size());
-    definition(received, std::span<std::uint8_t>(is_sink));
+    definition(std::span<const double>(received.data(), received.size()),
+               std::span<std::uint8_t>(is_sink.data(), is_sink.size()));
     return is_sink;
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -63,8 +62,8 @@ inline double jaccard(const std::vector<index_t>& a, const std::vector<index_t>&
     return static_cast<double>(both.size()) / static_cast<double>(a.size() + b.size() - both.size());
 }
 
-inline sink_step sink_step_of(const sink_record& record, std::span<const double> received,
-                              std::span<const std::uint8_t> is_sink, std::size_t strongest) {
+inline sink_step sink_step_of(const sink_record& record, const std::vector<double>& received,
+                              const std::vector<std::uint8_t>& is_sink, std::size_t strongest) {
     sink_step step{position_of(record, strongest), {}, 0};
     double mass = 0;
     for (std::size_t key = 0; key < received.size(); ++key) {

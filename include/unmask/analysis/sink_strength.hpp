@@ -80,7 +80,7 @@ template <sink_definition Definition>
 namespace detail {
 
 // The mean norm of the sinks over the median norm of the other positions of the sequence, if there are both.
-inline std::optional<double> norm_ratio(std::span<const double> norms, std::span<const std::uint8_t> is_sink,
+inline std::optional<double> norm_ratio(const std::vector<double>& norms, const std::vector<std::uint8_t>& is_sink,
                                         index_t length) {
     double sum = 0;
     double sinks = 0;

@@ -46,9 +46,7 @@ public:
         for (const token_t token : prompt) {
             check_given("add", "prompt", token);
         }
-        std::vector<token_t> tokens(prompt.size() + static_cast<std::size_t>(length), blank);
-        std::copy(prompt.begin(), prompt.end(), tokens.begin());
-        return append(tokens, id);
+        return append(prompt, length, id);
     }
 
     /// Adds a sequence in which every `blank` is to be filled and all other tokens, wherever they are, are prompt.
@@ -61,7 +59,7 @@ public:
                 check_given("add_infill", "tokens", token);
             }
         }
-        return append(tokens, id);
+        return append(tokens, 0, id);
     }
 
     /// The vocabulary that the canvas was made for.
@@ -77,7 +75,7 @@ public:
     [[nodiscard]] std::uint64_t id(index_t sequence) const { return ids_[at(sequence)]; }
 
     /// The tokens of all sequences, one after another.
-    [[nodiscard]] std::span<const token_t> tokens() const { return tokens_; }
+    [[nodiscard]] std::span<const token_t> tokens() const { return {tokens_.data(), tokens_.size()}; }
     /// The tokens of a sequence.
     [[nodiscard]] std::span<const token_t> tokens(index_t sequence) const { return part(tokens_, sequence); }
     /// The states of a sequence's positions.
@@ -199,9 +197,11 @@ private:
         return {all.data() + offset(sequence), at(length(sequence))};
     }
 
-    index_t append(std::span<const token_t> added, std::optional<std::uint64_t> id) {
+    // Adds a sequence of these tokens and this many blanks.
+    index_t append(std::span<const token_t> added, index_t blanks, std::optional<std::uint64_t> id) {
         index_t masked = 0;
-        for (const token_t token : added) {
+        for (index_t i = 0; i < std::ssize(added) + blanks; ++i) {
+            const token_t token = i < std::ssize(added) ? added[at(i)] : blank;
             const bool is_blank = token == blank;
             tokens_.push_back(is_blank ? vocabulary_.mask : token);
             states_.push_back(is_blank ? position_state::masked : position_state::prompt);

@@ -174,8 +174,8 @@ private:
         const std::size_t chosen = state.reduction.choice.first;
         if (state.how.reading != detail::row_reading::statistics && chosen - first < tile.size()) {
             const auto chunk = tile.subspan(chosen - first, std::min(chosen_size(), first + tile.size() - chosen));
-            const auto copy = std::span(chosen_).subspan(static_cast<std::size_t>(row) * chosen_size());
-            std::copy(chunk.begin(), chunk.end(), copy.begin());
+            float* copy = chosen_.data() + static_cast<std::size_t>(row) * chosen_size();
+            std::copy(chunk.begin(), chunk.end(), copy);
             if (mask - chosen < chunk.size()) {
                 copy[mask - chosen] = detail::minus_infinity;
             }

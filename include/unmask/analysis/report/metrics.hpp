@@ -73,7 +73,7 @@ struct sink_metric_table {
 };
 
 // The mean of each metric over the rows in which it is not NaN, or NaN if there are none.
-inline sink_metric_row mean_of(std::span<const sink_metric_row> rows) {
+inline sink_metric_row mean_of(const std::vector<sink_metric_row>& rows) {
     sink_metric_row mean{};
     for (std::size_t i = 0; i < mean.size(); ++i) {
         double sum = 0;
@@ -187,7 +187,7 @@ std::string told_of(const Definition& definition) {
 }
 
 // The first key among those that received most.
-inline index_t strongest_of(std::span<const double> received) {
+inline index_t strongest_of(const std::vector<double>& received) {
     return std::max_element(received.begin(), received.end()) - received.begin();
 }
 

@@ -88,7 +88,7 @@ private:
             scratch.resize(logits.size());
             std::transform(logits.begin(), logits.end(), scratch.begin(),
                            [](auto it) { return static_cast<float>(it); });
-            read = scratch;
+            read = {scratch.data(), scratch.size()};
         }
         one.raw = statistics_of(read);
         if (one.raw.best >= 0) {

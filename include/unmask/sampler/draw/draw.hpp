@@ -102,7 +102,7 @@ row_result reduce_row(const Draw& draw, std::span<const Logit> logits, double un
     } else {
         std::vector<float> wide = std::move(scratch.logits);
         wide.assign(logits.begin(), logits.end());
-        const row_result result = reduce_row(draw, std::span<const float>(wide), uniform, scratch);
+        const row_result result = reduce_row(draw, std::span<const float>(wide.data(), wide.size()), uniform, scratch);
         scratch.logits = std::move(wide);
         return result;
     }

@@ -118,7 +118,8 @@ class trace_cursor {
 public:
     /// A cursor before the first call. Throws invalid_argument if the trace does not fit the canvas. O(canvas +
     /// entries).
-    trace_cursor(const trace& what, canvas before) : left_(what.entries), page_(std::move(before)) {
+    trace_cursor(const trace& what, canvas before)
+        : left_(what.entries.data(), what.entries.size()), page_(std::move(before)) {
         static_cast<void>(
             detail::replayed("trace_cursor", what, page_, std::numeric_limits<index_t>::max())); // throws if wrong
     }

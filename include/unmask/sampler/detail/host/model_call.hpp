@@ -7,7 +7,6 @@
 #include <span>
 #include <string>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <unmask/config.hpp>
@@ -61,8 +60,8 @@ public:
         if constexpr (streams) {
             stream_.emplace(page.vocabulary());
             stream_->reset(static_cast<index_t>(count));
-            expect(*stream_, std::span<const std::size_t>(places_));
-            timed([&] { model_.denoise(page, std::span<const row>(rows_), *stream_); });
+            expect(*stream_, std::span<const std::size_t>(places_.data(), places_.size()));
+            timed([&] { model_.denoise(page, rows(), *stream_); });
         } else {
             logits_.resize(std::max(logits_.size(), count * size_));
             for (std::size_t i = 0; i < count; ++i) {
@@ -104,6 +103,7 @@ public:
     }
 
 private:
+    [[nodiscard]] std::span<const row> rows() const { return {rows_.data(), rows_.size()}; }
     std::span<logit_type> row_of(std::size_t place) { return {logits_.data() + place * size_, size_}; }
 
     template <class Work>
@@ -174,13 +174,12 @@ private:
     }
 
     void denoise(const canvas& page, const tensor_view<logit_type, 2>& logits) {
-        const std::span<const row> rows(rows_);
         if constexpr (Verifies) {
-            model_.denoise(page, rows, std::span<const position_range>(verified_), logits);
+            model_.denoise(page, rows(), std::span<const position_range>(verified_.data(), verified_.size()), logits);
         } else if constexpr (is_approximate<Cache>) {
-            model_.denoise(page, rows, std::span<const cache_use>(use_), logits);
+            model_.denoise(page, rows(), std::span<const cache_use>(use_.data(), use_.size()), logits);
         } else {
-            model_.denoise(page, rows, logits);
+            model_.denoise(page, rows(), logits);
         }
     }
 

@@ -161,7 +161,7 @@ private:
     static std::span<float> as_floats(std::span<Logit> from, std::vector<float>& to) {
         to.resize(from.size());
         std::transform(from.begin(), from.end(), to.begin(), [](Logit logit) { return static_cast<float>(logit); });
-        return to;
+        return {to.data(), to.size()};
     }
 
     template <class Logit, class Call, class Draw>

@@ -69,7 +69,7 @@ private:
             for (const sequence_type& one : active) {
                 asked_.push_back({one.block(), one.first, one.last, one.calls});
             }
-            call_model(active);
+            call_model({active.data(), active.size()});
             for (sequence_type& one : active) {
                 change_canvas(one);
             }
@@ -90,7 +90,7 @@ private:
                 give_random_numbers(one, sequence);
             }
         };
-        call_(changes_.pages(), page_.sequences(), candidates_.all(), asked_, policies_.cache,
+        call_(changes_.pages(), page_.sequences(), candidates_.all(), {asked_.data(), asked_.size()}, policies_.cache,
               [&](auto& stream, std::span<const std::size_t> places) {
                   rows_.expect(stream, places, candidates_.all(), active, prepare);
               });

@@ -36,7 +36,7 @@ public:
     // +∞ if there were fewer.
     double next(std::span<const float> logits, const row_statistics& now, index_t steps) {
         if (!last_.empty()) {
-            recent_.push_back(kl_divergence(logits, now, last_, last_statistics_));
+            recent_.push_back(kl_divergence(logits, now, {last_.data(), last_.size()}, last_statistics_));
             if (std::ssize(recent_) > steps) {
                 recent_.erase(recent_.begin());
             }
