@@ -93,32 +93,18 @@ public:
     /// Throws invalid_argument, with nothing recorded, as attention_forward does, and if the number of sequences is not
     /// that of the rows, a sequence is named twice, a layer is not the next one of its sequence, or the number of heads
     /// or keys differs from that of the layers before.
-    template <class Executor, storage_type T, mask_policy Mask, sink_policy Sink = no_sink>
+    template <class Executor, class T, class Mask, class Sink = no_sink>
     void attention(const Executor& exec, index_t layer, std::span<const index_t> sequences,
                    const attention_tensors<T>& tensors, const Mask& mask, const Sink& sink = {},
                    const attention_options& options = {}) {
-        detail::check_attention_executor<Executor>();
-        static_assert(!detail::runs_on_cuda<Executor>,
-                      "unmask::sink_tracker: what attention_received computed on a GPU is reported by received()");
-        if (!wants(layer)) {
-            return;
-        }
-        const detail::checker check{"sink_tracker::attention"};
-        detail::check_inputs(check, tensors, mask, sink, options);
-        const auto [batch, query_length, heads, head_dim] = tensors.query.extents;
-        check.tensor(tensors.value, "value", tensors.key.extents);
-        check.tensor(tensors.log_sum_exp, "log_sum_exp", {batch, heads, query_length});
-        check_sequences(check, sequences, batch);
-        const auto call = detail::resolve(tensors, options);
-        std::vector<detail::key_counts> counts;
-        for (const index_t sequence : sequences) {
-            counts.push_back(detail::count_keys<Sink>(call, mask, std::ssize(counts)));
-            open_.check_layer(check, layer, place_of(layer), sequence, counts.back());
-        }
-        const auto measured = detail::measure_keys(exec, call, mask, sink);
-        for (std::size_t b = 0; b < measured.size(); ++b) {
-            open_.add_layer(sequences[b], counts[b], measured[b].received, measured[b].seen_by,
-                            measured[b].value_norms);
+        if constexpr (detail::runs_on_cuda<Executor>) {
+            static_assert(detail::never<Executor>, "unmask::sink_tracker: what attention_received computed on a GPU is "
+                                                   "reported by received()");
+        } else {
+            detail::check_attention_types<Executor, T, Mask, Sink>();
+            if constexpr (detail::attention_types<Executor, T, Mask, Sink>) {
+                add_attention(exec, layer, sequences, tensors, mask, sink, options);
+            }
         }
     }
 
@@ -235,6 +221,32 @@ private:
         bool operator()(const sink_record& a, index_t b) const { return a.sequence < b; }
         bool operator()(index_t a, const sink_record& b) const { return a < b.sequence; }
     };
+
+    template <class Executor, class T, class Mask, class Sink>
+    void add_attention(const Executor& exec, index_t layer, std::span<const index_t> sequences,
+                       const attention_tensors<T>& tensors, const Mask& mask, const Sink& sink,
+                       const attention_options& options) {
+        if (!wants(layer)) {
+            return;
+        }
+        const detail::checker check{"sink_tracker::attention"};
+        detail::check_inputs(check, tensors, mask, sink, options);
+        const auto [batch, query_length, heads, head_dim] = tensors.query.extents;
+        check.tensor(tensors.value, "value", tensors.key.extents);
+        check.tensor(tensors.log_sum_exp, "log_sum_exp", {batch, heads, query_length});
+        check_sequences(check, sequences, batch);
+        const auto call = detail::resolve(tensors, options);
+        std::vector<detail::key_counts> counts;
+        for (const index_t sequence : sequences) {
+            counts.push_back(detail::count_keys<Sink>(call, mask, std::ssize(counts)));
+            open_.check_layer(check, layer, place_of(layer), sequence, counts.back());
+        }
+        const auto measured = detail::measure_keys(exec, call, mask, sink);
+        for (std::size_t b = 0; b < measured.size(); ++b) {
+            open_.add_layer(sequences[b], counts[b], measured[b].received, measured[b].seen_by,
+                            measured[b].value_norms);
+        }
+    }
 
     static void check_sequences(const detail::checker& check, std::span<const index_t> sequences, index_t batch) {
         check.expects(std::ssize(sequences) == batch, "sequences.size()", std::ssize(sequences),

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <concepts>
-
 #include <unmask/attention/attention_backend.hpp>
 #include <unmask/attention/detail/checks.hpp>
 #include <unmask/attention/tensors.hpp>
 #include <unmask/config.hpp>
 #include <unmask/executor/cpu_executor.hpp>
 #include <unmask/executor/executor.hpp>
-#include <unmask/mask/detail/check.hpp>
-#include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/sink/sink_policy.hpp>
 #include <unmask/tensor/attention_call.hpp>
@@ -43,7 +39,7 @@ attention_call<T> resolve(const attention_tensors<T>& tensors, const attention_o
 // The types that the functions below take. Their declarations do not ask for them: the message for a wrong call would
 // be that no function matches, and why each does not.
 template <class Executor, class T, class Mask, class Sink>
-concept attention_types = attention_executor<Executor> && storage_type<T> && mask_policy<Mask> && sink_policy<Sink>;
+concept attention_types = attention_executor<Executor> && storage_type<T> && attention_policies<Mask, Sink>;
 
 // Says in one sentence what the first type is that is wrong, and why.
 template <class Executor, class T, class Mask, class Sink>
@@ -54,16 +50,8 @@ constexpr void check_attention_types() {
         static_assert(never<T>,
                       "unmask: attention takes tensors of float, bfloat16 or float16 (a storage_type); for double "
                       "there is unmask::reference");
-    } else if constexpr (!mask_policy<Mask>) {
-        check_mask_policy<Mask>();
-    } else if constexpr (std::same_as<Sink, attention_options>) {
-        static_assert(never<Sink>, "unmask: a sink comes before the options: unmask::no_sink{} if there is none");
-    } else if constexpr (!sink_policy<Sink>) {
-        static_assert(never<Sink>,
-                      "unmask: a sink must be trivially copyable and have the constants present, has_key and "
-                      "has_value, and the functions that they promise: see unmask::sink_policy");
     } else {
-        check_mask_policy<Mask>(); // of its optional members
+        check_attention_policies<Mask, Sink>();
     }
 }
 

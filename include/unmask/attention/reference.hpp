@@ -173,13 +173,9 @@ private:
     tensor_view<Real, Rank> view_;
 };
 
-} // namespace detail
-
-/// attention_forward, computed in Real.
-template <class Real = double, class T, mask_policy Mask, sink_policy Sink = no_sink>
-void attention_forward(const attention_tensors<T>& tensors, const Mask& mask, const Sink& sink = {},
-                       const attention_options& options = {}) {
-    unmask::detail::check_forward(tensors, mask, sink, options);
+template <class Real, class T, class Mask, class Sink>
+void forward(const attention_tensors<T>& tensors, const Mask& mask, const Sink& sink,
+             const attention_options& options) {
     const detail::problem<Real, T, Mask, Sink> problem(tensors, mask, sink, options);
     detail::accumulator<Real, 4> output(tensors.output);
     for (index_t b = 0; b < problem.batch(); ++b) {
@@ -200,11 +196,9 @@ void attention_forward(const attention_tensors<T>& tensors, const Mask& mask, co
     output.store(tensors.output);
 }
 
-/// attention_backward, computed in Real. Recomputes the forward pass: output and log_sum_exp are not read.
-template <class Real = double, class T, mask_policy Mask, sink_policy Sink = no_sink>
-void attention_backward(const attention_tensors<T>& tensors, const attention_gradients<T>& gradients, const Mask& mask,
-                        const Sink& sink = {}, const attention_options& options = {}) {
-    unmask::detail::check_backward(tensors, gradients, mask, sink, options);
+template <class Real, class T, class Mask, class Sink>
+void backward(const attention_tensors<T>& tensors, const attention_gradients<T>& gradients, const Mask& mask,
+              const Sink& sink, const attention_options& options) {
     const detail::problem<Real, T, Mask, Sink> problem(tensors, mask, sink, options);
     const index_t kv_heads = tensors.key.extents[2];
     detail::accumulator<Real, 4> d_query(tensors.query);
@@ -269,11 +263,9 @@ void attention_backward(const attention_tensors<T>& tensors, const attention_gra
     d_sink_values.store(gradients.sink_values);
 }
 
-/// attention_received, computed in Real. Recomputes the log-sum-exp: log_sum_exp is not read.
-template <class Real = double, class T, mask_policy Mask, sink_policy Sink = no_sink>
-void attention_received(const attention_tensors<T>& tensors, tensor_view<sum_type<T>, 3> received, const Mask& mask,
-                        const Sink& sink = {}, const attention_options& options = {}) {
-    unmask::detail::check_received(tensors, received, mask, sink, options);
+template <class Real, class T, class Mask, class Sink>
+void received(const attention_tensors<T>& tensors, tensor_view<sum_type<T>, 3> received, const Mask& mask,
+              const Sink& sink, const attention_options& options) {
     const detail::problem<Real, T, Mask, Sink> problem(tensors, mask, sink, options);
     detail::accumulator<Real, 3> sums(received);
     for (index_t b = 0; b < problem.batch(); ++b) {
@@ -287,6 +279,41 @@ void attention_received(const attention_tensors<T>& tensors, tensor_view<sum_typ
         }
     }
     sums.store(received);
+}
+
+} // namespace detail
+
+/// attention_forward, computed in Real.
+template <class Real = double, class T, class Mask, class Sink = no_sink>
+void attention_forward(const attention_tensors<T>& tensors, const Mask& mask, const Sink& sink = {},
+                       const attention_options& options = {}) {
+    unmask::detail::check_attention_policies<Mask, Sink>();
+    if constexpr (unmask::detail::attention_policies<Mask, Sink>) {
+        unmask::detail::check_forward(tensors, mask, sink, options);
+        detail::forward<Real>(tensors, mask, sink, options);
+    }
+}
+
+/// attention_backward, computed in Real. Recomputes the forward pass: output and log_sum_exp are not read.
+template <class Real = double, class T, class Mask, class Sink = no_sink>
+void attention_backward(const attention_tensors<T>& tensors, const attention_gradients<T>& gradients, const Mask& mask,
+                        const Sink& sink = {}, const attention_options& options = {}) {
+    unmask::detail::check_attention_policies<Mask, Sink>();
+    if constexpr (unmask::detail::attention_policies<Mask, Sink>) {
+        unmask::detail::check_backward(tensors, gradients, mask, sink, options);
+        detail::backward<Real>(tensors, gradients, mask, sink, options);
+    }
+}
+
+/// attention_received, computed in Real. Recomputes the log-sum-exp: log_sum_exp is not read.
+template <class Real = double, class T, class Mask, class Sink = no_sink>
+void attention_received(const attention_tensors<T>& tensors, const tensor_view<sum_type<T>, 3>& received,
+                        const Mask& mask, const Sink& sink = {}, const attention_options& options = {}) {
+    unmask::detail::check_attention_policies<Mask, Sink>();
+    if constexpr (unmask::detail::attention_policies<Mask, Sink>) {
+        unmask::detail::check_received(tensors, received, mask, sink, options);
+        detail::received<Real>(tensors, received, mask, sink, options);
+    }
 }
 
 } // namespace unmask::inline UNMASK_ABI_NAMESPACE::reference

@@ -10,6 +10,7 @@
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
 #include <unmask/mask/detail/check.hpp>
+#include <unmask/mask/detail/check_policy.hpp>
 #include <unmask/mask/detail/visible_counts.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/mask/ranges.hpp>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <unmask/config.hpp>
+#include <unmask/mask/detail/check_policy.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/mask/ranges.hpp>
 
@@ -117,6 +118,6 @@ private:
 };
 
 template <class Inner>
-extra_sink(Inner, index_t = 0, index_t = 1) -> extra_sink<Inner>;
+extra_sink(Inner, index_t = 0, index_t = 1) -> extra_sink<detail::mask_or_error<Inner>>;
 
 UNMASK_NAMESPACE_END

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -13,6 +14,7 @@
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
 #include <unmask/mask/detail/check.hpp>
+#include <unmask/mask/detail/check_policy.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/sink_policy.hpp>
 
@@ -20,6 +22,25 @@
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
+
+template <class Mask, class Sink>
+concept attention_policies = mask_policy<Mask> && sink_policy<Sink>;
+
+// Says in one sentence which of them is wrong, and why.
+template <class Mask, class Sink>
+constexpr void check_attention_policies() {
+    if constexpr (!mask_policy<Mask>) {
+        check_mask_policy<Mask>();
+    } else if constexpr (std::same_as<Sink, attention_options>) {
+        static_assert(never<Sink>, "unmask: a sink comes before the options: unmask::no_sink{} if there is none");
+    } else if constexpr (!sink_policy<Sink>) {
+        static_assert(never<Sink>,
+                      "unmask: a sink must be trivially copyable and have the constants present, has_key and "
+                      "has_value, and the functions that they promise: see unmask::sink_policy");
+    } else {
+        check_mask_policy<Mask>(); // of its optional members
+    }
+}
 
 template <std::size_t Rank>
 std::string to_string(const std::array<index_t, Rank>& extents) {
