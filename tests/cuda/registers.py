@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What kernels cost, in the words of ptxas, against the table registers.csv.
+"""What kernels cost, in the words of ptxas, against the table registers.csv; and what they must not leave to it.
 
     registers.py [--nvcc NVCC] [--architectures 80 90 --] [CASE...]
                                             fails where a case costs something else than the table says
@@ -10,6 +10,9 @@ A case is a file of registers/, without its .cu. If it holds several kernels, th
 the stack and what is spilled are in bytes; shared memory that a launch asks for is not seen here. Cases of SPILL_FREE
 fail if anything spills, whatever the table says. Other versions of nvcc than the table's may count other registers:
 then differences are printed, and that is all.
+
+Cases of EXACT, whose kernels promise the CPU's bits, fail if their PTX has a product that ptxas may fuse with a sum:
+one that isn't marked .rn. (A product with a power of two is exact, fused or not.)
 """
 
 import argparse
@@ -23,6 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TABLE = HERE / "registers.csv"
 ARCHITECTURES = (80, 86, 89, 90, 100, 120)
+EXACT = re.compile(r"rows|sampler")
 SPILL_FREE = re.compile(r"bfloat16_(64|128)\b|rows|sampler")
 COSTS = ("registers", "shared", "stack", "spills")
 
@@ -34,6 +38,10 @@ ENTRY = re.compile(
     r"Used (?P<registers>\d+) registers(?:[^\n]*?(?P<shared>\d+) bytes smem)?[^\n]*$",
     re.DOTALL | re.MULTILINE,
 )
+
+
+PRODUCT = re.compile(r"^\s*mul\.(?:f32|f64)\s[^;]*;", re.MULTILINE)
+POWER_OF_TWO = re.compile(r"0(?:d[0-9A-F]{3}0{13}|f[0-9A-F]{2}[08]0{5});")
 
 
 def output_of(*command: str) -> str:
@@ -48,13 +56,21 @@ def kernel_name(symbol: str) -> str:
     return re.split(r"[<(]", output_of("c++filt", symbol))[0].split("::")[-1].strip()
 
 
+def fusible_products(ptx: str) -> list[str]:
+    return [product.strip() for product in PRODUCT.findall(ptx) if not POWER_OF_TWO.search(product)]
+
+
 def measure(case: str, nvcc: str, architectures: list[int]) -> Costs:
     targets = [f"--generate-code=arch=compute_{arch},code=sm_{arch}" for arch in architectures]
     flags = ["-std=c++20", "--fatbin", "--threads=2", "--resource-usage", "--Werror=all-warnings"]
     with tempfile.TemporaryDirectory() as scratch:
         source = HERE / "registers" / f"{case}.cu"
         include = HERE.parents[1] / "include"
-        output = output_of(nvcc, *flags, *targets, f"-I{include}", str(source), "-o", f"{scratch}/{case}")
+        kept = ["--keep", f"--keep-dir={scratch}"]
+        output = output_of(nvcc, *flags, *kept, *targets, f"-I{include}", str(source), "-o", f"{scratch}/{case}")
+        fusible = [product for ptx in Path(scratch).glob("*.ptx") for product in fusible_products(ptx.read_text())]
+        if EXACT.search(case) and fusible:
+            sys.exit(f"{case} has products that ptxas may fuse with sums; say product_of:\n  " + "\n  ".join(fusible))
     costs: Costs = {}
     for entry in ENTRY.finditer(output):
         key = (case, kernel_name(entry["symbol"]), entry["arch"])

@@ -25,8 +25,8 @@ UNMASK_HOST_DEVICE inline double log_of_parts(double k, double f, double rest) {
                                 0x1.7466405c353acp-3, 0x1.39a1932fa04b9p-3, 0x1.2f0705c665128p-3};
     // With s = f / (2 + f), log(1 + f) is 2s + s·R(s²) = f − s·(f − R).
     const double s = quotient(f, 2 + f);
-    const double square = rounded(s * s);
-    const double series = rounded(square * polynomial(square, terms));
+    const double square = product_of(s, s);
+    const double series = product_of(square, polynomial(square, terms));
     const double low = fused(k, ln2_low, rest);
     const double correction = fused(s, rounded(f - series), -low);
     return fused(k, ln2_high, rounded(f - correction));
@@ -66,7 +66,7 @@ UNMASK_HOST_DEVICE inline double exp_nonpositive(double x) {
     if (!(x > -708)) {
         return 0;
     }
-    const double n = rounded(rounded(x * inverse_ln2) + rounder) - rounder;
+    const double n = rounded(product_of(x, inverse_ln2) + rounder) - rounder;
     const double r = detail::fused(-n, ln2_low, detail::fused(-n, ln2_high, x));
     const double power = detail::polynomial(r, terms);
     return detail::bits_as<double>(detail::bits_as<std::int64_t>(power) +
@@ -109,7 +109,7 @@ UNMASK_HOST_DEVICE inline double one_minus_exp(double x) {
                                 0x1.26d2855ca1f2ep-22,
                                 0x1.9d8a3eb328279p-26,
                                 0x1.a16076c213badp-30};
-    return x < -0.69 ? 1 - exp_nonpositive(x) : rounded(-x * detail::polynomial(x, terms)); // exp(x) is below 0.51
+    return x < -0.69 ? 1 - exp_nonpositive(x) : product_of(-x, detail::polynomial(x, terms)); // exp(x) is below 0.51
 }
 
 /// log(1 − exp(x)) for x ≤ 0; −∞ at 0.

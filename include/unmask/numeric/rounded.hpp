@@ -9,8 +9,9 @@ UNMASK_NAMESPACE_BEGIN
 /// it.
 namespace exact {
 
-/// The value itself, which the compiler can't see through: whatever was computed is rounded here, and neither
-/// contracted nor reordered with what follows.
+/// The value itself, which the compiler can't see through: a sum or quotient is rounded here, and not reordered with
+/// what follows. For a product there is product_of: on a GPU the assembler, which sees through this, would make one
+/// operation of it and of a sum that follows.
 UNMASK_HOST_DEVICE inline float rounded(float value) {
 #if defined(__CUDA_ARCH__)
     asm("" : "+f"(value));
@@ -38,10 +39,33 @@ UNMASK_HOST_DEVICE inline double rounded(double value) {
     return value;
 }
 
+/// a · b, rounded. On a GPU, subnormal floats count whatever the compiler was told.
+UNMASK_HOST_DEVICE inline float product_of(float a, float b) {
+#if defined(__CUDA_ARCH__)
+    float result;
+    asm("mul.rn.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+    return result;
+#else
+    return rounded(a * b);
+#endif
+}
+
+/// The same for double.
+UNMASK_HOST_DEVICE inline double product_of(double a, double b) {
+#if defined(__CUDA_ARCH__)
+    double result;
+    asm("mul.rn.f64 %0, %1, %2;" : "=d"(result) : "d"(a), "d"(b));
+    return result;
+#else
+    return rounded(a * b);
+#endif
+}
+
 } // namespace exact
 
 namespace detail {
 
+using exact::product_of;
 using exact::rounded;
 
 } // namespace detail

@@ -44,7 +44,7 @@ struct row_result {
 UNMASK_HOST_DEVICE inline row_statistics make_statistics(token_t best, double second, const weight_sums& sums,
                                                          double scale) {
     const double log_sum = log_of_1_plus(sums.weight);
-    const double mean = quotient(rounded(sums.moment * scale), sums.with_best().weight);
+    const double mean = quotient(product_of(sums.moment, scale), sums.with_best().weight);
     const double entropy = log_sum - mean;
     return {best, second < 0 ? second : 0, log_sum, entropy > 0 ? entropy : 0}; // −0 is 0
 }
@@ -79,7 +79,7 @@ struct row_rule {
     [[nodiscard]] UNMASK_HOST_DEVICE row_statistics shaped_statistics(const row_statistics& raw,
                                                                       const row_part& row) const {
         return reading == row_reading::tempered_draw
-                   ? make_statistics(raw.best, rounded(raw.second * rule.scale), row.shaped, rule.scale)
+                   ? make_statistics(raw.best, product_of(raw.second, rule.scale), row.shaped, rule.scale)
                    : raw;
     }
 
@@ -88,7 +88,7 @@ struct row_rule {
                                                    float logit) const {
         drawn result{token, 0, shaped_statistics(raw, row)};
         const double distance = static_cast<double>(logit) - static_cast<double>(row.highest);
-        const double exponent = reading == row_reading::statistics ? 0 : rounded(distance * rule.scale);
+        const double exponent = reading == row_reading::statistics ? 0 : product_of(distance, rule.scale);
         result.log_probability = exponent - result.shaped.log_sum;
         return result;
     }

@@ -63,10 +63,10 @@ public:
         return static_cast<std::uint64_t>(static_cast<double>(weight) * unit_ + 0.5);
     }
     // The least number that is not below a sum of weights.
-    [[nodiscard]] UNMASK_HOST_DEVICE std::uint64_t from(double sum) const { return up(rounded(sum * unit_)); }
+    [[nodiscard]] UNMASK_HOST_DEVICE std::uint64_t from(double sum) const { return up(product_of(sum, unit_)); }
     // The least that is not below a share of another number.
     [[nodiscard]] UNMASK_HOST_DEVICE static std::uint64_t share_of(std::uint64_t all, double share) {
-        return up(rounded(share * static_cast<double>(all)));
+        return up(product_of(share, static_cast<double>(all)));
     }
 
 private:

@@ -120,7 +120,7 @@ public:
         if (filter.top_p < 1) {
             how.weighs = true;
             const double mass = p_.rule.sums_of(whole_.part).with_best().weight;
-            std::uint64_t share = as_number_.from(rounded(filter.top_p * mass));
+            std::uint64_t share = as_number_.from(product_of(filter.top_p, mass));
             key_range range{0, past_highest(), {0, p_.logits.size}, {}};
             if (limits_count) {
                 listed_ = -1;

@@ -17,17 +17,6 @@ UNMASK_HOST_DEVICE inline bool is_nan(double value) {
     return (bits_as<std::uint64_t>(value) << 1) > 0xffe0000000000000U;
 }
 
-// a · b, rounded. On a GPU, subnormal numbers count whatever the compiler was told.
-UNMASK_HOST_DEVICE inline float product_of(float a, float b) {
-#if defined(__CUDA_ARCH__)
-    float result;
-    asm("mul.rn.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
-    return result;
-#else
-    return rounded(a * b);
-#endif
-}
-
 // a / b. Each has a divisor of its own, or -ffast-math would multiply by its inverse.
 UNMASK_HOST_DEVICE inline double quotient(double a, double b) {
     return rounded(a / rounded(b));

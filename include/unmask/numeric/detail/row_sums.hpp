@@ -67,7 +67,7 @@ struct part_step {
     template <bool Tempered>
     UNMASK_HOST_DEVICE static part_step between(float lower, float higher, double scale) {
         const double distance = static_cast<double>(lower) - static_cast<double>(higher);
-        return {distance, exp_nonpositive(distance), Tempered ? exp_nonpositive(rounded(distance * scale)) : 0};
+        return {distance, exp_nonpositive(distance), Tempered ? exp_nonpositive(product_of(distance, scale)) : 0};
     }
 
     // Adds `lower` to sums from the higher logit.
@@ -95,7 +95,7 @@ struct part_choice {
 
     UNMASK_HOST_DEVICE void offer(double earlier, double offered, std::size_t token, float logit) {
         if (earlier > 0) {
-            const double reached = rounded(uniform * rounded(earlier + offered));
+            const double reached = product_of(uniform, rounded(earlier + offered));
             if (reached >= offered) {
                 uniform = quotient(rounded(reached - offered), earlier);
                 return;
@@ -110,7 +110,7 @@ struct part_choice {
 // Draws a leaf of a binary tree of sums by a number in (0, 1): inverts the cumulative distribution. Node i has the sum
 // of its children 2i and 2i + 1; the leaves, a power of two, are last, and the one that is drawn has a weight.
 UNMASK_HOST_DEVICE inline std::size_t drawn_leaf(const float* sums, std::size_t leaves, double uniform) {
-    double left = rounded(uniform * static_cast<double>(sums[1]));
+    double left = product_of(uniform, static_cast<double>(sums[1]));
     std::size_t node = 1;
     while (node < leaves) {
         const double below = sums[2 * node];
@@ -145,9 +145,9 @@ struct row_state {
     UNMASK_HOST_DEVICE void add(std::size_t first, float chunk_highest, const chunk_sums& sums, const part_step& step) {
         constexpr bool tempered = Reading == row_reading::tempered_draw;
         if constexpr (Reading == row_reading::draw) {
-            choice.offer(part.raw.with_best().weight, rounded(step.raw * sums.raw.weight), first, chunk_highest);
+            choice.offer(part.raw.with_best().weight, product_of(step.raw, sums.raw.weight), first, chunk_highest);
         } else if constexpr (tempered) {
-            choice.offer(part.shaped.with_best().weight, rounded(step.shaped * sums.shaped.weight), first,
+            choice.offer(part.shaped.with_best().weight, product_of(step.shaped, sums.shaped.weight), first,
                          chunk_highest);
         }
         part.second = part.second < chunk_highest ? chunk_highest : part.second;
@@ -166,10 +166,10 @@ struct row_state {
             choice.highest = leader.highest;
         } else {
             if constexpr (Reading == row_reading::draw) {
-                choice.offer(rounded(step.raw * part.raw.with_best().weight), leader.raw.with_best().weight, first,
+                choice.offer(product_of(step.raw, part.raw.with_best().weight), leader.raw.with_best().weight, first,
                              leader.highest);
             } else if constexpr (tempered) {
-                choice.offer(rounded(step.shaped * part.shaped.with_best().weight), leader.shaped.with_best().weight,
+                choice.offer(product_of(step.shaped, part.shaped.with_best().weight), leader.shaped.with_best().weight,
                              first, leader.highest);
             }
             step.template add_to<tempered>(leader, part);

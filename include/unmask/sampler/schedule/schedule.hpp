@@ -71,7 +71,7 @@ UNMASK_HOST_DEVICE constexpr index_t clamped(index_t value, index_t least, index
 // How many positions to commit so that the masked share is met, leaving at least one for each later step.
 UNMASK_HOST_DEVICE inline index_t rounded_quota(const schedule_step& now, const masked_shares& shares) {
     const index_t later = now.steps - now.step - 1;
-    const double target = rounded(static_cast<double>(now.total) * shares.after);
+    const double target = product_of(static_cast<double>(now.total), shares.after);
     const index_t quota = now.masked - static_cast<index_t>(target + 0.5);
     return clamped(quota, 1, now.masked - later < 1 ? 1 : now.masked - later);
 }
@@ -165,7 +165,7 @@ struct timesteps {
     [[nodiscard]] UNMASK_HOST_DEVICE index_t quota(const schedule_step& now, const masked_shares& shares) const {
         if (floor_quota) {
             const double chance = detail::commit_probability(shares);
-            return static_cast<index_t>(exact::rounded(static_cast<double>(now.masked) * chance));
+            return static_cast<index_t>(exact::product_of(static_cast<double>(now.masked), chance));
         }
         return detail::rounded_quota(now, shares);
     }

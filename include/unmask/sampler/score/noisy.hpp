@@ -50,7 +50,7 @@ struct noisy {
         const double plain = inner_is_logarithmic ? exact::exp_nonpositive(quiet.value) : quiet.value;
         constexpr double hottest = 1e300; // from here on the noise alone counts, and more could overflow
         const double heat = temperature < hottest ? temperature : hottest;
-        return {plain + exact::rounded(heat * gumbel)};
+        return {plain + exact::product_of(heat, gumbel)};
     }
 };
 

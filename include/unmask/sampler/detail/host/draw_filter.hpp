@@ -46,7 +46,7 @@ public:
         }
         const bool of_these = filter.order == filter_order::top_k_then_top_p;
         const std::uint64_t share =
-            of_these ? whole_weights::share_of(sum(), filter.top_p) : whole_.from(rounded(filter.top_p * mass_));
+            of_these ? whole_weights::share_of(sum(), filter.top_p) : whole_.from(product_of(filter.top_p, mass_));
         return last_of_share(share);
     }
 
@@ -118,7 +118,7 @@ private:
 
     // The fewest of the most likely tokens whose weights reach a share of all.
     [[nodiscard]] token_floor share_of_all(double top_p) {
-        const double share = rounded(top_p * mass_);
+        const double share = product_of(top_p, mass_);
         const std::uint64_t wanted = whole_.from(share);
         for (double least = (mass_ - share) / 256;; least /= 256) {
             const double distance =

@@ -18,7 +18,7 @@ namespace detail {
 // KL(p ‖ q) in nats: the mean of log p − log q. `sum` is Σ w (p − q) of logits less their row's highest, w = exp(p).
 // Absolute error about 1e-7 times the mean of |p − q|.
 UNMASK_HOST_DEVICE inline double kl_divergence(double sum, double p_log_sum, double q_log_sum) {
-    const double divergence = rounded(sum * exp_nonpositive(-p_log_sum)) - (p_log_sum - q_log_sum);
+    const double divergence = product_of(sum, exp_nonpositive(-p_log_sum)) - (p_log_sum - q_log_sum);
     return divergence > 0 ? divergence : 0;
 }
 
