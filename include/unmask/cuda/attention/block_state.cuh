@@ -22,7 +22,7 @@ struct block_unit {
     int keys;
     int part;
     int first_row;
-    int values_taken_out; // whether there are any: see hidden_values.cuh
+    int values_taken_out[8]; // by each warp, whether there were any: see hidden_values.cuh
 };
 
 // What all threads of a forward block know alike. It is in shared memory and not in registers, which are scarce.

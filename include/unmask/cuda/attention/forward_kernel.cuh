@@ -108,7 +108,7 @@ public:
         } else {
             write_output();
         }
-        if (memory::state().unit().values_taken_out != 0) {
+        if (values_taken_out<Plan::threads>(memory::state().unit())) {
             add_values();
         }
     }

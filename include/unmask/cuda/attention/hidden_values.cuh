@@ -25,35 +25,53 @@ UNMASK_DEVICE bool is_finite(float value) {
     return value - value == 0.0F;
 }
 
-// A barrier follows before the block's end, which is when this is read.
-UNMASK_DEVICE void note_values(bool any, block_unit& unit) {
-    if (any && device::thread() == 0) {
-        unit.values_taken_out = 1;
+// Notes that a warp has found such values; by all its lanes. Each warp has a place of its own.
+UNMASK_DEVICE void note_values(bool found, block_unit& unit) {
+    if (device::ballot(found) != 0 && device::lane() == 0) {
+        unit.values_taken_out[device::warp()] = 1;
     }
+}
+
+// Whether any warp has, after a barrier.
+template <int Threads>
+UNMASK_DEVICE bool values_taken_out(const block_unit& unit) {
+    int any = 0;
+    for (int warp = 0; warp < Threads / device::warp_size; ++warp) {
+        any |= unit.values_taken_out[warp];
+    }
+    return any != 0;
 }
 
 // Puts 0 in the place of every value of a tile that isn't finite, and notes whether there were any. By all threads;
 // ends with a barrier.
 template <class T, int Threads, int Rows, int Columns>
 UNMASK_DEVICE void take_out_values(const shared_tile<Rows, Columns>& values, block_unit& unit) {
-    constexpr std::uint32_t exponent = std::same_as<T, bfloat16> ? 0x7f80 : 0x7c00;
-    auto* pairs = reinterpret_cast<std::uint32_t*>(values.data);
+    struct alignas(16) four_pairs {
+        std::uint32_t pairs[4];
+    };
+    // A sign's bit for each half whose exponent is all ones: its lowest bit, added once more, is carried there.
+    const auto signs = [](std::uint32_t pair) {
+        constexpr std::uint32_t exponents = std::same_as<T, bfloat16> ? 0x7f807f80 : 0x7c007c00;
+        constexpr std::uint32_t lowest = std::same_as<T, bfloat16> ? 0x00800080 : 0x04000400;
+        return ((pair & exponents) + lowest) & 0x80008000U;
+    };
+    auto* all = reinterpret_cast<four_pairs*>(values.data);
     bool found = false;
     UNMASK_NO_UNROLL
-    for (int i = device::thread(); i < Rows * Columns / 2; i += Threads) {
-        const std::uint32_t pair = pairs[i];
-        const bool low = (pair & exponent) == exponent;
-        const bool high = (pair >> 16 & exponent) == exponent;
-        if (low || high) {
-            pairs[i] = pair & (low ? 0xffff0000U : 0xffffffffU) & (high ? 0x0000ffffU : 0xffffffffU);
+    for (int i = device::thread(); i < Rows * Columns / 8; i += Threads) {
+        const auto [a, b, c, d] = all[i].pairs;
+        if ((signs(a) | signs(b) | signs(c) | signs(d)) != 0) {
+            for (std::uint32_t& pair : all[i].pairs) {
+                pair &= ~((signs(pair) >> 15) * 0xffffU);
+            }
             found = true;
         }
     }
-    note_values(device::barrier_any<Threads>(found), unit);
+    note_values(found, unit);
+    device::barrier();
 }
 
 // The same for a tile of the plain kernel.
-
 template <int Threads>
 UNMASK_DEVICE void take_out_values(const plain_tile& values, block_unit& unit) {
     bool found = false;
@@ -65,7 +83,8 @@ UNMASK_DEVICE void take_out_values(const plain_tile& values, block_unit& unit) {
             found = true;
         }
     }
-    note_values(device::barrier_any<Threads>(found), unit);
+    note_values(found, unit);
+    device::barrier();
 }
 
 // Adds what was taken out to the output of every row that sees it: `output(row)` is where columns [begin, end) of row

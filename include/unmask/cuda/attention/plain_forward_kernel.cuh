@@ -84,7 +84,7 @@ public:
             multiply_values(unit, first_key, next.partial());
         }
         write();
-        if (memory::state().unit().values_taken_out != 0) {
+        if (values_taken_out<plain_threads>(memory::state().unit())) {
             add_values();
         }
     }

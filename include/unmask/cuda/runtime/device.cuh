@@ -54,11 +54,6 @@ UNMASK_DEVICE void barrier() {
 UNMASK_DEVICE void warp_barrier() {
     __syncwarp();
 }
-/// The same as barrier(), of a block of Threads threads; true for all if any of them votes so. Collective.
-template <int Threads>
-UNMASK_DEVICE bool barrier_any(bool vote) {
-    return __syncthreads_or(vote ? 1 : 0) != 0;
-}
 
 /// What a warp can exchange.
 template <class T>

@@ -47,20 +47,6 @@ UNMASK_DEVICE void barrier(call_site where = call_site::here()) {
 UNMASK_DEVICE void warp_barrier(call_site where = call_site::here()) {
     ::emulator::warp_barrier(where);
 }
-template <int Threads>
-UNMASK_DEVICE bool barrier_any(bool vote, call_site where = call_site::here()) {
-    bool any = vote;
-    ::emulator::meet_in_block("barrier_any", Threads, &any, where, [](void* const* threads) {
-        bool found = false;
-        for (int i = 0; i < Threads; ++i) {
-            found = found || *static_cast<bool*>(threads[i]);
-        }
-        for (int i = 0; i < Threads; ++i) {
-            *static_cast<bool*>(threads[i]) = found;
-        }
-    });
-    return any;
-}
 
 template <class T>
 concept exchangeable =
