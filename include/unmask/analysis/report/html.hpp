@@ -14,6 +14,7 @@
 #include <unmask/analysis/report/report.hpp>
 #include <unmask/analysis/sink_definition.hpp>
 #include <unmask/config.hpp>
+#include <unmask/sampler/trace/detail/html_parts.hpp>
 #include <unmask/sampler/trace/html.hpp>
 #include <unmask/sampler/trace/json.hpp>
 #include <unmask/sampler/trace/text.hpp>
@@ -45,12 +46,12 @@ void write_sink_html(std::ostream& out, std::span<const sink_run> runs, Text&& t
     const std::string told = detail::told_of(definition);
     const std::string pages =
         detail::json_array(sorted, [&](const detail::report_run& run) { return detail::page_json(run, definition); });
-    out << detail::sink_page_before_title << detail::html_escaped(options.title) << detail::sink_page_style
+    out << detail::html_begin << detail::html_escaped(options.title) << detail::sink_page_style
         << "{\"title\":" << detail::json_string(options.title) << ",\"definition\":" << detail::json_string(told)
         << ",\"codes\":{\"share\":" << detail::shortest(detail::share_codes)
         << ",\"norm\":" << detail::shortest(detail::norm_codes) << "},\n\"columns\":" << detail::page_columns()
-        << ",\n\"texts\":" << texts << ",\n\"runs\":" << pages << "}" << detail::sink_page_drawing
-        << detail::sink_page_script;
+        << ",\n\"texts\":" << texts << ",\n\"runs\":" << pages << "}" << detail::html_script_begin
+        << detail::sink_page_drawing << detail::sink_page_script << detail::html_end;
 }
 
 UNMASK_NAMESPACE_END

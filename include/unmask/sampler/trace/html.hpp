@@ -13,6 +13,7 @@
 #include <unmask/config.hpp>
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/trace/detail/html_page.hpp>
+#include <unmask/sampler/trace/detail/html_parts.hpp>
 #include <unmask/sampler/trace/json.hpp>
 #include <unmask/sampler/trace/replay.hpp>
 #include <unmask/sampler/trace/shade.hpp>
@@ -146,7 +147,7 @@ void write_html(std::ostream& out, const canvas& before, const trace& what, Text
     static_cast<void>(detail::replayed("write_html", what, before, std::numeric_limits<index_t>::max()));
     const std::vector<double> shades = detail::shades_of(what, options.shade);
     const std::string texts = detail::json_texts(detail::shown_tokens(before, what), text);
-    out << detail::html_before_title << detail::html_escaped(options.title) << detail::html_style
+    out << detail::html_begin << detail::html_escaped(options.title) << detail::html_style
         << "{\"title\":" << detail::json_string(options.title)
         << ",\"mask\":" << detail::shortest(before.vocabulary().mask) << ",\"texts\":" << texts << ",\n\"sequences\":[";
     for (index_t sequence = 0; sequence < before.sequences(); ++sequence) {
@@ -156,7 +157,7 @@ void write_html(std::ostream& out, const canvas& before, const trace& what, Text
     for (std::size_t i = 0; i < shades.size(); ++i) {
         out << (i > 0 ? ",\n" : "") << detail::html_change(what.entries[i], shades[i]);
     }
-    out << "]}" << detail::html_script;
+    out << "]}" << detail::html_script_begin << detail::html_script << detail::html_end;
 }
 
 UNMASK_NAMESPACE_END

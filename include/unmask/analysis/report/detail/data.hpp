@@ -19,7 +19,7 @@
 #include <unmask/sampler/trace/html.hpp>
 #include <unmask/sampler/trace/json.hpp>
 
-// The data of the page that write_sink_html writes, as JSON. sink_report_drawing.hpp reads it.
+// The data of the page that write_sink_html writes, as JSON. drawing.hpp reads it.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {

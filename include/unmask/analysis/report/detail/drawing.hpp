@@ -4,17 +4,12 @@
 #include <unmask/config.hpp>
 
 // The first part of the script of the page that write_sink_html writes: reading the data, colours, and the pictures.
-// sink_report_script.hpp puts them on the page.
+// script.hpp puts them on the page.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-inline constexpr const char* sink_page_drawing = R"html(</script>
-<script>
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const at = id => document.getElementById(id);
-
+inline constexpr const char* sink_page_drawing = R"html(
 // A byte stands for a number of [0, 1]: 0 for 0, and 255 − c · n for 2^−n, with c codes an octave.
 const unit = octave => Float64Array.from({ length: 256 }, (_, code) => code === 0 ? 0 : 2 ** ((code - 255) / octave));
 const shareOf = unit(data.codes.share), normOf = unit(data.codes.norm);

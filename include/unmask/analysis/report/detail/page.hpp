@@ -4,18 +4,10 @@
 #include <unmask/config.hpp>
 
 // The fixed parts of the page that write_sink_html writes, up to its data: style and structure. What it does is in
-// sink_report_script.hpp.
+// script.hpp.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
-
-inline constexpr const char* sink_page_before_title = R"html(<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>)html";
 
 inline constexpr const char* sink_page_style = R"html(</title>
 <style>

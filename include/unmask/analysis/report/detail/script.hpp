@@ -290,14 +290,6 @@ function choose(what) {
   at("sequence").value = chosen.sequence;
   draw();
 }
-const icons = ["M4 2 L13 8 L4 14 Z", "M4 2 H7 V14 H4 Z M9 2 H12 V14 H9 Z"];
-let timer = 0;
-function icon() {
-  const shape = icons[timer ? 1 : 0];
-  at("play").innerHTML = '<svg width="16" height="16" viewBox="0 0 16 16"><path d="' + shape + '"/></svg>';
-  at("play").setAttribute("aria-label", timer ? "Pause" : "Play");
-}
-function pause() { clearInterval(timer); timer = 0; icon(); }
 function play() {
   if (timer) { pause(); return; }
   const last = Number(at("step").max);
@@ -357,9 +349,6 @@ choose(layer === undefined ? {} : { layer: Math.min(Number(layer), largest("laye
 dark.addEventListener("change", () => { keyOfColours(); draw(); });
 let width = innerWidth;
 addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; draw(); } });
-</script>
-</body>
-</html>
 )html";
 
 } // namespace detail

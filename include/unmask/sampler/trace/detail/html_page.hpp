@@ -3,18 +3,10 @@
 
 #include <unmask/config.hpp>
 
-// The fixed parts of the page that write_html writes: what is around the title and the data.
+// The fixed parts of the page that write_html writes, but for those that html_parts.hpp has.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
-
-inline constexpr const char* html_before_title = R"html(<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>)html";
 
 inline constexpr const char* html_style = R"html(</title>
 <style>
@@ -77,11 +69,7 @@ button:hover { border-color: rgb(var(--ink) / .6); }
 <noscript>This page shows a generation step by step and needs JavaScript; it loads nothing.</noscript>
 <script id="data" type="application/json">)html";
 
-inline constexpr const char* html_script = R"html(</script>
-<script>
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const at = id => document.getElementById(id);
+inline constexpr const char* html_script = R"html(
 const kinds = ["", "committed", "masked again", "given new noise", "edited", "filled"];
 const COMMIT = 1, REMASK = 2, RENOISE = 3, EDIT = 4, FILL = 5;
 at("title").textContent = data.title;
@@ -233,14 +221,6 @@ at("pages").addEventListener("pointerover", look);
 at("pages").addEventListener("click", look);
 
 // Playing: the whole run in about ten seconds.
-const icons = ["M4 2 L13 8 L4 14 Z", "M4 2 H7 V14 H4 Z M9 2 H12 V14 H9 Z"];
-let timer = 0;
-function icon() {
-  const shape = icons[timer ? 1 : 0];
-  at("play").innerHTML = '<svg width="16" height="16" viewBox="0 0 16 16"><path d="' + shape + '"/></svg>';
-  at("play").setAttribute("aria-label", timer ? "Pause" : "Play");
-}
-function pause() { clearInterval(timer); timer = 0; icon(); }
 function play() {
   if (timer) { pause(); return; }
   if (now === steps.length) { go(0); }
@@ -289,9 +269,6 @@ for (const [tag, name, text, there] of keys) {
 icon();
 for (const cell of cells) { draw(cell, false); }
 go(/^#\d+$/.test(location.hash) ? Number(location.hash.slice(1)) : steps.length);
-</script>
-</body>
-</html>
 )html";
 
 } // namespace detail
