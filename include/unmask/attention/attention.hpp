@@ -61,8 +61,8 @@ constexpr void check_attention_types() {
 ///
 /// Exact: float scores, softmax and sums, rounded to T once. Forward, backward and received agree on every score to the
 /// last bit, so the probability of an only key is 1 at any size of score. A score of −∞ weighs nothing; a row that sees
-/// no other, and no sink, gets output 0 and LSE −∞. A row that sees NaN gets NaN in both. What is hidden from a row does
-/// not matter to it, NaN and ∞ included; nor does it cost anything: the mask decides which tiles are visited.
+/// no other, and no sink, gets output 0 and LSE −∞. A row that sees NaN gets NaN in both. What is hidden from a row
+/// does not matter to it, NaN and ∞ included; nor does it cost anything: the mask decides which tiles are visited.
 ///
 /// `exec` decides where the call runs.
 ///
