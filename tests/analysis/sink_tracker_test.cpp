@@ -69,8 +69,9 @@ sink_record expected_record(problem<float>& input, const Mask& mask, const Sink&
         std::vector<double> sums(static_cast<std::size_t>(record.keys()));
         queries([&](index_t row) {
             const auto p = rows.softmax(b, head, row);
-            for (std::size_t i = 0; i < order.size(); ++i) {
-                sums[i] += p.probabilities[static_cast<std::size_t>(order[i])];
+            for (const auto& seen : p.keys) {
+                const auto place = std::find(order.begin(), order.end(), seen.position) - order.begin();
+                sums[static_cast<std::size_t>(place)] += seen.probability;
             }
             if (Sink::present) {
                 sums.back() += p.sink_probability;
