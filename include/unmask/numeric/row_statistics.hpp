@@ -40,6 +40,11 @@ struct row_result {
     drawn draw;
 };
 
+// log p of a token at temperature 1. The difference is rounded by itself: log_sum would be lost in a large logit.
+UNMASK_HOST_DEVICE inline double log_probability_of(float logit, float highest, double log_sum) {
+    return rounded(static_cast<double>(logit) - static_cast<double>(highest)) - log_sum;
+}
+
 // `second` is scaled as the sums are; their moment is of distances times `scale`.
 UNMASK_HOST_DEVICE inline row_statistics make_statistics(token_t best, double second, const weight_sums& sums,
                                                          double scale) {

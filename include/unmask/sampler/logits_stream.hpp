@@ -13,6 +13,7 @@
 #include <unmask/cpu/rows/row_chunk.hpp>
 #include <unmask/cpu/rows/row_reduction.hpp>
 #include <unmask/error.hpp>
+#include <unmask/numeric/row_statistics.hpp>
 #include <unmask/sampler/draw/draw.hpp>
 #include <unmask/sampler/row_draw.hpp>
 #include <unmask/sampler/vocabulary.hpp>
@@ -123,15 +124,15 @@ public:
         if (all.result.raw.best < 0) {
             return all;
         }
-        const double highest = state.reduction.part.highest;
+        const float highest = state.reduction.part.highest;
         const double log_sum = all.result.raw.log_sum;
-        double distance = 0;
+        float drawn_logit = highest;
         if (state.how.reading != detail::row_reading::statistics) {
             const auto token = static_cast<std::size_t>(all.result.draw.token);
-            distance = static_cast<double>(chosen[token - state.reduction.choice.first]) - highest;
+            drawn_logit = chosen[token - state.reduction.choice.first];
         }
-        all.drawn_log_probability = distance - log_sum;
-        all.held_log_probability = static_cast<double>(state.held_logit) - highest - log_sum;
+        all.drawn_log_probability = detail::log_probability_of(drawn_logit, highest, log_sum);
+        all.held_log_probability = detail::log_probability_of(state.held_logit, highest, log_sum);
         return all;
     }
 

@@ -29,7 +29,7 @@ struct row_outcome {
     // Takes the statistics before the filter, for a row that was drawn from after it. `logit` is the token's.
     UNMASK_DEVICE void take_raw(const row_state& row, float logit) {
         result.raw = raw_statistics(copy_of(row));
-        raw_log_probability = static_cast<double>(logit) - static_cast<double>(row.part.highest) - result.raw.log_sum;
+        raw_log_probability = log_probability_of(logit, row.part.highest, result.raw.log_sum);
     }
 };
 
@@ -72,8 +72,7 @@ UNMASK_DEVICE row_outcome outcome_of(const row_state& row, const row_rule& rule,
             token_logit = logit(token);
         }
         outcome.result.draw = rule.draw_of(raw, row.part, token, token_logit);
-        outcome.raw_log_probability =
-            static_cast<double>(token_logit) - static_cast<double>(row.part.highest) - raw.log_sum;
+        outcome.raw_log_probability = log_probability_of(token_logit, row.part.highest, raw.log_sum);
     }
     return outcome;
 }

@@ -92,8 +92,9 @@ private:
         }
         one.raw = statistics_of(read);
         if (one.raw.best >= 0) {
-            const double best = read[static_cast<std::size_t>(one.raw.best)];
-            one.raw_log_probability = read[static_cast<std::size_t>(one.token)] - best - one.raw.log_sum;
+            const float best = read[static_cast<std::size_t>(one.raw.best)];
+            one.raw_log_probability =
+                log_probability_of(read[static_cast<std::size_t>(one.token)], best, one.raw.log_sum);
         }
     }
 

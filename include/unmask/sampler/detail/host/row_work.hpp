@@ -194,11 +194,10 @@ private:
             one.divergence = history_[place_of(one.where)].next(read, result.raw, policies_.selector.divergence_steps);
         }
         const auto log_probability = [&](token_t token) {
-            const auto logit = [&](token_t at) {
-                return static_cast<double>(static_cast<float>(read[static_cast<std::size_t>(at)]));
-            };
-            return page_.vocabulary().holds(token) ? logit(token) - logit(result.raw.best) - result.raw.log_sum
-                                                   : -std::numeric_limits<double>::infinity();
+            const auto logit = [&](token_t at) { return static_cast<float>(read[static_cast<std::size_t>(at)]); };
+            return page_.vocabulary().holds(token)
+                       ? log_probability_of(logit(token), logit(result.raw.best), result.raw.log_sum)
+                       : -std::numeric_limits<double>::infinity();
         };
         finish(one, i, result, log_probability(result.draw.token), log_probability(one.held), scratch);
     }
