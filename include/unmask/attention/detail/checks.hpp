@@ -209,13 +209,15 @@ void check_backward(const attention_tensors<T>& tensors, const attention_gradien
     wanted(gradients.sink_keys.empty(), Sink::has_key, "gradients.sink_keys");
     wanted(gradients.sink_values.empty(), Sink::has_value, "gradients.sink_values");
 
+    const std::array<index_t, 1> per_head{heads};
+    const std::array<index_t, 2> per_kv_head{kv_heads, head_dim};
     const auto for_each_written = [&](const auto& f) {
         f(gradients.query, "gradients.query", tensors.query.extents);
         f(gradients.key, "gradients.key", tensors.key.extents);
         f(gradients.value, "gradients.value", tensors.key.extents);
-        f(gradients.sink_logits, "gradients.sink_logits", std::array<index_t, 1>{heads});
-        f(gradients.sink_keys, "gradients.sink_keys", std::array<index_t, 2>{kv_heads, head_dim});
-        f(gradients.sink_values, "gradients.sink_values", std::array<index_t, 2>{kv_heads, head_dim});
+        f(gradients.sink_logits, "gradients.sink_logits", per_head);
+        f(gradients.sink_keys, "gradients.sink_keys", per_kv_head);
+        f(gradients.sink_values, "gradients.sink_values", per_kv_head);
     };
     for_each_written([&](const auto& written, const char* argument, const auto& extents) {
         if (!written.empty()) {
