@@ -77,6 +77,11 @@ public:
             device::commit_copies();
             const tile current = next;
             more = tiles.next(next);
+            if (current.partial()) { // before there are scores, for which registers just suffice
+                device::wait_copies<0>();
+                device::barrier();
+                take_out_values<T, Plan::threads>(memory::values(), memory::state().unit());
+            }
             fragment<Plan::row_tiles, Plan::score_tiles> scores;
             multiply_scores<T>(memory::queries(), warp_row(), memory::keys(), scores);
             device::wait_copies<0>();
@@ -95,9 +100,6 @@ public:
                     scores);
             }
             softmax_.absorb(scores, p_.call.softmax_scale, output_);
-            if (current.partial()) {
-                take_out_values<T, Plan::threads>(memory::values(), memory::state().unit());
-            }
             multiply_values<T>(scores, memory::values(), output_);
             device::wait_copies<0>();
             device::barrier(); // the next keys are here, and nobody needs the values any more
@@ -157,27 +159,23 @@ private:
             if (unit.part > 0) {
                 return;
             }
-            const int columns = p_.call.head_dim - fragment_column(0);
+            joined_weights weights[Plan::row_tiles][2];
             UNMASK_UNROLL
             for (int i = 0; i < Plan::row_tiles; ++i) {
                 UNMASK_UNROLL
                 for (int h = 0; h < 2; ++h) {
-                    const float score = memory::state().sink_scores()[warp_row() + fragment_row(i, h)];
-                    const joined_weights weights = softmax_.join(i, h, score);
-                    UNMASK_UNROLL
-                    for (int j = 0; j < Plan::output_tiles; ++j) {
-                        UNMASK_UNROLL
-                        for (int c = 0; c < 2; ++c) {
-                            float& output = output_.values[i][j][2 * h + c];
-                            output *= weights.before;
-                            if constexpr (Sink::has_value) {
-                                if (j * 8 + c < columns && score != minus_infinity) {
-                                    output += weights.added * p_.sink.value(unit.kv_head)[fragment_column(j) + c];
-                                }
-                            }
-                        }
-                    }
+                    weights[i][h] = softmax_.join(i, h, memory::state().sink_scores()[warp_row() + fragment_row(i, h)]);
                 }
+            }
+            output_.for_each([&](float& value, int i, int /*j*/, int e) { value *= weights[i][e / 2].before; });
+            if constexpr (Sink::has_value) {
+                const float* value = p_.sink.value(unit.kv_head) + fragment_column(0);
+                const int columns = p_.call.head_dim - fragment_column(0);
+                output_.for_each([&](float& output, int i, int j, int e) {
+                    if (j * 8 + e % 2 < columns && weights[i][e / 2].added != 0.0F) {
+                        output += weights[i][e / 2].added * value[j * 8 + e % 2];
+                    }
+                });
             }
         }
     }

@@ -38,7 +38,7 @@ struct weight_rule {
           step(float_of(scale * unit * 1.4426950408889634)), farthest(float_of(-87 / scale * per_unit)) {}
 
     UNMASK_HOST_DEVICE float distance(float logit, float highest) const {
-        return fused(logit, per_unit, product_of(-highest, per_unit));
+        return fused(logit, per_unit, -highest * per_unit);
     }
     UNMASK_HOST_DEVICE double in_logits(double distances) const { return product_of(distances, static_cast<double>(unit)); }
 
