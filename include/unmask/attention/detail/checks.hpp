@@ -195,11 +195,12 @@ void check_backward(const attention_tensors<T>& tensors, const attention_gradien
                     const Sink& sink, const attention_options& options) {
     const checker check{"attention_backward"};
     check_inputs(check, tensors, mask, sink, options);
-    const auto [batch, query_length, heads, head_dim] = tensors.query.extents;
+    const index_t heads = tensors.query.extents[2];
+    const index_t head_dim = tensors.query.extents[3];
     const index_t kv_heads = tensors.key.extents[2];
     check.tensor(tensors.value, "value", tensors.key.extents);
     check.tensor(tensors.output, "output", tensors.query.extents);
-    check.tensor(tensors.log_sum_exp, "log_sum_exp", {batch, heads, query_length});
+    check.tensor(tensors.log_sum_exp, "log_sum_exp", {tensors.query.extents[0], heads, tensors.query.extents[1]});
     check.tensor(gradients.output, "gradients.output", tensors.query.extents);
 
     const auto wanted = [&](bool empty, bool exists, const char* argument) {

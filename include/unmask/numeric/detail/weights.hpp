@@ -40,7 +40,9 @@ struct weight_rule {
     UNMASK_HOST_DEVICE float distance(float logit, float highest) const {
         return fused(logit, per_unit, -highest * per_unit);
     }
-    UNMASK_HOST_DEVICE double in_logits(double distances) const { return product_of(distances, static_cast<double>(unit)); }
+    UNMASK_HOST_DEVICE double in_logits(double distances) const {
+        return product_of(distances, static_cast<double>(unit));
+    }
 
 private:
     // The value, or the nearest that is a finite float and not subnormal.
