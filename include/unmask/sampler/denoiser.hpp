@@ -20,6 +20,7 @@ struct row {
     index_t position = 0; ///< position in the sequence
 
     friend constexpr auto operator<=>(const row&, const row&) = default;
+    friend constexpr bool operator==(const row&, const row&) = default; // implied; but not for nvcc 13
 };
 
 class logits_stream;
