@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "any_mask.hpp"
@@ -12,6 +13,7 @@ namespace test {
 struct on_cpu {
     using ranges = std::vector<range>;         // of masks, in memory that kernels read
     static constexpr bool has_backward = true; // otherwise gradients stay as they are
+    static constexpr std::size_t hostile_values = 5;
 
     // Forward, backward and received. The mask's ranges are those that kernels read.
     template <class Sink, class T>

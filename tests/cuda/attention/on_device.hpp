@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <cstddef>
+
 #include "../../attention/any_mask.hpp"
 #include "device_problem.hpp"
 
@@ -10,6 +12,7 @@ namespace test {
 struct on_device {
     using ranges = device_array<range>;
     static constexpr bool has_backward = false;
+    static constexpr std::size_t hostile_values = 2; // each takes the emulator some seconds
 
     template <class Sink, class T>
     static void run(problem<T>& input, const any_mask& mask, const attention_options& options) {
