@@ -5,7 +5,7 @@
 #include <unmask/cuda/runtime/device.cuh>
 #include <unmask/numeric/detail/base_2.hpp>
 #include <unmask/numeric/detail/integers.hpp>
-#include <unmask/numeric/detail/rounded_arithmetic.hpp>
+#include <unmask/numeric/rounded.hpp>
 
 // One attention call as kernels get it, by value: plain members, because device code can't call those of std::array,
 // and the lengths of a ragged batch, because copying them to the device would be one more thing to wait for.
