@@ -87,8 +87,8 @@ UNMASK_DEVICE void take_out_values(const plain_tile& values, block_unit& unit) {
     device::barrier();
 }
 
-// Adds what was taken out to the output of every row that sees it: `output_of(row)` is where columns [begin, end) of row
-// `row` of the kv head are, as they have been written by this block. By all threads, after a barrier.
+// Adds what was taken out to the output of every row that sees it: `output_of(row)` is where a row of the kv head has
+// been written by this block, in columns [begin, end). By all threads, after a barrier.
 template <int Threads, int Rows, int Keys, class T, mask_policy Mask, class OutputOf>
 UNMASK_DEVICE void add_values_taken_out(const kernel_call<T>& call, const Mask& mask,
                                         const block_state<Rows, Keys, Mask>& state, int begin, int end,
