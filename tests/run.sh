@@ -23,7 +23,7 @@ case $scope in
 quick)
     build=build-quick
     options+=(-DUNMASK_CUDA=OFF -DUNMASK_BUILD_EXAMPLES=OFF -DUNMASK_BUILD_BENCHMARKS=OFF
-        -DUNMASK_TEST_FLAGS_attention=-O1 -DUNMASK_TEST_FLAGS_analysis=-O0)
+        -DUNMASK_TEST_FLAGS_attention=-O1 -DUNMASK_TEST_FLAGS_analysis=-O0 -DUNMASK_TEST_FLAGS_sampler=-O0)
     ;;
 usual | all)
     packages+=(clang libclang-rt-dev libomp-dev libopenblas-dev nlohmann-json3-dev libboost-context-dev)
