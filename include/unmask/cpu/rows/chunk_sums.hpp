@@ -46,13 +46,55 @@ public:
     // is read continuously and in order, and prefetches the chunk after that.
     [[gnu::always_inline]] chunk_sums of_full(const chunk_lines& logits, float highest, const chunk_lines& next,
                                               vfloat& next_tops) const {
+        return of_full(logits, all_of(logits), highest, next, next_tops, [](vfloat) {});
+    }
+
+    // The sums over any chunk.
+    [[nodiscard]] chunk_sums of(const chunk_lines& logits, float highest) const {
+        return of_some(logits, all_of(logits), highest, [](vfloat) {});
+    }
+
+    // The same without the chunk's best token; `tops` becomes the highest of the other logits in each lane.
+    [[nodiscard]] chunk_sums of_full_others(const chunk_lines& logits, float highest, const chunk_best& best,
+                                            const chunk_lines& next, vfloat& next_tops, vfloat& tops) const {
+        tops = broadcast(minus_infinity);
+        return of_full(logits, others_of(logits, best), highest, next, next_tops, highest_of_each(tops));
+    }
+    [[nodiscard]] chunk_sums of_others(const chunk_lines& logits, float highest, const chunk_best& best,
+                                       vfloat& tops) const {
+        tops = broadcast(minus_infinity);
+        return of_some(logits, others_of(logits, best), highest, highest_of_each(tops));
+    }
+
+private:
+    using all_parts = part_sums<chunk_lines::full_registers>;
+    // Number of registers whose sums are kept at the same time.
+    static constexpr std::size_t together = (lanes == 16 ? 8 : 4) / (Tempered ? 2 : 1);
+
+    // Whether distances have a unit at the other temperature: rarely, as it is very high.
+    [[nodiscard]] bool has_unit() const { return Tempered && shaped_.unit != 1; }
+
+    // Where logits are; and what is done with each register of them.
+    static auto all_of(const chunk_lines& logits) {
+        return [&](std::size_t line, std::size_t k) { return logits.at(line, k); };
+    }
+    static auto others_of(const chunk_lines& logits, const chunk_best& best) {
+        return [&](std::size_t line, std::size_t k) { return best.at(logits, line, k); };
+    }
+    static auto highest_of_each(vfloat& tops) {
+        return [&](vfloat logit) { tops = higher_of(tops, logit); };
+    }
+
+    template <class At, class Each>
+    [[gnu::always_inline]] chunk_sums of_full(const chunk_lines& logits, const At& at, float highest,
+                                              const chunk_lines& next, vfloat& next_tops, const Each& each) const {
         if (has_unit()) {
             next_tops = chunk_top::tops_of_lanes(next);
-            return of(logits, highest);
+            return of_some(logits, at, highest, each);
         }
-        const auto at = [&](std::size_t line, std::size_t k) { return logits.at(line, k); };
         next_tops = broadcast(minus_infinity);
-        const auto meanwhile = [&](std::size_t line, std::size_t k) {
+        const auto meanwhile = [&](std::size_t line, std::size_t k, vfloat logit) {
+            each(logit);
             next_tops = higher_of(next_tops, load(next.at(line, k)));
             __builtin_prefetch(next.at(line, k) + chunk_size);
         };
@@ -64,39 +106,21 @@ public:
         return fold(raw, shaped, chunk_lines::full_registers);
     }
 
-    // The sums over any chunk.
-    [[nodiscard]] chunk_sums of(const chunk_lines& logits, float highest) const {
-        return of_some(logits, highest, [&](std::size_t line, std::size_t k) { return logits.at(line, k); });
+    template <class At, class Each>
+    chunk_sums of_some(const chunk_lines& logits, const At& at, float highest, const Each& each) const {
+        return has_unit() ? of_some<Tempered>(logits, at, highest, each) : of_some<false>(logits, at, highest, each);
     }
-
-    // The sums over any chunk, without its best token.
-    [[nodiscard]] chunk_sums of_others(const chunk_lines& logits, float highest, const chunk_best& best) const {
-        return of_some(logits, highest, [&](std::size_t line, std::size_t k) { return best.at(logits, line, k); });
-    }
-
-private:
-    using all_parts = part_sums<chunk_lines::full_registers>;
-    // Number of registers whose sums are kept at the same time.
-    static constexpr std::size_t together = (lanes == 16 ? 8 : 4) / (Tempered ? 2 : 1);
-
-    // Whether distances have a unit at the other temperature: rarely, as it is very high.
-    [[nodiscard]] bool has_unit() const { return Tempered && shaped_.unit != 1; }
-
-    template <class At>
-    chunk_sums of_some(const chunk_lines& logits, float highest, const At& at) const {
-        return has_unit() ? of_some<Tempered>(logits, highest, at) : of_some<false>(logits, highest, at);
-    }
-    template <bool HasUnit, class At>
-    chunk_sums of_some(const chunk_lines& logits, float highest, const At& at) const {
-        const auto nothing = [](std::size_t, std::size_t) {};
+    template <bool HasUnit, class At, class Each>
+    chunk_sums of_some(const chunk_lines& logits, const At& at, float highest, const Each& each) const {
+        const auto meanwhile = [&](std::size_t, std::size_t, vfloat logit) { each(logit); };
         all_parts raw;
         all_parts shaped;
         std::size_t k = 0;
         for (; k + 2 <= logits.registers(); k += 2) {
-            add<2, HasUnit>(k, logits.count(), at, highest, raw, shaped, nothing);
+            add<2, HasUnit>(k, logits.count(), at, highest, raw, shaped, meanwhile);
         }
         if (k < logits.registers()) {
-            add<1, HasUnit>(k, logits.count(), at, highest, raw, shaped, nothing);
+            add<1, HasUnit>(k, logits.count(), at, highest, raw, shaped, meanwhile);
         }
         return fold(raw, shaped, logits.registers());
     }
@@ -114,11 +138,12 @@ private:
         for (std::size_t line = 0; line < lines; ++line) {
             const float* from = at(line, first);
             for (std::size_t k = 0; k < Count; ++k) {
-                meanwhile(line, first + k);
-                const vfloat distance = load(from + k * lanes) + lowered;
+                const vfloat logit = load(from + k * lanes);
+                meanwhile(line, first + k, logit);
+                const vfloat distance = logit + lowered;
                 weights_of(distance, raw_).add_to(weight[k], moment[k]);
                 if constexpr (Tempered) {
-                    const vfloat apart = HasUnit ? shaped_distance(load(from + k * lanes)) : distance;
+                    const vfloat apart = HasUnit ? shaped_distance(logit) : distance;
                     weights_of(apart, shaped_).add_to(shaped_weight[k], shaped_moment[k]);
                 }
             }

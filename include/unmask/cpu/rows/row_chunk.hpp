@@ -116,15 +116,14 @@ struct chunk_best {
 
     // Returns false if no token has it, because of NaN.
     [[nodiscard]] bool find(const chunk_lines& logits, float highest) {
+        const vfloat wanted = broadcast(highest);
         for (line = 0; line < logits.count(); ++line) {
-            vfloat values[chunk_lines::full_registers];
+            std::uint32_t found = 0;
             for (std::size_t k = 0; k < logits.registers(); ++k) {
-                values[k] = load(logits.at(line, k));
-                store(without + k * lanes, values[k]);
+                found |= lanes_that_equal(load(logits.at(line, k)), wanted);
             }
-            in_line = first_that_equals(values, logits.registers(), broadcast(highest));
-            if (in_line < chunk_parts) {
-                without[in_line] = minus_infinity;
+            if (found != 0) {
+                take(logits, wanted);
                 return true;
             }
         }
@@ -135,15 +134,16 @@ struct chunk_best {
     [[nodiscard]] const float* at(const chunk_lines& logits, std::size_t i, std::size_t k) const {
         return i == line ? without + k * lanes : logits.at(i, k);
     }
-    // The highest logit of all other tokens.
-    [[nodiscard]] float second(const chunk_lines& logits) const {
-        vfloat tops = broadcast(minus_infinity);
-        for (std::size_t i = 0; i < logits.count(); ++i) {
-            for (std::size_t k = 0; k < logits.registers(); ++k) {
-                tops = higher_of(tops, load(at(logits, i, k)));
-            }
+
+private:
+    void take(const chunk_lines& logits, vfloat wanted) {
+        vfloat values[chunk_lines::full_registers];
+        for (std::size_t k = 0; k < logits.registers(); ++k) {
+            values[k] = load(logits.at(line, k));
+            store(without + k * lanes, values[k]);
         }
-        return highest_folded(tops);
+        in_line = first_that_equals(values, logits.registers(), wanted);
+        without[in_line] = minus_infinity;
     }
 };
 

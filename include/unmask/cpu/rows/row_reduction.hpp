@@ -65,8 +65,8 @@ struct row_reduction : row_state {
                     next_top = chunk_top(tops, next);
                     row.add_led<Reading>(first + i * chunk_size, top, sums, rule);
                 } else {
-                    row.add_other<Reading>(first + i * chunk_size, lines, top, adder, rule);
-                    next_top = chunk_top(next);
+                    const vfloat tops = row.add_other<Reading>(first + i * chunk_size, lines, top, adder, rule, &next);
+                    next_top = chunk_top(tops, next);
                 }
             }
         }
@@ -77,7 +77,7 @@ struct row_reduction : row_state {
             if (row.is_led_by(top)) {
                 row.add_led<Reading>(first + full * chunk_size, top, adder.of(lines, top.highest), rule);
             } else {
-                row.add_other<Reading>(first + full * chunk_size, lines, top, adder, rule);
+                row.add_other<Reading>(first + full * chunk_size, lines, top, adder, rule, nullptr);
             }
         }
         *this = row;
@@ -117,21 +117,28 @@ private:
         add<Reading>(first, top.highest, sums, part_step::between<tempered>(top.highest, part.highest, rule.scale));
     }
 
-    // Adds any other chunk. A row has few of these.
+    // Adds any other chunk; returns the highest logits in the lanes of `next`, the chunk after a full one. A long row has
+    // few of these, a short one has little else.
     template <row_reading Reading, bool Tempered>
-    [[gnu::noinline]] void add_other(std::size_t first, const chunk_lines& lines, const chunk_top& top,
-                                     const chunk_adder<Tempered>& adder, const weight_rule& rule) {
+    [[gnu::noinline]] vfloat add_other(std::size_t first, const chunk_lines& lines, const chunk_top& top,
+                                       const chunk_adder<Tempered>& adder, const weight_rule& rule,
+                                       const chunk_lines* next) {
         chunk_best best;
         bad = bad || top.bad || (!top.nothing() && !best.find(lines, top.highest));
         if (bad || top.nothing()) {
-            return;
+            return next != nullptr ? chunk_top::tops_of_lanes(*next) : vfloat{};
         }
-        const chunk_sums others = adder.of_others(lines, top.highest, best);
+        vfloat next_tops{};
+        vfloat tops;
+        const chunk_sums others = next != nullptr
+                                      ? adder.of_full_others(lines, top.highest, best, *next, next_tops, tops)
+                                      : adder.of_others(lines, top.highest, best, tops);
         bad = are_bad(others.raw);
         add_leader<Reading>(
             first,
-            {top.highest, best.second(lines), static_cast<token_t>(first + best.token()), others.raw, others.shaped},
+            {top.highest, highest_folded(tops), static_cast<token_t>(first + best.token()), others.raw, others.shaped},
             part_step::between<Tempered>(part.highest, top.highest, rule.scale));
+        return next_tops;
     }
 };
 
