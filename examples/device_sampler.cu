@@ -56,13 +56,14 @@ struct host_model {
 };
 
 /// A block for each row that may be asked for, a thread for each letter.
-__global__ void write_logits(neighbours know, unmask::device_canvas page, unmask::device_rows rows, float* logits) {
+__global__ void write_logits(neighbours know, unmask::device_canvas page, unmask::device_rows rows,
+                             unmask::tensor_view<float, 2> logits) {
     if (blockIdx.x < *rows.count) {
         const unmask::row asked = rows.rows[blockIdx.x];
         const index_t begin = page.offsets[asked.sequence];
         const index_t length = page.offsets[asked.sequence + 1] - begin;
         const auto letter = static_cast<token_t>(threadIdx.x);
-        logits[blockIdx.x * size + letter] = know.logit(page.tokens + begin, length, asked.position, letter);
+        logits(blockIdx.x, letter) = know.logit(page.tokens + begin, length, asked.position, letter);
     }
 }
 
@@ -74,7 +75,7 @@ struct device_model {
     unmask::vocabulary vocabulary() const { return ::vocabulary; }
     void denoise(const unmask::cuda_executor& exec, const unmask::device_canvas& page, const unmask::device_rows& rows,
                  unmask::tensor_view<float, 2> logits) {
-        write_logits<<<static_cast<unsigned>(rows.most), size, 0, exec.stream>>>(know, page, rows, logits.data);
+        write_logits<<<static_cast<unsigned>(rows.most), size, 0, exec.stream>>>(know, page, rows, logits);
     }
 };
 

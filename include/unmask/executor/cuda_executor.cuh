@@ -15,8 +15,12 @@ template <int... HeadDims>
 struct head_dims {};
 
 /// Runs on the current CUDA device. Calls enqueue their work on `stream` and return without waiting for it; nothing is
-/// read from or written to the tensors before the stream gets there. Every call can be captured in a CUDA graph. (CUDA
-/// loads a kernel at its first call: make that one before you capture.)
+/// read from or written to the tensors before the stream gets there.
+///
+/// Every call can be captured in a CUDA graph. (CUDA loads a kernel at its first call: make that one before you
+/// capture.) Calls that need scratch memory, such as attention with split keys, take it as a node of the graph if
+/// `memory` is null. A caching_memory_resource keeps such nodes out, which child graphs and bodies of conditional nodes
+/// do not take; another resource must keep what it gave, or the call throws invalid_argument.
 ///
 /// Tensors, and what masks and sinks point to, lie in memory that the device can read. Throws cuda_error, with the
 /// call's name, if CUDA reports one.
@@ -25,7 +29,9 @@ struct cuda_executor {
     using kernels = head_dims<32, 64, 96, 128, 192, 256>;
 
     cuda_stream stream = nullptr; ///< the stream that work is enqueued on
-    /// Source of scratch memory, in the order of the stream; null stands for cudaMallocAsync and cudaFreeAsync.
+    /// Source of scratch memory, in the order of the stream; null stands for cudaMallocAsync and cudaFreeAsync. Their
+    /// default pool gives all memory back to the system whenever a stream is synchronised, unless its
+    /// cudaMemPoolAttrReleaseThreshold is raised; a caching_memory_resource keeps it.
     device_memory_resource* memory = nullptr;
 };
 

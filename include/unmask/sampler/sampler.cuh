@@ -5,19 +5,13 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <span>
-#include <string>
-#include <thread>
-#include <type_traits>
+#include <memory>
 #include <vector>
 
 #include <unmask/config.hpp>
-#include <unmask/cuda/runtime/calls.cuh>
-#include <unmask/cuda/runtime/graph_loop.cuh>
-#include <unmask/error.hpp>
 #include <unmask/executor/cuda_executor.cuh>
-#include <unmask/sampler/candidate.hpp>
 #include <unmask/sampler/canvas.hpp>
+#include <unmask/sampler/detail/device/graph_run.cuh>
 #include <unmask/sampler/detail/device/replay.cuh>
 #include <unmask/sampler/detail/device/run.cuh>
 #include <unmask/sampler/detail/device/stop.cuh>
@@ -59,52 +53,12 @@ constexpr bool check_on_device() {
     return false;
 }
 
-// Without conditional graphs, the host polls for completion every this many steps.
-inline constexpr int polling_interval = 8;
-
-// Runs steps until the canvas is full; returns the polling interval, or 0 if there was none. wait() waits for all that
-// is enqueued. The first step is made outside of the graph: CUDA loads its kernels then.
-template <class Run, class Wait>
-index_t run_to_the_end(const cuda_executor& exec, const Run& run, const Wait& wait) {
-    const auto step = [&run](const cuda::work_stream& on) { run.enqueue_step(cuda_executor{on.stream, on.memory}); };
-    step(cuda::work_on(exec));
-    if (cuda::loop_on_device(cuda::work_on(exec), run.running(), step, wait)) {
-        return 0;
-    }
-    for (int left = polling_interval - 1;; left = polling_interval) {
-        for (; left > 0; --left) {
-            step(cuda::work_on(exec));
-        }
-        wait();
-        if (run.fetch_counts(exec).rows == 0) {
-            return polling_interval;
-        }
-    }
-}
-
-// Waits for the enqueued steps, and tells the observer of each as it is done.
-template <class Run, class Replay>
-void watch(const cuda_executor& exec, const Run& run, Replay& replay) {
-    try {
-        for (bool done = false; !done;) {
-            done = is_done(exec.stream);
-            if (!replay(run.trace(), cuda::read_while_written(*run.trace().calls))) {
-                run.stop();
-            }
-            if (!done) {
-                std::this_thread::yield();
-            }
-        }
-    } catch (...) {
-        run.stop();
-        synchronize(exec.stream); // before the memory goes that it writes to
-        throw;
-    }
-}
-
+// Fills the canvas. What is needed for that is taken from `kept` and put there, if the canvas is like the last one.
 template <class Model, class Policies, class Observer>
 statistics sample_on_device(const cuda_executor& exec, Model& model, canvas& page, std::uint64_t seed,
-                            const Policies& policies, Observer& observer) {
+                            const Policies& policies, Observer& observer, std::unique_ptr<cuda::kept_run>& kept) {
+    using run_type = cuda::graph_run<Model, Policies>;
+    using replay_type = cuda::device_replay<Observer>;
     statistics counts;
     if constexpr (only_streams_on_device<Model>) {
         (void)row_draw_of("sampler", policies.draw); // throws if it has filters
@@ -115,23 +69,21 @@ statistics sample_on_device(const cuda_executor& exec, Model& model, canvas& pag
         for (index_t i = 0; i < page.sequences(); ++i) {
             done[static_cast<std::size_t>(i)] = is_done_at_once(policies.stop, page, i, changes);
         }
-        if (page.masked() == 0) {
+        if (std::all_of(done.begin(), done.end(), [](bool each) { return each; })) {
             return;
         }
-        using replay_type = cuda::device_replay<Observer>;
-        const cuda::device_run<Model, Policies> run(exec, model, page, seed, policies, done, replay_type::observed);
+        auto* all = static_cast<run_type*>(kept.get());
+        if (all == nullptr || !all->restart(page, seed, done, replay_type::observed)) {
+            kept.reset(); // its memory goes before more is taken
+            kept = std::make_unique<run_type>(exec, model, page, seed, policies, done, replay_type::observed);
+            all = static_cast<run_type*>(kept.get());
+        }
         replay_type replay(page, counts, observer);
-        counts.polling_interval = run_to_the_end(exec, run, [&] {
-            if constexpr (replay_type::observed) {
-                watch(exec, run, replay);
-            } else {
-                synchronize(exec.stream);
-            }
-        });
-        auto results = run.fetch(exec);
+        counts.idle_calls = (*all)(replay);
+        auto results = all->run().fetch(exec);
         for (const cuda::device_sequence& sequence : results.sequences) {
             if (sequence.fault >= 0 && !replay.has_ended()) {
-                run.throw_fault(exec, sequence.first + sequence.fault, sequence.fault_is_score);
+                all->run().throw_fault(exec, sequence.first + sequence.fault, sequence.fault_is_score);
             }
         }
         if constexpr (!replay_type::observed) {
@@ -145,6 +97,11 @@ statistics sample_on_device(const cuda_executor& exec, Model& model, canvas& pag
     return counts;
 }
 
+// A cuda_executor whose runs, of one sampler and one model, keep what they need.
+struct keeping_executor : cuda_executor {
+    std::unique_ptr<cuda::kept_run>* kept;
+};
+
 } // namespace detail
 
 /// The sampler on the GPU: with this header included, it takes a cuda_executor, and a device_denoiser.
@@ -155,11 +112,49 @@ struct sampler_backend<Executor> {
     static statistics run(const Executor& exec, Model& model, canvas& page, std::uint64_t seed,
                           const Policies& policies, Observer& observer) {
         if constexpr (detail::check_on_device<Model, Policies>()) {
-            return detail::sample_on_device(exec, model, page, seed, policies, observer);
+            if constexpr (std::same_as<Executor, detail::keeping_executor>) {
+                return detail::sample_on_device(exec, model, page, seed, policies, observer, *exec.kept);
+            } else {
+                std::unique_ptr<detail::cuda::kept_run> once;
+                return detail::sample_on_device(exec, model, page, seed, policies, observer, once);
+            }
         } else {
             return {};
         }
     }
+};
+
+/// A sampler and its model on the GPU, for runs in a row. The first run takes memory and records a step as a CUDA graph;
+/// later ones use both again if their canvas is like the first: sequences of the same lengths, and no more masked
+/// positions in a block. Any other canvas begins anew. Tokens are those of the sampler.
+///
+///     unmask::device_sampler generate(exec, model, unmask::sampler{unmask::steps{64}});
+///     for (unmask::canvas& page : pages) {
+///         generate(page, seed++);
+///     }
+///
+/// The model must live as long; so must exec.stream and exec.memory. What the model enqueues is recorded with the
+/// addresses of the first run's tensors, which stay. Memory: that of a run, between runs as well.
+template <class Model, class Sampler>
+class device_sampler {
+public:
+    /// Takes no memory yet.
+    device_sampler(const cuda_executor& exec, Model& model, const Sampler& how)
+        : exec_{exec, nullptr}, model_(&model), sampler_(how) {}
+
+    /// Fills the canvas as the sampler does. Not for several threads at once.
+    template <class Observer = no_observer>
+    statistics operator()(canvas& page, std::uint64_t seed, Observer&& observer = {}) {
+        detail::keeping_executor exec = exec_;
+        exec.kept = &kept_;
+        return sampler_(exec, *model_, page, seed, observer);
+    }
+
+private:
+    detail::keeping_executor exec_;
+    Model* model_;
+    Sampler sampler_;
+    std::unique_ptr<detail::cuda::kept_run> kept_;
 };
 
 UNMASK_NAMESPACE_END

@@ -28,8 +28,8 @@ struct statistics {
     index_t useful = 0;             ///< committed positions up to and including their sequence's first end token
     double seconds_in_model = 0;    ///< wall time in the model's functions
     double seconds_in_sampling = 0; ///< wall time of everything else, the observer included
-    index_t polling_interval = 0;   ///< on a GPU without conditional graphs: up to this many idle steps ran at the end
-    bool stopped_early = false;     ///< true if the observer ended the run
+    index_t idle_calls = 0;     ///< on a GPU without conditional graphs: further calls, at most, that asked for no row
+    bool stopped_early = false; ///< true if the observer ended the run
 
     /// Useful tokens per function evaluation; 0 if there was no evaluation.
     [[nodiscard]] double tpf() const {

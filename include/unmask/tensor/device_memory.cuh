@@ -13,7 +13,8 @@ UNMASK_NAMESPACE_BEGIN
 using cuda_stream = cudaStream_t;
 
 /// The source of the library's scratch memory on the device. Derive from it to use a pool of your own (RMM, PyTorch's
-/// allocator). Memory is only used by work enqueued on `stream` between the calls of allocate and deallocate.
+/// allocator). Memory is only used by work enqueued on `stream` between the calls of allocate and deallocate. If that
+/// work is captured, it runs later: see keeps_captured_memory().
 class device_memory_resource {
 public:
     /// Virtual, for derived classes.
@@ -22,6 +23,10 @@ public:
     virtual void* allocate(std::size_t bytes, cuda_stream stream) = 0;
     /// Takes back memory that allocate() returned for the same `bytes` and `stream`.
     virtual void deallocate(void* memory, std::size_t bytes, cuda_stream stream) noexcept = 0;
+    /// Whether memory that it gave for a stream under capture is given to nobody else for as long as the graph may run,
+    /// and is no part of the graph. A resource that can't say so is refused under capture. caching_memory_resource is
+    /// one that can.
+    [[nodiscard]] virtual bool keeps_captured_memory() const noexcept { return false; }
 };
 
 UNMASK_NAMESPACE_END

@@ -77,6 +77,7 @@ struct noise_parameters {
     const row* rows;
     const int* count;
     Logit* logits;
+    index_t stride;
     token_t size;
 };
 
@@ -94,7 +95,7 @@ void noise_kernel(noise_parameters<Logit> p) {
     const index_t begin = p.offsets[asked.sequence];
     const index_t length = p.offsets[asked.sequence + 1] - begin;
     for (token_t token = device::thread(); token < p.size; token += 64) {
-        p.logits[static_cast<index_t>(device::block()) * p.size + token] =
+        p.logits[device::block() * p.stride + token] =
             Logit(p.says.logit(p.tokens + begin, length, asked.position, token));
     }
 }
@@ -111,9 +112,9 @@ struct device_model {
     void denoise(const cuda_executor& exec, const device_canvas& page, const device_rows& rows,
                  tensor_view<Logit, 2> logits) const {
         ++calls;
-        detail::launch(
-            &noise_kernel<Logit>, static_cast<int>(rows.most), 64, 0, exec.stream,
-            noise_parameters<Logit>{says, page.tokens, page.offsets, rows.rows, rows.count, logits.data, tokens.size});
+        detail::launch(&noise_kernel<Logit>, static_cast<int>(rows.most), 64, 0, exec.stream,
+                       noise_parameters<Logit>{says, page.tokens, page.offsets, rows.rows, rows.count, logits.data,
+                                               logits.strides[0], tokens.size});
     }
 };
 

@@ -81,10 +81,16 @@ inline void synchronize(cuda_stream stream) {
     expect_success(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
 }
 
+/// The same where an error has been reported already.
+inline void wait_for_all(cuda_stream stream) noexcept {
+    (void)cudaStreamSynchronize(stream);
+}
+
 /// Whether all is done that was enqueued. Does not wait.
 inline bool is_done(cuda_stream stream) {
     const cudaError_t code = cudaStreamQuery(stream);
     if (code == cudaErrorNotReady) {
+        (void)cudaGetLastError(); // no error, but some drivers have left it behind for the next call
         return false;
     }
     expect_success(code, "cudaStreamQuery");
@@ -99,6 +105,36 @@ inline void* allocate_mapped(std::size_t bytes) {
 }
 inline void free_mapped(void* memory) noexcept {
     (void)cudaFreeHost(memory);
+}
+
+/// The number of the capture that records what is enqueued on a stream; 0 if it is run.
+inline unsigned long long capture_of(cuda_stream stream) {
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    unsigned long long id = 0;
+    expect_success(cudaStreamGetCaptureInfo(stream, &status, &id), "cudaStreamGetCaptureInfo");
+    return status == cudaStreamCaptureStatusActive ? id : 0;
+}
+
+/// For as long as it lives, this thread may call what is no part of a graph although it captures a stream.
+class uncaptured_calls {
+public:
+    uncaptured_calls() { (void)cudaThreadExchangeStreamCaptureMode(&mode_); }
+    uncaptured_calls(const uncaptured_calls&) = delete;
+    uncaptured_calls& operator=(const uncaptured_calls&) = delete;
+    ~uncaptured_calls() { (void)cudaThreadExchangeStreamCaptureMode(&mode_); }
+
+private:
+    cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
+
+/// Memory that is there at once. Giving it back waits for the device.
+inline void* allocate_now(std::size_t bytes) {
+    void* memory = nullptr;
+    expect_success(cudaMalloc(&memory, bytes), "cudaMalloc");
+    return memory;
+}
+inline void free_now(void* memory) noexcept {
+    (void)cudaFree(memory);
 }
 
 /// Memory in the order of the stream.

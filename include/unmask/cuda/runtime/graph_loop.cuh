@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <cstddef>
+
 #include <unmask/config.hpp>
 #include <unmask/cuda/runtime/calls.cuh>
 #include <unmask/cuda/runtime/work_stream.cuh>
@@ -24,32 +26,74 @@ void go_on_kernel(Parameters p) {
     cudaGraphSetConditional(p.handle, *p.running != 0 ? 1U : 0U);
 }
 
-// The parts of a graph, for as long as they are needed.
-struct loop_graph {
-    cudaStream_t stream = nullptr; // that its body is recorded from
-    cudaGraph_t graph = nullptr;
-    cudaGraphExec_t executable = nullptr;
+class graph_loop {
+public:
+    graph_loop() = default;
+    graph_loop(const graph_loop&) = delete;
+    graph_loop& operator=(const graph_loop&) = delete;
+    ~graph_loop() { clear(); }
 
-    loop_graph() = default;
-    loop_graph(const loop_graph&) = delete;
-    loop_graph& operator=(const loop_graph&) = delete;
-    ~loop_graph() {
-        if (executable != nullptr) {
-            (void)cudaGraphExecDestroy(executable);
+    // Records enqueue(work_stream), to be repeated for as long as *running is not 0. Nothing runs yet. False if there is
+    // no such loop: CUDA or its driver doesn't know them, or something in it can't be part of one.
+    template <class Enqueue>
+    bool record(const int* running, device_memory_resource* memory, const Enqueue& enqueue) {
+        clear();
+        if (!is_known()) {
+            return false;
         }
-        if (graph != nullptr) {
-            (void)cudaGraphDestroy(graph);
+        try {
+            expect_success(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+            expect_success(cudaGraphCreate(&graph_, 0), "cudaGraphCreate");
+            go_on_parameters p{{}, running};
+            expect_success(cudaGraphConditionalHandleCreate(&p.handle, graph_, 0, cudaGraphCondAssignDefault),
+                           "cudaGraphConditionalHandleCreate");
+            const auto go_on = [&] { launch(&go_on_kernel<go_on_parameters>, 1, 1, 0, stream_, p); };
+            record_to(graph_, go_on);
+            record_to(add_loop(p.handle), [&] {
+                enqueue(work_stream{stream_, memory});
+                go_on();
+            });
+            expect_success(cudaGraphInstantiate(&executable_, graph_, 0), "cudaGraphInstantiate");
+        } catch (const cuda_error&) {
+            clear();
+            return false;
         }
-        if (stream != nullptr) {
-            (void)cudaStreamDestroy(stream);
-        }
+        return true;
     }
 
-    // Adds a loop, which goes on for as long as `handle` says; its body.
-    cudaGraph_t add_loop(cudaGraphConditionalHandle& handle) {
-        expect_success(cudaGraphCreate(&graph, 0), "cudaGraphCreate");
-        expect_success(cudaGraphConditionalHandleCreate(&handle, graph, 1, cudaGraphCondAssignDefault),
-                       "cudaGraphConditionalHandleCreate");
+    [[nodiscard]] bool is_recorded() const { return executable_ != nullptr; }
+
+    // Enqueues the loop.
+    void run(cuda_stream stream) const { expect_success(cudaGraphLaunch(executable_, stream), "cudaGraphLaunch"); }
+
+private:
+    static bool is_known() {
+        int version = 0;
+        expect_success(cudaDriverGetVersion(&version), "cudaDriverGetVersion");
+        return version >= 12040;
+    }
+
+    // Records enqueue(), whose errors of CUDA are cuda_error if they come from what can't be recorded.
+    template <class Enqueue>
+    void record_to(cudaGraph_t graph, const Enqueue& enqueue) {
+        expect_success(
+            cudaStreamBeginCaptureToGraph(stream_, graph, nullptr, nullptr, 0, cudaStreamCaptureModeThreadLocal),
+            "cudaStreamBeginCaptureToGraph");
+        cudaGraph_t recorded = nullptr;
+        try {
+            enqueue();
+        } catch (...) {
+            expect_success(cudaStreamEndCapture(stream_, &recorded), "cudaStreamEndCapture");
+            throw;
+        }
+        expect_success(cudaStreamEndCapture(stream_, &recorded), "cudaStreamEndCapture");
+    }
+
+    // Adds a loop, which goes on for as long as `handle` says, after the graph's only node; its body.
+    cudaGraph_t add_loop(cudaGraphConditionalHandle handle) {
+        cudaGraphNode_t before = nullptr;
+        std::size_t one = 1;
+        expect_success(cudaGraphGetNodes(graph_, &before, &one), "cudaGraphGetNodes");
         cudaGraphNodeParams loop{};
         loop.type = cudaGraphNodeTypeConditional;
         loop.conditional.handle = handle;
@@ -57,59 +101,44 @@ struct loop_graph {
         loop.conditional.size = 1;
         cudaGraphNode_t node = nullptr;
 #if CUDART_VERSION >= 13000
-        expect_success(cudaGraphAddNode(&node, graph, nullptr, nullptr, 0, &loop), "cudaGraphAddNode");
+        expect_success(cudaGraphAddNode(&node, graph_, &before, nullptr, 1, &loop), "cudaGraphAddNode");
 #else
-        expect_success(cudaGraphAddNode(&node, graph, nullptr, 0, &loop), "cudaGraphAddNode");
+        expect_success(cudaGraphAddNode(&node, graph_, &before, 1, &loop), "cudaGraphAddNode");
 #endif
         return loop.conditional.phGraph_out[0];
     }
+
+    void clear() noexcept {
+        if (executable_ != nullptr) {
+            (void)cudaGraphExecDestroy(executable_);
+        }
+        if (graph_ != nullptr) {
+            (void)cudaGraphDestroy(graph_);
+        }
+        if (stream_ != nullptr) {
+            (void)cudaStreamDestroy(stream_);
+        }
+        stream_ = nullptr;
+        graph_ = nullptr;
+        executable_ = nullptr;
+    }
+
+    cudaStream_t stream_ = nullptr; // that is recorded from
+    cudaGraph_t graph_ = nullptr;
+    cudaGraphExec_t executable_ = nullptr;
 };
-
-inline bool has_conditional_graphs() {
-    int version = 0;
-    expect_success(cudaDriverGetVersion(&version), "cudaDriverGetVersion");
-    return version >= 12040;
-}
-
-// Enqueues enqueue(work_stream) once, and again for as long as *running is not 0 after it; then calls wait(), which
-// must wait for the end. False, and nothing is enqueued, if CUDA or its driver has no such graphs.
-template <class Enqueue, class Wait>
-bool loop_on_device(const work_stream& work, const int* running, const Enqueue& enqueue, const Wait& wait) {
-    if (!has_conditional_graphs()) {
-        return false;
-    }
-    loop_graph loop;
-    cudaGraphConditionalHandle handle{};
-    const cudaGraph_t body = loop.add_loop(handle);
-    expect_success(cudaStreamCreateWithFlags(&loop.stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-    expect_success(cudaStreamBeginCaptureToGraph(loop.stream, body, nullptr, nullptr, 0, cudaStreamCaptureModeRelaxed),
-                   "cudaStreamBeginCaptureToGraph");
-    work_stream recorder = work;
-    recorder.stream = loop.stream;
-    try {
-        enqueue(recorder);
-        launch(&go_on_kernel<go_on_parameters>, 1, 1, 0, loop.stream, go_on_parameters{handle, running});
-    } catch (...) {
-        cudaGraph_t unfinished = nullptr;
-        (void)cudaStreamEndCapture(loop.stream, &unfinished);
-        (void)cudaGetLastError();
-        throw;
-    }
-    cudaGraph_t recorded = nullptr;
-    expect_success(cudaStreamEndCapture(loop.stream, &recorded), "cudaStreamEndCapture");
-    expect_success(cudaGraphInstantiate(&loop.executable, loop.graph, 0), "cudaGraphInstantiate");
-    expect_success(cudaGraphLaunch(loop.executable, work.stream), "cudaGraphLaunch");
-    wait();
-    return true;
-}
 
 #else
 
-template <class Enqueue, class Wait>
-bool loop_on_device(const work_stream& /*work*/, const int* /*running*/, const Enqueue& /*enqueue*/,
-                    const Wait& /*wait*/) {
-    return false;
-}
+class graph_loop {
+public:
+    template <class Enqueue>
+    bool record(const int* /*running*/, device_memory_resource* /*memory*/, const Enqueue& /*enqueue*/) {
+        return false;
+    }
+    [[nodiscard]] bool is_recorded() const { return false; }
+    void run(cuda_stream /*stream*/) const {}
+};
 
 #endif
 

@@ -5,6 +5,7 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/runtime/calls.cuh>
+#include <unmask/error.hpp>
 #include <unmask/tensor/device_memory.cuh>
 
 UNMASK_NAMESPACE_BEGIN
@@ -14,6 +15,13 @@ namespace detail::cuda {
 struct work_stream {
     cuda_stream stream = nullptr;
     device_memory_resource* memory = nullptr;
+
+    [[nodiscard]] void* allocate(std::size_t bytes) const {
+        return memory != nullptr ? memory->allocate(bytes, stream) : allocate_async(bytes, stream);
+    }
+    void deallocate(void* data, std::size_t bytes) const noexcept {
+        memory != nullptr ? memory->deallocate(data, bytes, stream) : free_async(data, stream);
+    }
 };
 
 // Scratch memory of one call.
@@ -21,26 +29,29 @@ class device_scratch {
 public:
     device_scratch(const work_stream& work, std::size_t bytes) : work_(work), bytes_(bytes) {
         if (bytes > 0) {
-            data_ =
-                work.memory != nullptr ? work.memory->allocate(bytes, work.stream) : allocate_async(bytes, work.stream);
+            check_capture();
+            data_ = work.allocate(bytes);
         }
     }
     device_scratch(const device_scratch&) = delete;
     device_scratch& operator=(const device_scratch&) = delete;
     ~device_scratch() {
-        if (data_ == nullptr) {
-            return;
-        }
-        if (work_.memory != nullptr) {
-            work_.memory->deallocate(data_, bytes_, work_.stream);
-        } else {
-            free_async(data_, work_.stream);
+        if (data_ != nullptr) {
+            work_.deallocate(data_, bytes_);
         }
     }
 
     [[nodiscard]] void* data() const { return data_; }
 
 private:
+    void check_capture() const {
+        if (work_.memory != nullptr && !work_.memory->keeps_captured_memory() && capture_of(work_.stream) != 0) {
+            throw invalid_argument("cuda_executor", "memory",
+                                   "a resource that may give memory away which a captured call still uses",
+                                   "one that keeps_captured_memory(), as caching_memory_resource does");
+        }
+    }
+
     work_stream work_;
     std::size_t bytes_;
     void* data_ = nullptr;

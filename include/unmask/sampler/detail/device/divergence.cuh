@@ -30,7 +30,7 @@ struct divergence_parameters {
     logit_rows<Logit> logits;
     const row_outcome* outcomes;
     remembered_row* remembered; // [positions]
-    float* last;                // [positions][vocabulary]: their logits
+    float* last;                // [positions][logits.stride]: their logits
     double* recent;             // [positions][steps]
     int steps;
 };
@@ -54,7 +54,7 @@ void divergence_kernel(divergence_parameters<Logit> p) {
     const index_t position = p.state.sequences[current.where.sequence].offset + current.where.position;
     remembered_row& before = p.remembered[position];
     const float highest = static_cast<float>(p.logits.row(row)[now.best]);
-    const logit_rows<float> history{p.last, p.logits.size, p.logits.size, -1};
+    const logit_rows<float> history{p.last, p.logits.stride, p.logits.size, -1};
     auto* const of_chunks = reinterpret_cast<float*>(device::shared_memory()); // [divergence_warps]
     const warp_weights weights;
     const int chunks = p.logits.chunks();
@@ -73,7 +73,7 @@ void divergence_kernel(divergence_parameters<Logit> p) {
                     of_chunks[device::warp()] = divergence;
                 }
             }
-            tokens.store_to(p.last + position * p.logits.size + first, p.logits.size - first);
+            tokens.store_to(p.last + position * p.logits.stride + first, p.logits.size - first);
         }
         device::barrier();
         if (device::thread() == 0 && before.known >= 0) {

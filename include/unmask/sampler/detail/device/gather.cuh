@@ -13,8 +13,8 @@
 #include <unmask/sampler/schedule/schedule.hpp>
 #include <unmask/sampler/selector/selector.hpp>
 
-// The first half of a step on the GPU, before the model: which positions of which block of each sequence are
-// candidates, and their rows, one after the other.
+// What comes before the model on the GPU: which positions of which block of each sequence are candidates, and their
+// rows, one after the other.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -87,8 +87,7 @@ private:
                 state_.listed[sequence_.offset + position] = 0;
             }
             if (masked) {
-                begin_candidate(state_, sequence_, device::block(), position, words_of(state_, sequence_, position),
-                                room[at]);
+                begin_candidate(state_, sequence_, device::block(), position, words_of(sequence_, position), room[at]);
             }
             count += found;
         }
@@ -124,7 +123,8 @@ void plan_kernel(plan_parameters<Schedule, Selector> p) {
 template <class Logit>
 struct list_parameters {
     device_state state;
-    Logit* logits; // [rows][size] that the model will write; unused if it streams
+    Logit* logits; // [rows][stride] that the model will write; unused if it streams
+    index_t stride;
     int size;
     token_t mask;
 };
@@ -177,14 +177,14 @@ void list_kernel(list_parameters<Logit> p) {
         int found = 0;
         const int at = row_index + device::sum_before<step_threads>(listed ? 1 : 0, found);
         if (listed) {
-            const four_words words = words_of(state, sequence, position);
+            const four_words words = words_of(sequence, position);
             const index_t asked = ShiftsLogits && position > 0 ? position - 1 : position;
             state.rows[at] = {mine, asked};
             state.uniforms[at] = uniform_open(words.word[0], words.word[1]);
             if (state.streamed != nullptr) {
                 state.streamed[at].read = 0; // and so it stays if the model forgets the row
             } else {
-                mark_unwritten(p.logits + at * index_t{p.size}, p.size, p.mask);
+                mark_unwritten(p.logits + at * p.stride, p.size, p.mask);
             }
             begin_candidate(state, sequence, mine, position, words, state.candidates[at]);
         }

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <unmask/config.hpp>
@@ -40,8 +41,8 @@
 #include <unmask/sampler/row_draw.hpp>
 #include <unmask/sampler/schedule/schedule.hpp>
 
-// A run on the GPU, seen from the host: its memory, and the kernels of a step in their order. Only fetch() and the
-// constructor wait for the device.
+// A run on the GPU, seen from the host: its memory, and the kernels of a step in their order. Only the functions that
+// fetch and those that begin a run wait for the device.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -52,51 +53,63 @@ public:
     using logit = device_logit_of<Model>;
     using selector_type = typename Policies::selector_type;
 
-    // Sequences that are `done` are left out; if it is empty, none is. If the run is `watched`, the host can read its
-    // trace while it goes on.
+    // A run on a canvas. Sequences that are `done` are left out; if it is empty, none is. If the run is `watched`, the
+    // host can read its trace while it goes on.
     device_run(const cuda_executor& exec, Model& model, const canvas& page, std::uint64_t seed,
                const Policies& policies, const std::vector<bool>& done = {}, bool watched = false)
-        : model_(model), page_(page), policies_(policies), ends_(ends_of(page.vocabulary(), policies.stop)),
-          plan_(page, policies.blocks, policies.schedule, done), watched_(watched),
+        : model_(model), policies_(policies), tokens_(page.vocabulary()), ends_(ends_of(tokens_, policies.stop)),
+          plan_(page, policies.blocks, policies.schedule, done), host_offsets_(offsets_of(page)), watched_(watched),
           trace_memory_(watched ? trace_arranged(device_layout()) : 0),
           memory_(work_on(exec), arranged(device_layout())) {
         (void)arranged(device_layout(memory_.data()));
         state_.sequence_count = static_cast<int>(page.sequences());
         state_.most_rows = plan_.most_rows;
-        state_.seed = seed;
-        state_.end = page.vocabulary().end.value_or(-1);
-        upload(exec);
+        state_.end = tokens_.end.value_or(-1);
+        upload(exec, page, seed);
     }
 
-    // Enqueues one step. Does nothing to a canvas that is done.
-    void enqueue_step(const cuda_executor& exec) const {
-        const index_t rows = plan_.most_rows;
+    // Begins again with another canvas. False, and nothing has changed, if that is not like the first: sequences of the
+    // same lengths that don't need more rows in a step.
+    bool restart(const cuda_executor& exec, const canvas& page, std::uint64_t seed, const std::vector<bool>& done) {
+        if (offsets_of(page) != host_offsets_) {
+            return false;
+        }
+        run_plan plan(page, policies_.blocks, policies_.schedule, done);
+        if (!plan.fits_in(plan_)) {
+            return false;
+        }
+        plan.shares.resize(plan_.shares.size());
+        plan_.sequences = std::move(plan.sequences);
+        plan_.shares = std::move(plan.shares);
+        upload(exec, page, seed);
+        return true;
+    }
+
+    // Enqueues what comes before the first step: the rows that it asks for.
+    void enqueue_plan(const cuda_executor& exec) const {
         const int sequences = state_.sequence_count;
         launch(&plan_kernel<schedule_type, selector_type>, sequences, step_threads, 0, exec.stream,
                plan_parameters<schedule_type, selector_type>{state_, policies_.schedule, policies_.selector});
-        const auto size = static_cast<int>(page_.vocabulary().size);
         launch(&list_kernel<shifts_logits<std::remove_const_t<Model>>(), logit>, sequences, step_threads, 0,
-               exec.stream, list_parameters<logit>{state_, logits_, size, page_.vocabulary().mask});
+               exec.stream, list_parameters<logit>{state_, logits_, logit_stride(), size(), tokens_.mask});
+    }
 
+    // Enqueues a step, and the plan of the next one. Does nothing to a canvas that is done.
+    void enqueue_step(const cuda_executor& exec) const {
+        const index_t rows = plan_.most_rows;
         const device_canvas seen{state_.tokens, state_.states, offsets_, std::span<const index_t>(host_offsets_)};
         const device_rows asked{state_.rows, &state_.counts->rows, rows};
+        const logit_rows<logit> logits{logits_, logit_stride(), size(), tokens_.mask};
         if constexpr (streams) {
             model_.denoise(
                 exec, seen, asked,
-                device_logits_stream(state_.streamed, chosen_, state_.uniforms, size, page_.vocabulary().mask, rule_));
-            end_streams(exec,
-                        stream_end_parameters{state_.streamed, chosen_, &state_.counts->rows, size, rule_, outcomes_});
+                device_logits_stream(state_.streamed, chosen_, state_.uniforms, size(), tokens_.mask, rule_));
+            end_streams(
+                exec, stream_end_parameters{state_.streamed, chosen_, &state_.counts->rows, size(), rule_, outcomes_});
         } else {
-            model_.denoise(exec, seen, asked, view(logits_, rows, size));
-            read(exec, row_call<logit>{{logits_, size, size, page_.vocabulary().mask},
-                                       rows,
-                                       &state_.counts->rows,
-                                       rule_,
-                                       state_.uniforms,
-                                       outcomes_,
-                                       nullptr,
-                                       records_,
-                                       row_states_});
+            model_.denoise(exec, seen, asked, tensor_view<logit, 2>{logits_, {rows, size()}, {logit_stride(), 1}});
+            read(exec, row_call<logit>{logits, rows, &state_.counts->rows, rule_, state_.uniforms, outcomes_, nullptr,
+                                       records_, row_states_});
         }
         if constexpr (diverges) {
             static_assert(!streams,
@@ -104,12 +117,7 @@ public:
                           "only streams them");
             launch(&divergence_kernel<logit>, static_cast<int>(rows), divergence_threads,
                    divergence_warps * sizeof(float), exec.stream,
-                   divergence_parameters<logit>{state_,
-                                                {logits_, size, size, page_.vocabulary().mask},
-                                                outcomes_,
-                                                remembered_,
-                                                last_,
-                                                recent_,
+                   divergence_parameters<logit>{state_, logits, outcomes_, remembered_, last_, recent_,
                                                 static_cast<int>(policies_.selector.divergence_steps)});
         }
         const auto row_blocks = static_cast<int>((rows + step_threads - 1) / step_threads);
@@ -118,17 +126,21 @@ public:
         if constexpr (rankings > 0) {
             launch_ranking(exec, state_, policies_.selector, plan_.most_in_a_sequence, rank_keys_, tile_order_);
         }
-        launch(&select_kernel<selector_type>, sequences, step_threads, 0, exec.stream,
+        launch(&select_kernel<selector_type>, state_.sequence_count, step_threads, 0, exec.stream,
                select_parameters<selector_type>{state_, policies_.selector, ends_});
+        enqueue_plan(exec);
     }
 
-    // In device memory: not 0 while the last step still had rows.
+    // In device memory: not 0 while the next step has rows.
     [[nodiscard]] const int* running() const { return &state_.counts->rows; }
 
-    // [most_rows, vocabulary.size], in device memory.
+    // [most_rows, logit_stride()], in device memory.
     [[nodiscard]] logit* logits() const { return logits_; }
+    // Rows begin where warps can load several logits at once, whatever the vocabulary's size.
+    [[nodiscard]] index_t logit_stride() const { return (tokens_.size + 7) / 8 * index_t{8}; }
 
     // The trace of a watched run.
+    [[nodiscard]] bool is_watched() const { return watched_; }
     [[nodiscard]] const device_trace& trace() const { return state_.trace; }
     // Asks a watched run to end after its current step.
     void stop() const { std::atomic_ref(*state_.trace.stop).store(1, std::memory_order_relaxed); }
@@ -150,7 +162,7 @@ public:
     }
     [[nodiscard]] results fetch(const cuda_executor& exec) const {
         const std::size_t sequences = plan_.sequences.size();
-        results all{std::vector<device_commitment>(watched_ ? 0 : page_.tokens().size()),
+        results all{std::vector<device_commitment>(watched_ ? 0 : static_cast<std::size_t>(host_offsets_.back())),
                     std::vector<device_fill>(watched_ ? 0 : sequences),
                     std::vector<device_sequence>(sequences),
                     {}};
@@ -178,11 +190,11 @@ public:
             synchronize(exec.stream);
             throw non_finite_logits(found.where, fault_of(row));
         }
-        std::vector<logit> read(static_cast<std::size_t>(page_.vocabulary().size));
+        std::vector<logit> read(static_cast<std::size_t>(tokens_.size));
         copy_to_host(&found, state_.candidates + n, sizeof found, exec.stream);
-        copy_to_host(read.data(), logits_ + n * std::ssize(read), read.size() * sizeof(logit), exec.stream);
+        copy_to_host(read.data(), logits_ + n * logit_stride(), read.size() * sizeof(logit), exec.stream);
         synchronize(exec.stream);
-        if (const auto mask = static_cast<std::size_t>(page_.vocabulary().mask); mask < read.size()) {
+        if (const auto mask = static_cast<std::size_t>(tokens_.mask); mask < read.size()) {
             read[mask] = logit(minus_infinity);
         }
         throw non_finite_logits(found.where, logits_fault(std::span<const logit>(read)));
@@ -197,24 +209,24 @@ private:
 
     // Gives every array its place. Returns the bytes that they take.
     std::size_t arranged(device_layout place) {
-        const index_t positions = std::ssize(page_.tokens());
+        const index_t positions = host_offsets_.back();
+        const index_t sequences = std::ssize(host_offsets_) - 1;
         const index_t rows = plan_.most_rows;
-        const index_t size = page_.vocabulary().size;
         const index_t rows_stored = streams ? 0 : rows;
         const index_t rows_streamed = streams ? rows : 0;
         const index_t rows_in_tiles = plan_.most_in_a_sequence > largest_rank_tile ? rows : 0;
         const index_t positions_remembered = diverges ? positions : 0;
         place(state_.tokens, positions);
         place(state_.states, positions);
-        place(offsets_, page_.sequences() + 1);
+        place(offsets_, sequences + 1);
         place(state_.listed, positions);
         if (watched_) {
             (void)trace_arranged(device_layout(trace_memory_.data()));
         } else {
             place(state_.trace.commitments, positions);
-            place(state_.trace.fills, page_.sequences());
+            place(state_.trace.fills, sequences);
         }
-        place(state_.sequences, page_.sequences());
+        place(state_.sequences, sequences);
         place(state_.counts, 1);
         place(shares_, std::ssize(plan_.shares));
         place(state_.rows, rows);
@@ -225,14 +237,14 @@ private:
         place(rank_keys_, rows_in_tiles * rankings);
         place(tile_order_, rows_in_tiles * rankings);
         place(remembered_, positions_remembered);
-        place(last_, positions_remembered * size);
+        place(last_, positions_remembered * logit_stride());
         place(recent_, positions * divergence_steps_of(policies_.selector));
         place(streamed_, rows_streamed);
         place(chosen_, rule_.reading != row_reading::statistics ? rows_streamed * index_t{chunk_size} : 0);
-        place(records_, rows_stored * logit_rows<logit>{nullptr, 0, static_cast<int>(size), -1}.chunks());
+        place(records_, rows_stored * logit_rows<logit>{nullptr, 0, size(), -1}.chunks());
         place(row_states_, filters() ? rows_stored : 0);
         place(floors_, filters() ? rows_stored : 0);
-        place(logits_, rows_stored * size);
+        place(logits_, rows_stored * logit_stride());
         state_.shares = shares_;
         state_.streamed = streams ? streamed_ : nullptr;
         return place.bytes();
@@ -240,21 +252,31 @@ private:
 
     // The same for memory that the host reads as well.
     std::size_t trace_arranged(device_layout place) {
-        place(state_.trace.commitments, std::ssize(page_.tokens()));
-        place(state_.trace.fills, page_.sequences());
+        place(state_.trace.commitments, host_offsets_.back());
+        place(state_.trace.fills, std::ssize(host_offsets_) - 1);
         place(state_.trace.calls, 1);
         place(state_.trace.stop, 1);
         return place.bytes();
     }
 
-    void upload(const cuda_executor& exec) {
-        std::vector<position_state> states;
-        for (index_t i = 0; i < page_.sequences(); ++i) {
-            const auto some = page_.states(i);
-            states.insert(states.end(), some.begin(), some.end());
-            host_offsets_.push_back(page_.offset(i));
+    static std::vector<index_t> offsets_of(const canvas& page) {
+        std::vector<index_t> offsets;
+        for (index_t i = 0; i < page.sequences(); ++i) {
+            offsets.push_back(page.offset(i));
         }
-        host_offsets_.push_back(std::ssize(page_.tokens()));
+        offsets.push_back(std::ssize(page.tokens()));
+        return offsets;
+    }
+
+    void upload(const cuda_executor& exec, const canvas& page, std::uint64_t seed) {
+        std::vector<position_state> states;
+        for (index_t i = 0; i < page.sequences(); ++i) {
+            const auto some = page.states(i);
+            states.insert(states.end(), some.begin(), some.end());
+        }
+        for (device_sequence& each : plan_.sequences) {
+            each.seed = seed;
+        }
         const std::vector<device_commitment> none(watched_ ? 0 : states.size());
         const std::vector<device_fill> no_fills(watched_ ? 0 : plan_.sequences.size());
         if (watched_) {
@@ -270,7 +292,7 @@ private:
                 copy_to_device(to, from, count * sizeof *from, exec.stream);
             }
         };
-        give(state_.tokens, page_.tokens().data(), states.size());
+        give(state_.tokens, page.tokens().data(), states.size());
         give(state_.states, states.data(), states.size());
         give(state_.trace.commitments, none.data(), none.size());
         give(state_.trace.fills, no_fills.data(), no_fills.size());
@@ -284,9 +306,9 @@ private:
 
     [[nodiscard]] std::string fault_of(const streamed_state& row) const {
         const auto up_to = [](index_t first) { return std::to_string(first) + " … " + std::to_string(first + 1023); };
-        return row.bad_from >= 0                    ? "NaN or +infinity among tokens " + up_to(row.bad_from)
-               : row.read < page_.vocabulary().size ? "missing from token " + std::to_string(row.read) + " on"
-                                                    : "-infinity for every token";
+        return row.bad_from >= 0         ? "NaN or +infinity among tokens " + up_to(row.bad_from)
+               : row.read < tokens_.size ? "missing from token " + std::to_string(row.read) + " on"
+                                         : "-infinity for every token";
     }
 
     void end_streams(const cuda_executor& exec, const stream_end_parameters& parameters) const {
@@ -296,7 +318,8 @@ private:
         });
     }
 
-    [[nodiscard]] bool filters() const { return !filter_.keeps_all(static_cast<std::size_t>(page_.vocabulary().size)); }
+    [[nodiscard]] int size() const { return static_cast<int>(tokens_.size); }
+    [[nodiscard]] bool filters() const { return !filter_.keeps_all(static_cast<std::size_t>(tokens_.size)); }
 
     void read(const cuda_executor& exec, const row_call<logit>& call) const {
         if constexpr (std::is_same_v<typename Policies::draw_type, categorical>) {
@@ -313,19 +336,19 @@ private:
     static token_filter filter_of(const categorical& draw) { return draw.filter(); }
 
     Model& model_;
-    const canvas& page_;
     const Policies& policies_;
+    unmask::vocabulary tokens_;
     row_rule rule_ = rule_of(policies_.draw);
     token_filter filter_ = filter_of(policies_.draw);
     end_tokens ends_;
     run_plan plan_;
+    std::vector<index_t> host_offsets_;
     device_state state_{};
     index_t* offsets_ = nullptr;
     double* shares_ = nullptr;
     streamed_state* streamed_ = nullptr;
     std::uint64_t* rank_keys_ = nullptr;
     int* tile_order_ = nullptr;
-    std::vector<index_t> host_offsets_;
     row_outcome* outcomes_ = nullptr;
     chunk_record* records_ = nullptr;
     row_state* row_states_ = nullptr;

@@ -31,6 +31,12 @@ struct run_plan {
         }
     }
 
+    // Whether memory and launches that were made for another plan do for this one.
+    [[nodiscard]] bool fits_in(const run_plan& other) const {
+        return most_rows <= other.most_rows && most_in_a_sequence <= other.most_in_a_sequence &&
+               shares.size() <= other.shares.size();
+    }
+
 private:
     template <class Schedule>
     void add(const canvas& page, index_t sequence, const block_length& blocks, const Schedule& schedule, bool active) {

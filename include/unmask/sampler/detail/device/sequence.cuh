@@ -26,6 +26,7 @@ namespace detail::cuda {
 struct device_sequence {
     sequence_plan plan;
     index_t offset = 0; // of its first position in the canvas
+    std::uint64_t seed = 0;
     std::uint64_t id = 0;
     bool active = true;
 
@@ -64,8 +65,8 @@ struct device_trace {
 
 // Counts of the whole run.
 struct device_counts {
-    int rows = 0; // of this step; 0: the run has ended
-    index_t calls = 0;
+    int rows = 0;      // of the next step; 0: the run has ended
+    index_t calls = 0; // of the model, that one included
     index_t all_rows = 0;
     index_t evaluations = 0; // of one sequence each
 };
@@ -86,13 +87,12 @@ struct device_state {
     index_t most_rows;
     const double* shares;
     device_counts* counts;
-    std::uint64_t seed;
     token_t end; // of text; −1: there is none
 };
 
 // The random words of a position at this step.
-UNMASK_DEVICE four_words words_of(const device_state& state, const device_sequence& sequence, index_t position) {
-    return random_word_set(state.seed, sequence.id, position, sequence.plan.visit);
+UNMASK_DEVICE four_words words_of(const device_sequence& sequence, index_t position) {
+    return random_word_set(sequence.seed, sequence.id, position, sequence.plan.visit);
 }
 
 // A candidate as policies see it before its row is read.

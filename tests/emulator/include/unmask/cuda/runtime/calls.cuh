@@ -58,6 +58,7 @@ inline void copy_to_host(void* to, const void* from, std::size_t bytes, cuda_str
     emulator::copy_to_host(to, from, bytes);
 }
 inline void synchronize(cuda_stream) {}
+inline void wait_for_all(cuda_stream) noexcept {}
 inline bool is_done(cuda_stream) {
     return true;
 }
@@ -67,6 +68,19 @@ inline void* allocate_mapped(std::size_t bytes) {
 }
 inline void free_mapped(void* memory) noexcept {
     ::operator delete(memory);
+}
+
+inline unsigned long long capture_of(cuda_stream) {
+    return 0;
+}
+struct uncaptured_calls {
+    uncaptured_calls() {}
+};
+inline void* allocate_now(std::size_t bytes) {
+    return emulator::allocate(bytes);
+}
+inline void free_now(void* memory) noexcept {
+    emulator::release(memory);
 }
 
 inline void* allocate_async(std::size_t bytes, cuda_stream) {

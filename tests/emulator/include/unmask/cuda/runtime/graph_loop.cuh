@@ -9,11 +9,15 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-template <class Enqueue, class Wait>
-bool loop_on_device(const work_stream& /*work*/, const int* /*running*/, const Enqueue& /*enqueue*/,
-                    const Wait& /*wait*/) {
-    return false;
-}
+class graph_loop {
+public:
+    template <class Enqueue>
+    bool record(const int* /*running*/, device_memory_resource* /*memory*/, const Enqueue& /*enqueue*/) {
+        return false;
+    }
+    [[nodiscard]] bool is_recorded() const { return false; }
+    void run(cuda_stream /*stream*/) const {}
+};
 
 } // namespace detail::cuda
 UNMASK_NAMESPACE_END
