@@ -37,6 +37,9 @@ usual | all)
     exit 2
     ;;
 esac
+if ! nvidia-smi -L >/dev/null 2>&1; then
+    options+=(-DCMAKE_CUDA_ARCHITECTURES=80) # one is enough where none is run
+fi
 need "${packages[@]}"
 need_tools "$build/tools"
 

@@ -59,7 +59,7 @@ void launch(void (*kernel)(Parameters), int blocks, int threads, std::size_t sha
     if (blocks == 0) {
         return;
     }
-    if (shared_bytes > 48 * 1024) {
+    if (shared_bytes > 46 * 1024) { // 48 are granted unasked, of which kernels have up to 2 besides
         expect_success(
             cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
             "cudaFuncSetAttribute");

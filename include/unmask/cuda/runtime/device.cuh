@@ -40,7 +40,7 @@ UNMASK_DEVICE int block() {
     return static_cast<int>(blockIdx.x);
 }
 
-/// The block's dynamic shared memory, aligned to 128 bytes. There is no other.
+/// The block's dynamic shared memory, aligned to 128 bytes. Only collectives.cuh has any besides, a few hundred bytes.
 UNMASK_DEVICE std::byte* shared_memory() {
     extern __shared__ __align__(128) unsigned char unmask_shared_memory[];
     return reinterpret_cast<std::byte*>(unmask_shared_memory);
