@@ -42,6 +42,10 @@ if ! nvidia-smi -L >/dev/null 2>&1; then
 fi
 need "${packages[@]}"
 need_tools "$build/tools"
+if [ "$scope" != quick ]; then
+    need_nvcc "$build/nvcc"
+    [ -z "$fetched_nvcc" ] || options+=(-DCMAKE_CUDA_COMPILER="$fetched_nvcc")
+fi
 
 cmake -S . -B "$build" -G Ninja "${options[@]}"
 cmake --build "$build" --parallel "$jobs"
