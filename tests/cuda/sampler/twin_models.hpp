@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <stdexcept>
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/runtime/calls.cuh>
@@ -112,6 +113,9 @@ struct device_model {
     void denoise(const cuda_executor& exec, const device_canvas& page, const device_rows& rows,
                  tensor_view<Logit, 2> logits) const {
         ++calls;
+        if (logits.strides[0] % 8 != 0 || reinterpret_cast<std::uintptr_t>(logits.data) % 16 != 0) {
+            throw std::logic_error("warps can't load several of these logits at once");
+        }
         detail::launch(&noise_kernel<Logit>, static_cast<int>(rows.most), 64, 0, exec.stream,
                        noise_parameters<Logit>{says, page.tokens, page.offsets, rows.rows, rows.count, logits.data,
                                                logits.strides[0], tokens.size});
