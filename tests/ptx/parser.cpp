@@ -42,7 +42,9 @@ public:
                 next();
                 const std::string target = next().text; // sm_80, or sm_90a
                 result.target = std::atoi(target.c_str() + target.find_first_of("0123456789"));
-                skip_line();
+                while (skip(",")) {
+                    next();
+                }
             } else if (is(".version") || is(".address_size") || is(".loc")) {
                 skip_line();
             } else if (is(".file")) {

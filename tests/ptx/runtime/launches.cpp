@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -31,9 +30,11 @@ bool is_possible(const dim3& grid, const dim3& block) {
     return blocks && threads > 0 && threads <= 1024 && block.x <= 1024 && block.y <= 1024 && block.z <= 64;
 }
 
+// Of all that a block has, static shared memory included.
 std::size_t shared_limit(const registered_kernel& kernel) {
-    const auto most = static_cast<std::size_t>(current_settings().shared_bytes_a_block);
-    return std::max(shared_bytes_unasked, std::min(kernel.dynamic_shared_limit, most));
+    return kernel.dynamic_shared_limit > shared_bytes_unasked
+               ? static_cast<std::size_t>(current_settings().shared_bytes_a_block)
+               : shared_bytes_unasked;
 }
 
 void run(const kernel_launch& launch) {
