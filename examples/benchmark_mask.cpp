@@ -195,7 +195,7 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
     double largest = 0;
     for (std::size_t i = 0; i < a.size(); ++i) {
         const double difference = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-        largest = difference <= largest ? largest : difference; // this way round, NaN is large
+        largest = std::fmax(largest, std::isnan(difference) ? INFINITY : difference);
     }
     return largest;
 }

@@ -17,7 +17,6 @@ has() {
     libclang-rt-dev) clang_links_with -fsanitize=thread ;;
     libomp-dev) clang_links_with -fopenmp ;;
     libopenblas-dev) has_header cblas.h && links_with -lopenblas ;;
-    libboost-context-dev) has_header boost/context/fiber.hpp && links_with -lboost_context ;;
     nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
     doctest-dev) has_header doctest/doctest.h ;;
     libbenchmark-dev) has_header benchmark/benchmark.h ;;

@@ -28,7 +28,8 @@ const unmask::cpu_executor exec{1};
 double difference(std::span<const float> a, std::span<const float> b) {
     double largest = 0.0;
     for (std::size_t i = 0; i < a.size(); ++i) {
-        largest = std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+        const double apart = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
+        largest = std::max(largest, std::isnan(apart) ? INFINITY : apart);
     }
     return largest;
 }
@@ -102,7 +103,8 @@ double other_attention(const Attend& attend) {
                             tensors.output.pointer(0, row) + shape.width);
         }
         const std::vector<float> zeros(expected.size());
-        largest = std::max(largest, difference(expected, output) / difference(expected, zeros));
+        const double share = difference(expected, output) / difference(expected, zeros);
+        largest = std::max(largest, std::isnan(share) ? INFINITY : share);
     }
     return largest;
 }

@@ -11,8 +11,8 @@
 
 #include <unmask/version.hpp>
 
-// CUDA's extensions of the language, empty for a host compiler: the tests compile kernels with one. UNMASK_HOST_DEVICE
-// also marks the functions of your own policies, if they are to run on both; the rest is for the library itself.
+// CUDA's extensions of the language. UNMASK_HOST_DEVICE, empty for a host compiler, also marks the functions of your
+// own policies, if they are to run on both; the rest is for the library's .cuh files.
 #if defined(__CUDACC__)
 #define UNMASK_HOST_DEVICE __host__ __device__
 #define UNMASK_DEVICE __device__ __forceinline__
@@ -30,10 +30,6 @@
 #define UNMASK_NO_UNROLL _Pragma("unroll 1")
 #else
 #define UNMASK_HOST_DEVICE
-#define UNMASK_DEVICE inline
-#define UNMASK_KERNEL(threads, blocks_a_multiprocessor)
-#define UNMASK_UNROLL
-#define UNMASK_NO_UNROLL
 #endif
 
 // Whatever changes the code that a source compiles to is part of every mangled name, so that files built with different

@@ -44,8 +44,9 @@ listed_policy = r'\blisted_policy\{"(\w+)'
 check("sampler/schedule", r"policy_kind::schedule\b", sampling_lists, listed_policy, least=4)
 check("sampler/score", r"policy_kind::score\b", sampling_lists, listed_policy)
 check("sampler/selector", r"policy_kind::selector\b|: detail::selector_pair<", sampling_lists, listed_policy, least=10)
-for matrix in ("attention/float_test.cpp", "attention/bfloat16_test.cpp", "cuda/attention/matrix_test.cpp"):
-    text = code_of(root / "tests" / matrix)
-    bad.extend(f"{sink} is not in tests/{matrix}" for sink in sinks if not re.search(rf"\b{sink}\b", text))
+device_matrix = "cuda/attention/matrix_test.cpp", "cuda/attention/more/matrix_test.cpp"
+for matrix in ("attention/float_test.cpp",), ("attention/bfloat16_test.cpp",), device_matrix:
+    text = "".join(code_of(root / "tests" / file) for file in matrix)
+    bad.extend(f"{sink} is not in tests/{matrix[0]}" for sink in sinks if not re.search(rf"\b{sink}\b", text))
 if bad:
     sys.exit("\n".join(bad))

@@ -51,7 +51,9 @@ UNMASK_HOST_DEVICE inline row_statistics make_statistics(token_t best, double se
     const double log_sum = log_of_1_plus(sums.weight);
     const double mean = quotient(product_of(sums.moment, scale), sums.with_best().weight);
     const double entropy = log_sum - mean;
-    return {best, second < 0 ? second : 0, log_sum, entropy > 0 ? entropy : 0}; // −0 is 0
+    // −0 becomes 0 by the sum: nvcc makes a minimum of the condition, and on a GPU −0 is less than 0.
+    const double behind = rounded(second < 0 ? second : 0.0) + 0.0;
+    return {best, behind, log_sum, entropy > 0 ? entropy : 0};
 }
 
 // At temperature 1.

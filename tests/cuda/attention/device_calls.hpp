@@ -9,8 +9,8 @@ namespace test {
 
 using namespace unmask;
 
-// The library's calls on cuda_executor. They are instantiated in kernels_*.cpp, with device_calls.inl: on the emulator,
-// kernels are code of a kind of its own.
+// The library's calls on cuda_executor. They are instantiated in kernels_*.cpp, with device_calls.inl: nvcc takes
+// minutes for them.
 template <class T, class Mask, class Sink>
 struct device_calls {
     static void forward(const cuda_executor& exec, const attention_tensors<T>& tensors, const Mask& mask,

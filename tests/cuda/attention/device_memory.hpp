@@ -5,20 +5,20 @@
 #include <stdexcept>
 #include <vector>
 
-// An array in device memory: the GPU's where nvcc compiles, else the emulator's.
-
-#if defined(__CUDACC__)
-
 #include <cuda_runtime_api.h>
 
 namespace test {
 
+// An array in device memory, aligned to 256 bytes. There is none behind its end.
 template <class T>
 class device_array {
 public:
-    explicit device_array(const std::vector<T>& values) : size_(values.size()) {
-        expect(cudaMalloc(reinterpret_cast<void**>(&data_), bytes() + sizeof(T)));
+    explicit device_array(const std::vector<T>& values) : device_array(values.size()) {
         expect(cudaMemcpy(data_, values.data(), bytes(), cudaMemcpyHostToDevice));
+    }
+    // With nothing in it.
+    explicit device_array(std::size_t size) : size_(size) {
+        expect(cudaMalloc(reinterpret_cast<void**>(&data_), size > 0 ? bytes() : sizeof(T)));
     }
     device_array(const device_array&) = delete;
     device_array& operator=(const device_array&) = delete;
@@ -44,16 +44,3 @@ private:
 };
 
 } // namespace test
-
-#else
-
-#include "emulator.hpp"
-
-namespace test {
-
-template <class T>
-using device_array = emulator::buffer<T>;
-
-} // namespace test
-
-#endif

@@ -16,7 +16,8 @@ double difference(const std::vector<T>& a, const std::vector<T>& b) {
     double apart = 0.0;
     double largest = 0.0;
     for (std::size_t i = 0; i < a.size(); ++i) {
-        apart = std::fmax(apart, std::fabs(static_cast<float>(a[i]) - static_cast<float>(b[i])));
+        const float difference = std::fabs(static_cast<float>(a[i]) - static_cast<float>(b[i]));
+        apart = std::fmax(apart, std::isnan(difference) ? INFINITY : difference);
         largest = std::fmax(largest, std::fabs(static_cast<float>(a[i])));
     }
     return apart / (unit_of<T> * largest);

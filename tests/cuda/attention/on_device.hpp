@@ -12,7 +12,7 @@ namespace test {
 struct on_device {
     using ranges = device_array<range>;
     static constexpr bool has_backward = false;
-    static constexpr std::size_t hostile_values = 2; // each takes the emulator some seconds
+    static constexpr std::size_t hostile_values = 2; // each takes seconds without a GPU
 
     template <class Sink, class T>
     static void run(problem<T>& input, const any_mask& mask, const attention_options& options) {

@@ -15,7 +15,7 @@
 namespace {
 
 using namespace test;
-using calls = device_calls<float16, any_mask, key_value_sink>;
+using calls = device_calls<bfloat16, any_mask, key_value_sink>;
 
 struct test_stream {
     cudaStream_t handle = nullptr;
@@ -27,26 +27,26 @@ struct test_stream {
 };
 
 // Forward, with keys that are split, and received.
-void enqueue(const device_problem<float16>& device, const cuda_executor& exec) {
+void enqueue(const device_problem<bfloat16>& device, const cuda_executor& exec) {
     const auto sink = device.template sink<key_value_sink>();
     const any_mask mask(prefix{3000});
     calls::forward(exec, device.tensors(), mask, sink, {});
     calls::received(exec, device.tensors(), device.received_view(), mask, sink, {});
 }
 
-problem<float16> a_problem() {
+problem<bfloat16> a_problem() {
     std::mt19937 random(1);
-    return problem<float16>({1, 5, 4000, 4, 2, 64}, random);
+    return problem<bfloat16>({1, 5, 4000, 4, 2, 64}, random);
 }
 
-std::vector<float16> output_of(const device_problem<float16>& device) {
+std::vector<bfloat16> output_of(const device_problem<bfloat16>& device) {
     REQUIRE(cudaDeviceSynchronize() == cudaSuccess);
     device.fetch();
     return device.host.output;
 }
 
-bool same_bits(const std::vector<float16>& a, const std::vector<float16>& b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float16)) == 0;
+bool same_bits(const std::vector<bfloat16>& a, const std::vector<bfloat16>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(bfloat16)) == 0;
 }
 
 // Holds a stream up until it is opened, but not for ever.
@@ -70,8 +70,8 @@ struct gate {
 } // namespace
 
 TEST_CASE("calls return before their work is done") {
-    problem<float16> host = a_problem();
-    const device_problem<float16> device(host);
+    problem<bfloat16> host = a_problem();
+    const device_problem<bfloat16> device(host);
     const test_stream stream;
     enqueue(device, {stream.handle}); // loads the kernels
     REQUIRE(cudaStreamSynchronize(stream.handle) == cudaSuccess);
@@ -85,13 +85,13 @@ TEST_CASE("calls return before their work is done") {
 }
 
 TEST_CASE("calls are captured in a graph, which gives the same bits each time") {
-    problem<float16> host = a_problem();
-    const device_problem<float16> direct(host);
+    problem<bfloat16> host = a_problem();
+    const device_problem<bfloat16> direct(host);
     enqueue(direct, {});
-    const std::vector<float16> wanted = output_of(direct);
+    const std::vector<bfloat16> wanted = output_of(direct);
 
-    problem<float16> again = a_problem();
-    const device_problem<float16> captured(again);
+    problem<bfloat16> again = a_problem();
+    const device_problem<bfloat16> captured(again);
     const test_stream stream;
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t instance = nullptr;
@@ -100,7 +100,7 @@ TEST_CASE("calls are captured in a graph, which gives the same bits each time") 
     REQUIRE(cudaStreamEndCapture(stream.handle, &graph) == cudaSuccess);
     REQUIRE(cudaGraphInstantiate(&instance, graph, 0) == cudaSuccess);
     for (int launch = 0; launch < 3; ++launch) {
-        REQUIRE(cudaMemsetAsync(captured.output.data(), 0xff, again.output.size() * sizeof(float16), stream.handle) ==
+        REQUIRE(cudaMemsetAsync(captured.output.data(), 0xff, again.output.size() * sizeof(bfloat16), stream.handle) ==
                 cudaSuccess);
         REQUIRE(cudaGraphLaunch(instance, stream.handle) == cudaSuccess);
         CHECK(same_bits(output_of(captured), wanted));

@@ -11,8 +11,7 @@ namespace test {
 
 using namespace unmask;
 
-// The library's reading of rows on cuda_executor. Instantiated in kernels.cpp: on the emulator, kernels are code of a
-// kind of its own.
+// The library's reading of rows on cuda_executor. Instantiated in kernels.cpp, which nvcc takes long for.
 template <class Logit>
 struct device_rows {
     static void read(const cuda_executor& exec, const tensor_view<const Logit, 2>& logits, int suppressed,

@@ -198,6 +198,17 @@ TEST_CASE_TEMPLATE("rows of more chunks than are joined at a time", Logit, float
     check_against_cpu(given, 100'000, tempered);
 }
 
+TEST_CASE("thousands of short rows: a sum that is rounded otherwise shows in one of a thousand") {
+    std::mt19937 random(20);
+    for (const shape kind : {shape::flat, shape::usual, shape::peaked}) {
+        const rows<float> given(64, 64, std::vector<shape>(2000, kind), random);
+        for (const auto* const rule : {&greedily, &at_random, &tempered}) {
+            check_against_cpu(given, -1, *rule);
+            check_against_cpu(given, -1, *rule, {0, 0.8});
+        }
+    }
+}
+
 TEST_CASE("draws at every temperature, and from every part of a row") {
     std::mt19937 random(13);
     std::vector<shape> shapes(40, shape::flat);

@@ -9,7 +9,7 @@
 #include <unmask/error.cuh>
 #include <unmask/tensor/device_memory.cuh>
 
-// All that the host side asks of the CUDA runtime. tests/emulator/ has this header once more.
+// All that the host side asks of the CUDA runtime, but for graphs.
 
 UNMASK_NAMESPACE_BEGIN
 

@@ -12,7 +12,7 @@
 #include <unmask/cuda/runtime/device.cuh>
 
 // What all threads of a block find out together, by CUB. Each is called by all of its `Threads` threads, which see what
-// the others wrote before. tests/emulator/ has this header once more.
+// the others wrote before.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::device {

@@ -11,7 +11,7 @@
 
 // All that kernels ask of a GPU beyond plain C++: who they are, shared memory, barriers, exchange within a warp,
 // asynchronous copies, tensor cores and the fast elementary functions. Kernels contain no assembly and no intrinsic of
-// their own, so that tests can run them on the host: tests/emulator/ has this header once more.
+// their own, so what depends on a GPU's architecture is in one place.
 //
 // A warp's collective functions are called by all of its 32 lanes together, a block's by all of its threads.
 

@@ -8,7 +8,7 @@
 #include <unmask/cuda/runtime/work_stream.cuh>
 
 // Work that the device repeats until a number in its memory is 0, without asking the host: a CUDA graph with a
-// conditional node. tests/emulator/ has this header once more.
+// conditional node.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
