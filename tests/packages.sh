@@ -51,16 +51,20 @@ need_tools() {
         echo "not installed: $(tail -n +3 tests/house/requirements.txt | tr '\n' ' '); its tests are skipped" >&2
 }
 
-# need_nvcc FOLDER: where there is no nvcc, brings NVIDIA's from Python's registry (tests/cuda/requirements.txt, 350 MB)
-# into a virtual environment, and sets fetched_nvcc to it. Not with UNMASK_FETCH_NVCC=0. Without it CUDA is left out.
-need_nvcc() {
-    fetched_nvcc=
-    if [ -n "${CUDACXX:-}" ] || command -v nvcc >/dev/null || [ "${UNMASK_FETCH_NVCC:-1}" = 0 ]; then
-        return
-    fi
-    echo "there is no nvcc: NVIDIA's is brought into $1 (UNMASK_FETCH_NVCC=0 prevents that)"
+# fetch_nvcc FOLDER: brings nvcc from Python's registry (tests/cuda/requirements.txt, 350 MB) into a virtual environment.
+# Sets fetched_nvcc to it, or to nothing if it can't be had.
+fetch_nvcc() {
     [ -x "$1/bin/pip" ] || python3 -m venv "$1"
     "$1/bin/pip" install --quiet --disable-pip-version-check --requirement tests/cuda/requirements.txt ||
-        echo "not installed: nvcc; CUDA is left out" >&2
+        echo "not installed: nvcc" >&2
     fetched_nvcc=$(find "$(realpath "$1")" -path "*/bin/nvcc" -print -quit)
+}
+
+# need_nvcc FOLDER: does that where there is no nvcc, unless UNMASK_FETCH_NVCC=0. Without one, CUDA is left out.
+need_nvcc() {
+    fetched_nvcc=
+    if [ -z "${CUDACXX:-}" ] && ! command -v nvcc >/dev/null && [ "${UNMASK_FETCH_NVCC:-1}" != 0 ]; then
+        echo "there is no nvcc: NVIDIA's is brought into $1 (UNMASK_FETCH_NVCC=0 prevents that)"
+        fetch_nvcc "$1"
+    fi
 }
