@@ -141,5 +141,7 @@ TEST_CASE("products and sums that say no rounding are fused where settings say s
     const double exact = rounded + 0x1p-60;
     const double two = 2 + rounded;
     CHECK(results(false) == std::vector<double>{rounded, -two, two, rounded});
+    ptx::reset_counts();
     CHECK(results(true) == std::vector<double>{exact, -(2 + exact), 2 + exact, rounded});
+    CHECK(ptx::counts().fused == 3);
 }

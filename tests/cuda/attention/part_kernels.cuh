@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <unmask/cuda/attention/block_order.cuh>
+#include <unmask/cuda/attention/shared_tile.cuh>
 #include <unmask/cuda/attention/tile_list.cuh>
 #include <unmask/cuda/runtime/calls.cuh>
 #include <unmask/mask/ranges.hpp>
@@ -28,20 +29,30 @@ struct listed_tile {
 
 using small_list = kernels::tile_list<2>;
 
-template <class Axis>
 struct list_parameters {
-    Axis axis;
+    any_mask mask;
+    range positions; // of the queries, or of the keys
+    index_t size;    // of the others
+    index_t offset;  // of the queries
     int part;
     int parts;
     int* tiles; // begin and partial of each
     int* count;
 };
 
-template <class Axis>
-UNMASK_KERNEL(64, 1)
-void list_kernel(list_parameters<Axis> p) {
+template <bool OfKeys>
+UNMASK_DEVICE void set_list(const small_list& list, const list_parameters& p) {
+    if constexpr (OfKeys) {
+        list.set<64>(kernels::key_axis<any_mask>{p.mask, p.positions, p.size}, p.part, p.parts);
+    } else {
+        list.set<64>(kernels::query_axis<any_mask>{p.mask, p.positions, p.offset + p.size, p.offset}, p.part, p.parts);
+    }
+}
+
+template <bool OfKeys>
+__global__ __launch_bounds__(64) void list_kernel(list_parameters p) {
     const small_list list{reinterpret_cast<small_list::state*>(device::shared_memory())};
-    list.set<64>(p.axis, p.part, p.parts);
+    set_list<OfKeys>(list, p);
     device::barrier();
     kernels::tile at = list.before_first();
     int count = 0;
@@ -57,12 +68,13 @@ void list_kernel(list_parameters<Axis> p) {
     }
 }
 
-template <class Axis>
-std::vector<listed_tile> listed(const Axis& axis, index_t most, int part, int parts) {
-    const device_array<int> tiles(static_cast<std::size_t>(2 * most + 2));
-    const device_array<int> count(1);
-    detail::launch(&list_kernel<Axis>, 1, 64, sizeof(small_list::state), nullptr,
-                   list_parameters<Axis>{axis, part, parts, tiles.data(), count.data()});
+template <bool OfKeys>
+std::vector<listed_tile> listed(list_parameters p) {
+    const device_array<int> tiles(static_cast<std::size_t>(2 * p.size + 2));
+    const device_array<int> count(std::size_t{1});
+    p.tiles = tiles.data();
+    p.count = count.data();
+    detail::launch(&list_kernel<OfKeys>, 1, 64, sizeof(small_list::state), nullptr, p);
     const std::vector<int> numbers = tiles.to_host();
     std::vector<listed_tile> result;
     for (int i = 0; i < count.to_host()[0]; ++i) {
@@ -78,8 +90,7 @@ struct order_parameters {
     int* taken;
 };
 
-UNMASK_KERNEL(128, 1)
-void order_kernel(order_parameters p) {
+__global__ __launch_bounds__(128) void order_kernel(order_parameters p) {
     const kernels::block_work work = kernels::work_of(p.grid, device::block());
     const int tile = kernels::longest_tile(p.grid, work.tile, reinterpret_cast<int*>(device::shared_memory()),
                                            [&](int each) { return p.costs[each]; });
@@ -88,15 +99,52 @@ void order_kernel(order_parameters p) {
     }
 }
 
-// The tiles of 2 keys that queries at `positions` visit, by tile_list; part `part` of `parts`.
+struct place_parameters {
+    unsigned* places; // row × chunk
+    int* wrong;       // how many places `moved` leads elsewhere
+};
+
+template <class Tile>
+inline constexpr unsigned rows_of = Tile::bytes / (Tile::chunks * 16);
+
+// A thread for each row.
+template <class Tile>
+__global__ void place_kernel(place_parameters p) {
+    const unsigned row = threadIdx.x;
+    for (unsigned chunk = 0; chunk < Tile::chunks; ++chunk) {
+        const unsigned place = Tile::place(row, chunk);
+        p.places[row * Tile::chunks + chunk] = place;
+        if (row < 16 && chunk < 2) { // what is reached from here by `moved`
+            for (unsigned down = 0; row + down < rows_of<Tile>; down += 16) {
+                for (unsigned right = 0; chunk + right < Tile::chunks; right += 2) {
+                    const unsigned there = Tile::moved(place, static_cast<int>(down), static_cast<int>(right));
+                    atomicAdd(p.wrong, there != Tile::place(row + down, chunk + right) ? 1 : 0);
+                }
+            }
+        }
+    }
+}
+
+// The tiles of 2 keys that queries at `positions` visit, by tile_list, with a mask for the device; part `part` of `parts`.
 inline std::vector<listed_tile> listed_key_tiles(const any_mask& mask, range positions, index_t keys, int part,
                                                  int parts) {
-    return listed(kernels::key_axis<any_mask>{mask, positions, keys}, keys, part, parts);
+    return listed<true>({mask, positions, keys, 0, part, parts, nullptr, nullptr});
 }
 
 // The tiles of 2 queries, counted from `offset`, that visit the keys.
 inline std::vector<listed_tile> listed_query_tiles(const any_mask& mask, range keys, index_t queries, index_t offset) {
-    return listed(kernels::query_axis<any_mask>{mask, keys, offset + queries, offset}, queries, 0, 1);
+    return listed<false>({mask, keys, queries, offset, 0, 1, nullptr, nullptr});
+}
+
+// Where the chunks of a tile's rows lie. `wrong` is set to how many of them `moved` misses.
+template <class Tile>
+std::vector<unsigned> places_in(int& wrong) {
+    const device_array<unsigned> places(std::size_t{rows_of<Tile> * Tile::chunks});
+    const device_array<int> missed(std::vector<int>(1));
+    detail::launch(&place_kernel<Tile>, 1, static_cast<int>(rows_of<Tile>), 0, nullptr,
+                   place_parameters{places.data(), missed.data()});
+    wrong = missed.to_host()[0];
+    return places.to_host();
 }
 
 // For each block of a grid of row tiles that cost as much as `costs` says, in order: the tile that it takes.

@@ -38,19 +38,24 @@ TEST_CASE("a list has the tiles that a mask must visit, in order") {
     const auto pick = [&](index_t low, index_t high) {
         return std::uniform_int_distribution<index_t>(low, high)(random);
     };
-    for (const auto& [name, mask] : masks(length, documents)) {
-        const std::string& mask_name = name;
-        CAPTURE(mask_name);
+    const device_array<range> device_documents(documents);
+    const auto all = masks(length, documents);
+    const auto on_device = masks(length, {device_documents.data(), documents.size()});
+    for (std::size_t number = 0; number < all.size(); ++number) {
+        const auto& [mask_name, mask] = all[number];
+        const any_mask& device_mask = on_device[number].second;
+        const std::string& name = mask_name;
+        CAPTURE(name);
         for (int i = 0; i < 6; ++i) {
             const index_t begin = pick(0, length - 1);
             const range positions{begin, pick(begin + 1, length)};
             const index_t size = pick(0, length);
-            CHECK(listed_key_tiles(mask, positions, size, 0, 1) == wanted_key_tiles(mask, positions, size));
+            CHECK(listed_key_tiles(device_mask, positions, size, 0, 1) == wanted_key_tiles(mask, positions, size));
 
             // Parts in a row are the whole.
             std::vector<listed_tile> joined;
             for (int part = 0; part < 3; ++part) {
-                const auto some = listed_key_tiles(mask, positions, size, part, 3);
+                const auto some = listed_key_tiles(device_mask, positions, size, part, 3);
                 joined.insert(joined.end(), some.begin(), some.end());
             }
             CHECK(joined == wanted_key_tiles(mask, positions, size));
@@ -62,7 +67,7 @@ TEST_CASE("a list has the tiles that a mask must visit, in order") {
                 [&](index_t first, index_t last, tile_class kind) {
                     wanted.push_back({static_cast<int>(first - offset), kind != tile_class::full || last - first < 2});
                 });
-            CHECK(listed_query_tiles(mask, positions, size, offset) == wanted);
+            CHECK(listed_query_tiles(device_mask, positions, size, offset) == wanted);
         }
     }
 }
@@ -136,29 +141,18 @@ TEST_CASE("the longest tiles go first, and each goes once") {
 TEST_CASE_TEMPLATE("chunks of a tile in shared memory: all places once, matrices without bank conflicts", Tile,
                    kernels::shared_tile<64, 32>, kernels::shared_tile<64, 64>, kernels::shared_tile<128, 96>,
                    kernels::shared_tile<128, 128>, kernels::shared_tile<64, 192>, kernels::shared_tile<64, 256>) {
-    constexpr unsigned rows = Tile::bytes / (Tile::chunks * 16);
-    std::set<unsigned> places;
-    for (unsigned row = 0; row < rows; ++row) {
-        for (unsigned chunk = 0; chunk < Tile::chunks; ++chunk) {
-            const unsigned place = Tile::place(row, chunk);
-            CHECK((place % 16 == 0 && place + 16 <= Tile::bytes));
-            places.insert(place);
-            if (row < 16 && chunk < 2) { // what is reached from here by `moved`
-                for (unsigned down = 0; row + down < rows; down += 16) {
-                    for (unsigned right = 0; chunk + right < Tile::chunks; right += 2) {
-                        CHECK(Tile::moved(place, static_cast<int>(down), static_cast<int>(right)) ==
-                              Tile::place(row + down, chunk + right));
-                    }
-                }
-            }
-        }
+    int wrong = -1;
+    const std::vector<unsigned> places = places_in<Tile>(wrong);
+    CHECK(wrong == 0);
+    for (const unsigned place : places) {
+        CHECK((place % 16 == 0 && place + 16 <= Tile::bytes));
     }
-    CHECK(places.size() == rows * Tile::chunks);
-    for (unsigned row = 0; row < rows; row += 8) {
+    CHECK(std::set<unsigned>(places.begin(), places.end()).size() == places.size());
+    for (unsigned row = 0; row < rows_of<Tile>; row += 8) {
         for (unsigned chunk = 0; chunk < Tile::chunks; ++chunk) {
             std::set<unsigned> banks;
             for (unsigned i = 0; i < 8; ++i) {
-                banks.insert(Tile::place(row + i, chunk) % 128);
+                banks.insert(places[(row + i) * Tile::chunks + chunk] % 128);
             }
             CHECK(banks.size() == 8);
         }
