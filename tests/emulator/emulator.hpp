@@ -37,6 +37,7 @@ struct settings {
     int cache_bytes = 64 * 1024;
     bool tensor_cores = true;
     std::size_t shared_bytes_a_block = 227 * 1024;
+    std::size_t shared_bytes_a_multiprocessor = 228 * 1024;
 };
 
 /// The settings in force.

@@ -94,6 +94,12 @@ bool is_possible(const grid& size) {
            size.shared_bytes <= in_force.shared_bytes_a_block;
 }
 
+// There are no registers here: 128 for each thread are assumed, of 64 K. A block's first kilobyte is CUDA's own.
+int resident_blocks(const grid& block) {
+    const std::size_t by_memory = in_force.shared_bytes_a_multiprocessor / (block.shared_bytes + 1024);
+    return std::min(static_cast<int>(by_memory), 512 / block.threads);
+}
+
 void launch(const grid& size, const std::function<void()>& kernel) {
     if (const void* const code = host_access.exchange(nullptr)) {
         throw_fault({fault_kind::host_access, "code of the host touched device memory", code}, "");

@@ -16,6 +16,9 @@ struct grid {
 /// Whether the device can run this at all.
 bool is_possible(const grid& size);
 
+/// How many such blocks a multiprocessor holds at once.
+int resident_blocks(const grid& block);
+
 /// Runs the kernel in every thread of every block, and returns when all are done. Throws fault.
 void launch(const grid& size, const std::function<void()>& kernel);
 

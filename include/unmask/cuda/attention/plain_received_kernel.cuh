@@ -16,18 +16,17 @@ namespace detail::cuda {
 
 static_assert(plain_rows == received_size && plain_keys == received_size);
 
-template <mask_policy Mask>
 struct plain_received_memory {
-    static constexpr int bytes = plain_tile::bytes + received_state<Mask>::bytes;
+    static constexpr int bytes = plain_tile::bytes + received_state::bytes;
 
     UNMASK_DEVICE static plain_tile tile() { return {reinterpret_cast<float*>(device::shared_memory())}; }
-    UNMASK_DEVICE static received_state<Mask> state() { return {device::shared_memory() + plain_tile::bytes}; }
+    UNMASK_DEVICE static received_state state() { return {device::shared_memory() + plain_tile::bytes}; }
 };
 
 template <class T, mask_policy Mask>
 UNMASK_KERNEL(plain_threads, 2)
 void plain_received_kernel(received_parameters<T, Mask> p) {
-    using memory = plain_received_memory<Mask>;
+    using memory = plain_received_memory;
     const received_block<T, Mask> block(p, device::block());
     block.template begin<plain_threads>(memory::state());
     const auto tiles = memory::state().tiles();
@@ -35,7 +34,7 @@ void plain_received_kernel(received_parameters<T, Mask> p) {
     tile next = tiles.before_first();
     for (int turn = 0; tiles.next(next); turn ^= 1) {
         const int first_query = next.begin();
-        block.set_rows(memory::state(), turn, next);
+        block.template set_rows<plain_threads>(memory::state(), turn, next);
         float scores[4][4];
         multiply_plain_scores(
             block.queries - first_query,
@@ -46,12 +45,7 @@ void plain_received_kernel(received_parameters<T, Mask> p) {
         UNMASK_UNROLL
         for (int i = 0; i < 4; ++i) {
             const float log_sum_exp = memory::state().log_sum_exp(turn)[plain_row(i)];
-            const auto seen = next.partial()
-                                  ? plain_seen(
-                                        p.mask, memory::state().seen(turn), plain_row(i), block.queries - first_query,
-                                        [&](int row) { return p.call.query_offset + first_query + row; },
-                                        block.first_key + plain_column(0), block.keys)
-                                  : 0xfU;
+            const auto seen = next.partial() ? plain_seen(memory::state().seen(turn), plain_row(i)) : 0xfU;
             UNMASK_UNROLL
             for (int j = 0; j < 4; ++j) {
                 const float score = (seen >> j & 1U) != 0 ? p.call.score(scores[i][j]) : minus_infinity;

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/attention/kernel_call.cuh>
-#include <unmask/cuda/attention/key_windows.cuh>
+#include <unmask/cuda/attention/seen_keys.cuh>
 #include <unmask/cuda/attention/tile_list.cuh>
 #include <unmask/cuda/runtime/device.cuh>
 #include <unmask/mask/mask_policy.hpp>
@@ -27,22 +28,21 @@ inline constexpr int received_size = 64; // keys of a block, and queries of a ti
 
 // A block's shared memory, besides tiles. What concerns a tile of queries is there twice: one is set while the other is
 // in use.
-template <mask_policy Mask>
 struct received_state {
-    using windows = key_windows<received_size, Mask>;
+    using seen_type = seen_keys<received_size, received_size>;
     using list_state = tile_list<received_size>::state;
     static constexpr int most_sums = 16; // for each key
-    static constexpr int bytes = 2 * windows::bytes + static_cast<int>(sizeof(list_state)) +
+    static constexpr int bytes = 2 * seen_type::bytes + static_cast<int>(sizeof(list_state)) +
                                  (2 + most_sums) * received_size * static_cast<int>(sizeof(float));
 
     std::byte* data;
 
     UNMASK_DEVICE tile_list<received_size> tiles() const { return {reinterpret_cast<list_state*>(data)}; }
-    UNMASK_DEVICE windows seen(int turn) const {
-        return {reinterpret_cast<int*>(data + sizeof(list_state) + turn * windows::bytes)};
+    UNMASK_DEVICE seen_type seen(int turn) const {
+        return {reinterpret_cast<std::uint32_t*>(data + sizeof(list_state) + turn * seen_type::bytes)};
     }
     UNMASK_DEVICE float* log_sum_exp(int turn) const { // [received_size]
-        return reinterpret_cast<float*>(data + sizeof(list_state) + 2 * windows::bytes) + turn * received_size;
+        return reinterpret_cast<float*>(data + sizeof(list_state) + 2 * seen_type::bytes) + turn * received_size;
     }
     UNMASK_DEVICE float* sums() const { return log_sum_exp(2); } // [most_sums][received_size]
 };
@@ -69,7 +69,7 @@ struct received_block {
 
     // Lists the tiles of queries to visit. By all threads.
     template <int Threads>
-    UNMASK_DEVICE void begin(const received_state<Mask>& state) const {
+    UNMASK_DEVICE void begin(const received_state& state) const {
         const index_t end = smaller(static_cast<index_t>(first_key) + received_size, keys);
         const query_axis<Mask> axis{p.mask, {first_key, end}, p.call.query_offset + queries, p.call.query_offset};
         state.tiles().template set<Threads>(axis, 0, 1);
@@ -77,21 +77,22 @@ struct received_block {
     }
 
     // What is known of a tile's queries, for all to see after a barrier.
-    UNMASK_DEVICE void set_rows(const received_state<Mask>& state, int turn, tile at) const {
+    template <int Threads>
+    UNMASK_DEVICE void set_rows(const received_state& state, int turn, tile at) const {
         const int row = device::thread();
-        if (row >= received_size) {
-            return;
+        if (row < received_size) {
+            const int query = at.begin() + row;
+            state.log_sum_exp(turn)[row] = query < queries ? p.call.log_sum_exp.at(sequence, head, query) : 0.0F;
         }
-        const int query = at.begin() + row;
-        const bool exists = query < queries;
-        state.log_sum_exp(turn)[row] = exists ? p.call.log_sum_exp.at(sequence, head, query) : 0.0F;
         if (at.partial()) {
-            state.seen(turn).set(p.mask, row, exists, p.call.query_offset + (exists ? query : 0), keys);
+            state.seen(turn).template set<Threads>(
+                p.mask, queries - at.begin(), [&](int each) { return p.call.query_offset + at.begin() + each; },
+                first_key, keys);
         }
     }
 
     // Adds up sums()[0 … count) of each key, in order. Keys past the sequence's length receive 0.
-    UNMASK_DEVICE void write(const received_state<Mask>& state, int count) const {
+    UNMASK_DEVICE void write(const received_state& state, int count) const {
         const int key = first_key + device::thread();
         if (device::thread() < received_size && key < p.call.key_length) {
             float total = 0.0F;

@@ -5,7 +5,6 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/attention/kernel_call.cuh>
-#include <unmask/cuda/attention/key_windows.cuh>
 #include <unmask/cuda/attention/received_block.cuh>
 #include <unmask/cuda/attention/score_fragment.cuh>
 #include <unmask/cuda/attention/shared_tile.cuh>
@@ -19,10 +18,10 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-template <int HeadDim, mask_policy Mask>
+template <int HeadDim>
 struct received_memory {
     using tile_type = shared_tile<received_size, HeadDim>;
-    using state_type = received_state<Mask>;
+    using state_type = received_state;
     static constexpr int bytes = 3 * tile_type::bytes + state_type::bytes;
 
     UNMASK_DEVICE static tile_type keys() { return {device::shared_memory()}; }
@@ -37,13 +36,12 @@ template <int HeadDim, class T, mask_policy Mask>
 UNMASK_KERNEL(received_threads, 2)
 void received_kernel(received_parameters<T, Mask> p) {
     if constexpr (device::has_tensor_cores) {
-        using memory = received_memory<HeadDim, Mask>;
+        using memory = received_memory<HeadDim>;
         const received_block<T, Mask> block(p, device::block());
         const auto copy = [&](const tensor<const T>& from, int head, int first, int rows, const auto& to) {
             const T* start = from.row(block.sequence, first, head);
             const int stride = device::opaque(static_cast<int>(from.position_stride));
-            to.template copy_rows<received_threads>(
-                rows - first, p.call.head_dim, [&](int row) { return start + static_cast<index_t>(row) * stride; });
+            to.template copy_rows<received_threads>(rows - first, p.call.head_dim, start, stride);
         };
         block.template begin<received_threads>(memory::state());
         const auto tiles = memory::state().tiles();
@@ -60,7 +58,7 @@ void received_kernel(received_parameters<T, Mask> p) {
         sums.clear();
         for (int turn = 0; more; turn ^= 1) {
             const tile current = next;
-            block.set_rows(memory::state(), turn, current);
+            block.template set_rows<received_threads>(memory::state(), turn, current);
             more = tiles.next(next);
             device::wait_copies<0>();
             device::barrier(); // queries and what was set are here, and nobody needs the other turn's any more
@@ -73,10 +71,7 @@ void received_kernel(received_parameters<T, Mask> p) {
             multiply_scores<T>(memory::queries(turn), first_row, memory::keys(), scores);
             transform_scores(p.call, scores);
             if (current.partial()) {
-                hide_scores(
-                    p.mask, memory::state().seen(turn), first_row, block.queries - current.begin(),
-                    [&](int row) { return p.call.query_offset + current.begin() + row; }, block.first_key, block.keys,
-                    scores);
+                hide_scores(memory::state().seen(turn), first_row, scores);
             }
             float log_sum_exp[2];
             UNMASK_UNROLL

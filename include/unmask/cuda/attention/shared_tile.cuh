@@ -47,20 +47,41 @@ struct shared_tile {
     // `Threads` threads of a block.
     template <int Threads, class RowOf>
     UNMASK_DEVICE void copy_rows(int rows, int columns, const RowOf& row_of) const {
+        copy_passes<Threads>(rows, columns, [&](int row, int down) { return row_of(row + down); });
+    }
+    // The same, of rows that lie `stride` elements apart, from `first` on.
+    template <int Threads, class T>
+    UNMASK_DEVICE void copy_rows(int rows, int columns, const T* first, int stride) const {
+        const index_t pass = static_cast<index_t>(stride) * rows_a_pass<Threads>;
+        const T* next = nullptr;
+        copy_passes<Threads>(rows, columns, [&](int row, int down) {
+            next = down == 0 ? first + static_cast<index_t>(row) * stride : next + pass;
+            return next;
+        });
+    }
+
+private:
+    template <int Threads>
+    static constexpr int rows_a_pass = Threads / (page / 8);
+
+    // A thread copies one chunk of a page in each pass, `down` rows below its `row`, which is at from_of(row, down).
+    template <int Threads, class FromOf>
+    UNMASK_DEVICE void copy_passes(int rows, int columns, const FromOf& from_of) const {
         constexpr int page_chunks = page / 8;
-        constexpr int rows_a_pass = Threads / page_chunks;
-        static_assert(rows_a_pass % 16 == 0 && Rows % rows_a_pass == 0);
+        static_assert(rows_a_pass<Threads> % 16 == 0 && Rows % rows_a_pass<Threads> == 0);
         // Opaque: what follows from it costs less than the registers to keep it in. Unsigned, to divide by a shift.
         const auto thread = device::opaque(static_cast<std::uint32_t>(device::thread()));
-        const int first_row = static_cast<int>(thread / page_chunks);
-        const int first_chunk = static_cast<int>(thread % page_chunks);
+        const int row = static_cast<int>(thread / page_chunks);
+        const int chunk = static_cast<int>(thread % page_chunks);
         const std::uint32_t first_place = place(thread / page_chunks, thread % page_chunks);
+        const int rows_left = rows - row;
+        const int columns_left = columns - chunk * 8;
         UNMASK_UNROLL
-        for (int down = 0; down < Rows; down += rows_a_pass) {
-            const auto* from = row_of(first_row + down) + first_chunk * 8;
+        for (int down = 0; down < Rows; down += rows_a_pass<Threads>) {
+            const auto* from = from_of(row, down) + chunk * 8;
             UNMASK_UNROLL
             for (int right = 0; right < chunks; right += page_chunks) {
-                const bool exists = first_row + down < rows && (first_chunk + right) * 8 < columns;
+                const bool exists = down < rows_left && right * 8 < columns_left;
                 device::copy_async(data + moved(first_place, down, right), from + right * 8, exists);
             }
         }

@@ -54,7 +54,7 @@ struct query_axis {
 template <int Size>
 struct tile_list {
     static_assert(Size % 2 == 0);
-    static constexpr int words = 128;
+    static constexpr int words = 32;
     struct state {
         int first;
         int count;

@@ -41,6 +41,13 @@ bool has_tensor_cores(void (*)(Parameters)) {
 }
 
 template <class Parameters>
+int resident_blocks(const device_properties& gpu, void (*)(Parameters), int threads, std::size_t shared_bytes) {
+    return shared_bytes > static_cast<std::size_t>(gpu.shared_bytes_a_block)
+               ? 0
+               : emulator::resident_blocks({1, threads, shared_bytes});
+}
+
+template <class Parameters>
 void launch(void (*kernel)(Parameters), int blocks, int threads, std::size_t shared_bytes, cuda_stream,
             const Parameters& parameters) {
     if (blocks == 0) {
