@@ -3,6 +3,7 @@
 // The parts that kernels are made of: lists of tiles, the order of blocks, the layout of shared memory, split keys.
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
 #include <random>
 #include <set>
@@ -11,7 +12,9 @@
 
 #include <unmask/cuda/attention/block_order.cuh>
 #include <unmask/cuda/attention/launch_plan.cuh>
+#include <unmask/cuda/attention/seen_keys.cuh>
 #include <unmask/cuda/attention/shared_tile.cuh>
+#include <unmask/mask/predicate.hpp>
 #include <unmask/mask/tiles.hpp>
 
 #include "kernels.hpp"
@@ -86,6 +89,31 @@ TEST_CASE("a list of more tiles than it has bits: neighbours share one, and none
     }
     CHECK(std::is_sorted(seen.begin(), seen.end(),
                          [](const listed_tile& a, const listed_tile& b) { return a.begin < b.begin; }));
+}
+
+TEST_CASE("the bits of the keys that a row sees, by ranges and key by key") {
+    constexpr index_t length = 150;
+    const std::vector<range> documents = some_documents(length);
+    for (const auto& [name, each] : masks(length, documents)) {
+        const std::string& mask_name = name;
+        CAPTURE(mask_name);
+        const any_mask& mask = each;
+        const auto by_key = predicate([&mask](index_t q, index_t k) { return mask.visible(q, k); });
+        int wrong = 0;
+        for (const int keys : {0, 1, 33, 150}) {
+            for (index_t position = 0; position < length; ++position) {
+                for (int first = 0; first < 192; first += 32) {
+                    std::uint32_t wanted = 0;
+                    for (int i = 0; i < 32 && first + i < keys; ++i) {
+                        wanted |= mask.visible(position, first + i) ? 1U << i : 0U;
+                    }
+                    wrong += kernels::seen_of(mask, position, first, keys) != wanted ? 1 : 0;
+                    wrong += kernels::seen_of(by_key, position, first, keys) != wanted ? 1 : 0;
+                }
+            }
+        }
+        CHECK(wrong == 0);
+    }
 }
 
 TEST_CASE("every block of a grid has work of its own, and all work has a block") {

@@ -81,6 +81,16 @@ TEST_CASE("what the device is, is a setting") {
     CHECK(detail::device_properties::current().multiprocessors == 4);
 }
 
+TEST_CASE("how many blocks a multiprocessor holds, by shared memory and threads") {
+    const auto gpu = detail::device_properties::current();
+    CHECK(detail::resident_blocks(gpu, test::exchange, 128, 0) == 4);
+    CHECK(detail::resident_blocks(gpu, test::exchange, 256, 100 * 1024) == 2);
+    CHECK(detail::resident_blocks(gpu, test::exchange, 128, 113 * 1024) == 2);
+    CHECK(detail::resident_blocks(gpu, test::exchange, 128, 113 * 1024 + 1) == 1);
+    CHECK(detail::resident_blocks(gpu, test::exchange, 128, 227 * 1024) == 1);
+    CHECK(detail::resident_blocks(gpu, test::exchange, 128, 227 * 1024 + 1) == 0);
+}
+
 TEST_CASE("a launch that no device takes is an error of the runtime") {
     const auto launch = [](int blocks, int threads, std::size_t shared_bytes) {
         detail::launch(test::well_behaved, blocks, threads, shared_bytes, nullptr, test::arrays{});

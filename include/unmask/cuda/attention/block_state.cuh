@@ -23,8 +23,8 @@ struct block_unit {
     int keys;
     int part;
     int first_row;
-    index_t key_offset; // of the kv head's first key and value, from the tensors' first elements
-    index_t value_offset;
+    const void* keys_data; // of position 0
+    const void* values_data;
     int values_taken_out[8]; // by each warp, whether there were any: see hidden_values.cuh
 };
 
@@ -53,8 +53,8 @@ struct block_state {
         mine.kv_head = work.unit % call.kv_heads;
         mine.rows = call.queries(mine.sequence) * call.group;
         mine.keys = call.keys(mine.sequence);
-        mine.key_offset = call.key.offset(mine.sequence, mine.kv_head);
-        mine.value_offset = call.value.offset(mine.sequence, mine.kv_head);
+        mine.keys_data = call.key.row(mine.sequence, 0, mine.kv_head);
+        mine.values_data = call.value.row(mine.sequence, 0, mine.kv_head);
         mine.part = work.part;
         int tile = work.tile;
         if (grid.uneven) {
@@ -74,7 +74,8 @@ struct block_state {
         return true;
     }
 
-    // Asks the mask which keys the rows see of the tile that begins at first_key. By all threads; a barrier must follow.
+    // Asks the mask which keys the rows see, of the tile that begins at first_key. By all threads; a barrier must
+    // follow.
     template <int Threads, class T, mask_policy Mask>
     UNMASK_DEVICE void set_seen(const kernel_call<T>& call, const Mask& mask, int first_key) const {
         const block_unit& mine = unit();

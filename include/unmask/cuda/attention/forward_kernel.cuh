@@ -129,17 +129,15 @@ private:
     }
 
     UNMASK_DEVICE void copy_keys(int begin) const {
-        copy_tile(memory::keys(), p_.call.key, memory::state().unit().key_offset, begin);
+        copy_tile(memory::keys(), memory::state().unit().keys_data, p_.call.key.position_stride, begin);
     }
     UNMASK_DEVICE void copy_values(int begin) const {
-        copy_tile(memory::values(), p_.call.value, memory::state().unit().value_offset, begin);
+        copy_tile(memory::values(), memory::state().unit().values_data, p_.call.value.position_stride, begin);
     }
-    UNMASK_DEVICE void copy_tile(const typename memory::key_value_tile& to, const tensor<const T>& from, index_t offset,
+    UNMASK_DEVICE void copy_tile(const typename memory::key_value_tile& to, const void* from, index_t stride,
                                  int begin) const {
-        // Opaque, or the distances of all rows are kept in registers.
-        const int stride = device::opaque(static_cast<int>(from.position_stride));
-        const T* first = from.data + offset + static_cast<index_t>(begin) * stride;
-        to.template copy_rows<Plan::threads>(memory::state().unit().keys - begin, p_.call.head_dim, first, stride);
+        to.template copy_rows<Plan::threads>(static_cast<const T*>(from), static_cast<int>(stride), begin,
+                                             memory::state().unit().keys, p_.call.head_dim);
     }
 
     // After the last key: the sink, which of split keys the first part has.

@@ -21,12 +21,8 @@ struct tensor {
     index_t position_stride;
     index_t head_stride;
 
-    // Of position 0.
-    UNMASK_DEVICE index_t offset(int sequence, int head) const {
-        return sequence * sequence_stride + head * head_stride;
-    }
     UNMASK_DEVICE Element* row(int sequence, int position, int head) const {
-        return data + offset(sequence, head) + position * position_stride;
+        return data + sequence * sequence_stride + position * position_stride + head * head_stride;
     }
 };
 

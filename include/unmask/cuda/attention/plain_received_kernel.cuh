@@ -20,6 +20,8 @@ struct plain_received_memory {
     static constexpr int bytes = plain_tile::bytes + received_state::bytes;
 
     UNMASK_DEVICE static plain_tile tile() { return {reinterpret_cast<float*>(device::shared_memory())}; }
+    // After the last queries: [plain_threads / 16][received_size].
+    UNMASK_DEVICE static float* sums() { return tile().data; }
     UNMASK_DEVICE static received_state state() { return {device::shared_memory() + plain_tile::bytes}; }
 };
 
@@ -32,9 +34,13 @@ void plain_received_kernel(received_parameters<T, Mask> p) {
     const auto tiles = memory::state().tiles();
     float sums[4]{}; // of a thread's columns, over its rows
     tile next = tiles.before_first();
-    for (int turn = 0; tiles.next(next); turn ^= 1) {
+    while (tiles.next(next)) {
         const int first_query = next.begin();
-        block.template set_rows<plain_threads>(memory::state(), turn, next);
+        if (next.partial()) {
+            device::barrier(); // nobody needs what was seen in the turn before any more
+            block.template set_seen<plain_threads>(memory::state(), next);
+            device::barrier();
+        }
         float scores[4][4];
         multiply_plain_scores(
             block.queries - first_query,
@@ -44,8 +50,8 @@ void plain_received_kernel(received_parameters<T, Mask> p) {
             p.call.head_dim, memory::tile(), scores);
         UNMASK_UNROLL
         for (int i = 0; i < 4; ++i) {
-            const float log_sum_exp = memory::state().log_sum_exp(turn)[plain_row(i)];
-            const auto seen = next.partial() ? plain_seen(memory::state().seen(turn), plain_row(i)) : 0xfU;
+            const float log_sum_exp = block.log_sum_exp(first_query + plain_row(i));
+            const auto seen = next.partial() ? plain_seen(memory::state().seen(), plain_row(i)) : 0xfU;
             UNMASK_UNROLL
             for (int j = 0; j < 4; ++j) {
                 const float score = (seen >> j & 1U) != 0 ? p.call.score(scores[i][j]) : minus_infinity;
@@ -53,12 +59,13 @@ void plain_received_kernel(received_parameters<T, Mask> p) {
             }
         }
     }
+    device::barrier(); // nobody needs the tile any more
     UNMASK_UNROLL
     for (int j = 0; j < 4; ++j) {
-        memory::state().sums()[device::thread() / 16 * received_size + plain_column(j)] = sums[j];
+        memory::sums()[device::thread() / 16 * received_size + plain_column(j)] = sums[j];
     }
     device::barrier();
-    block.write(memory::state(), plain_threads / 16);
+    block.write(memory::sums(), plain_threads / 16);
 }
 
 } // namespace detail::cuda

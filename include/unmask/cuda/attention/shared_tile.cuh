@@ -43,28 +43,32 @@ struct shared_tile {
         return data + place(static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(chunk));
     }
 
-    // Starts copying: row r < rows is at row_of(r), and its first `columns` elements exist; the rest becomes 0. By all
-    // `Threads` threads of a block.
+    // Starts copying rows [begin, begin + Rows) of a matrix whose rows lie `stride` elements apart. Rows from `end` on
+    // and columns from `columns` on become 0. By all `Threads` threads of a block.
+    template <int Threads, class T>
+    UNMASK_DEVICE void copy_rows(const T* matrix, int stride, int begin, int end, int columns) const {
+        const index_t pass = static_cast<index_t>(stride) * rows_a_pass<Threads>;
+        const T* from = nullptr;
+        copy_passes<Threads>(end - begin, columns, [&](int row, int chunk, int down) {
+            // Opaque: one address and what is added to it, not two sums for each chunk.
+            from = down == 0 ? device::opaque(matrix + static_cast<index_t>(begin + row) * stride + chunk * 8)
+                             : from + pass;
+            return from;
+        });
+    }
+    // The same, of `rows` rows, each at row_of(number).
     template <int Threads, class RowOf>
     UNMASK_DEVICE void copy_rows(int rows, int columns, const RowOf& row_of) const {
-        copy_passes<Threads>(rows, columns, [&](int row, int down) { return row_of(row + down); });
-    }
-    // The same, of rows that lie `stride` elements apart, from `first` on.
-    template <int Threads, class T>
-    UNMASK_DEVICE void copy_rows(int rows, int columns, const T* first, int stride) const {
-        const index_t pass = static_cast<index_t>(stride) * rows_a_pass<Threads>;
-        const T* next = nullptr;
-        copy_passes<Threads>(rows, columns, [&](int row, int down) {
-            next = down == 0 ? first + static_cast<index_t>(row) * stride : next + pass;
-            return next;
-        });
+        copy_passes<Threads>(rows, columns,
+                             [&](int row, int chunk, int down) { return row_of(row + down) + chunk * 8; });
     }
 
 private:
     template <int Threads>
     static constexpr int rows_a_pass = Threads / (page / 8);
 
-    // A thread copies one chunk of a page in each pass, `down` rows below its `row`, which is at from_of(row, down).
+    // In each pass, a thread copies the chunk from_of(row, chunk, down), which is of row + down, and those of the same
+    // row in other pages.
     template <int Threads, class FromOf>
     UNMASK_DEVICE void copy_passes(int rows, int columns, const FromOf& from_of) const {
         constexpr int page_chunks = page / 8;
@@ -78,7 +82,7 @@ private:
         const int columns_left = columns - chunk * 8;
         UNMASK_UNROLL
         for (int down = 0; down < Rows; down += rows_a_pass<Threads>) {
-            const auto* from = from_of(row, down) + chunk * 8;
+            const auto* from = from_of(row, chunk, down);
             UNMASK_UNROLL
             for (int right = 0; right < chunks; right += page_chunks) {
                 const bool exists = down < rows_left && right * 8 < columns_left;

@@ -47,9 +47,10 @@ UNMASK_DEVICE int sum_before(int value, int& total, call_site where = call_site:
     return mine.first;
 }
 
+// As many as CUB wants to exchange keys: one of 32 words is left free.
 template <int Threads, int Items>
 constexpr std::size_t sort_bytes() {
-    return 16;
+    return sizeof(std::uint64_t) * Threads * Items / 32 * 33;
 }
 
 template <int Threads, int Items>

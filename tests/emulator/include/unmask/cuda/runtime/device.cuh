@@ -141,9 +141,9 @@ UNMASK_DEVICE T published(const T* from) {
     return *from;
 }
 
-template <class Integer>
-UNMASK_DEVICE Integer opaque(Integer value) {
-    static_assert(sizeof(Integer) == 4);
+template <class Value>
+UNMASK_DEVICE Value opaque(Value value) {
+    static_assert(sizeof(Value) == 4 || sizeof(Value) == 8);
     return value;
 }
 
