@@ -177,6 +177,11 @@ TEST_CASE_TEMPLATE("chunks of a tile in shared memory: all places once, matrices
                     for (unsigned right = 0; chunk + right < Tile::chunks; right += 2) {
                         CHECK(Tile::moved(place, static_cast<int>(down), static_cast<int>(right)) ==
                               Tile::place(row + down, chunk + right));
+                        if (right % 4 == 2) {
+                            const unsigned halfway = Tile::moved(place, 0, static_cast<int>(right - 2));
+                            CHECK(Tile::moved(halfway, static_cast<int>(down), 2) ==
+                                  Tile::place(row + down, chunk + right));
+                        }
                     }
                 }
             }

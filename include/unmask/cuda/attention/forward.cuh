@@ -65,8 +65,9 @@ bool run_head_dim(const work_stream& work, const device_properties& gpu, const k
     }
     const bool few_rows = call.query_length * call.group <= narrow::rows;
     const int wide_blocks = few_rows ? 0 : resident_blocks_of<wide, T, Mask, Sink>(gpu);
-    // A wide block that is alone gives each scheduler one warp, and nothing to do while that waits. On RTX cards, whose
-    // multiprocessors have 100 KB of shared memory, narrow blocks of more than 64 columns fit twice.
+    // A wide block that is alone gives each scheduler one warp, and nothing to do while that waits. Of more than 64
+    // columns it is, where a multiprocessor has 100 KB of shared memory (8.6, 8.9, 12.0); of up to 128, narrow ones fit
+    // twice there.
     const int narrow_blocks = wide_blocks > 1 ? 0 : resident_blocks_of<narrow, T, Mask, Sink>(gpu);
     if (narrow_blocks > wide_blocks) {
         launch_on_tensor_cores<narrow>(work, gpu, narrow_blocks, call, mask, sink);

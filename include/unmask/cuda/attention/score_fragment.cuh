@@ -74,14 +74,16 @@ UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& querie
     const std::uint32_t query_place = queries.place(static_cast<std::uint32_t>(first_row) + lane % 16, lane / 16);
     const std::uint32_t key_place = keys.place(lane / 16 * 8 + lane % 8, lane / 8 % 2);
     scores.clear();
-    // Two steps a turn, and not all unrolled: that would load so far ahead that registers spill.
+    // Of more than 64 columns not all steps are unrolled, but two a turn: all would load so far ahead that registers
+    // spill.
     static_assert(HeadDim % 32 == 0);
+    constexpr int steps = HeadDim <= 64 ? HeadDim / 16 : 2;
     UNMASK_NO_UNROLL
-    for (int turn = 0; turn < HeadDim / 32; ++turn) {
-        const std::uint32_t query_turn = queries.moved(query_place, 0, turn * 4);
-        const std::uint32_t key_turn = keys.moved(key_place, 0, turn * 4);
+    for (int turn = 0; turn < HeadDim / 16 / steps; ++turn) {
+        const std::uint32_t query_turn = queries.moved(query_place, 0, turn * steps * 2);
+        const std::uint32_t key_turn = keys.moved(key_place, 0, turn * steps * 2);
         UNMASK_UNROLL
-        for (int step = 0; step < 2; ++step) {
+        for (int step = 0; step < steps; ++step) {
             std::uint32_t a[RowTiles][4];
             UNMASK_UNROLL
             for (int i = 0; i < RowTiles; ++i) {

@@ -30,9 +30,9 @@ struct shared_tile {
         const std::uint32_t permuted = (row % rows_a_line * page_chunks + chunk % page_chunks) ^ (line % 8);
         return chunk / page_chunks * (Rows * page * 2) + line * 128 + permuted * 16;
     }
-    // The chunk that lies `rows` (a multiple of 16) below and `chunks` to the right: whole pages, or from one of the
-    // first two columns of chunks a multiple of 2. With constants that is an exclusive or and an offset, and no more
-    // addresses to keep in registers.
+    // The chunk that lies `rows` (a multiple of 16) below and `chunks` (an even number) to the right. What that is more
+    // than whole pages has no bit in common with where in its page the chunk is. With constants that is an exclusive or
+    // and an offset, and no more addresses to keep in registers.
     UNMASK_DEVICE static std::uint32_t moved(std::uint32_t place, int rows, int chunks) {
         constexpr int page_chunks = page / 8;
         return (place ^ static_cast<std::uint32_t>(chunks % page_chunks * 16)) +

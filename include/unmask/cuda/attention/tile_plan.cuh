@@ -14,16 +14,16 @@ template <int HeadDim, int RowTiles>
 struct tile_plan {
     static constexpr int head_dim = HeadDim;   // columns past the tensors' are zeros
     static constexpr int row_tiles = RowTiles; // of 16 rows, for each warp
-    // Of large head dimensions, 64 keys and their values take so much shared memory that an A100 holds a block less,
-    // and RTX cards hold one alone.
+    // Of more columns, 64 keys and their values take so much shared memory that a multiprocessor with 164 KB holds one
+    // block less; with 100 KB, one alone.
     static constexpr int keys = head_dim <= 128 ? 64 : 32;
     static constexpr int warps = 4;
     static constexpr int threads = warps * 32;
     static constexpr int rows = warps * row_tiles * 16;
     static constexpr int score_tiles = keys / 8;      // of 16 × 8 scores, a row tile
     static constexpr int output_tiles = head_dim / 8; // of 16 × 8 outputs, a row tile
-    // For which the compiler is to leave registers: blocks that are on a multiprocessor together, of which the others
-    // compute while one waits. Where shared memory is small there are fewer (tests/cuda/registers.csv).
+    // Those for which the compiler is to leave registers, on a multiprocessor together: the others compute while one
+    // waits. Where shared memory is small there are fewer (tests/cuda/registers.csv).
     static constexpr int blocks = row_tiles * (head_dim + keys) / 2 <= 128 ? 3 : 2;
 };
 
