@@ -74,10 +74,9 @@ UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& querie
     const std::uint32_t query_place = queries.place(static_cast<std::uint32_t>(first_row) + lane % 16, lane / 16);
     const std::uint32_t key_place = keys.place(lane / 16 * 8 + lane % 8, lane / 8 % 2);
     scores.clear();
-    // Of more than 64 columns not all steps are unrolled, but two a turn: all would load so far ahead that registers
-    // spill.
-    static_assert(HeadDim % 32 == 0);
-    constexpr int steps = HeadDim <= 64 ? HeadDim / 16 : 2;
+    // A page a turn. Not all are unrolled, and of large fragments not even a page: that would load so far ahead that
+    // registers spill.
+    constexpr int steps = RowTiles > 1 && HeadDim > 64 ? 2 : shared_tile<KeyRows, HeadDim>::page / 16;
     UNMASK_NO_UNROLL
     for (int turn = 0; turn < HeadDim / 16 / steps; ++turn) {
         const std::uint32_t query_turn = queries.moved(query_place, 0, turn * steps * 2);
