@@ -55,6 +55,15 @@ TEST_CASE("a kernel gets its parameters, and more shared memory than is allowed 
     CHECK(result.back() == 38);
 }
 
+TEST_CASE("how many blocks a multiprocessor holds, by the runtime; none that are too large") {
+    const auto gpu = unmask::detail::device_properties::current();
+    const auto most = static_cast<std::size_t>(gpu.shared_bytes_a_block);
+    CHECK(unmask::detail::resident_blocks(gpu, fill, 1024, 0) >= 1);
+    CHECK(unmask::detail::resident_blocks(gpu, fill, 32, most) == 1);
+    CHECK(unmask::detail::resident_blocks(gpu, fill, 32, most / 2 - 1024) == 2);
+    CHECK(unmask::detail::resident_blocks(gpu, fill, 32, most + 1) == 0);
+}
+
 TEST_CASE("no blocks, no launch") {
     unmask::detail::launch(fill, 0, 32, 0, nullptr, filling{});
     CHECK(cudaDeviceSynchronize() == cudaSuccess);

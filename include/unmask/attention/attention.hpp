@@ -73,7 +73,8 @@ constexpr void check_attention_types() {
 /// On cuda_executor the call enqueues its work and does not wait. Tensors, and whatever masks and sinks point to, are
 /// in device memory. bfloat16 and float16 run on the tensor cores, with probabilities rounded to that type, if head_dim
 /// is a multiple of 8 up to 256 and rows are aligned to 16 bytes; everything else runs without them, more slowly. The
-/// order in which keys are summed depends on the call's shape and the number of multiprocessors.
+/// order in which keys are summed depends on the call's shape and on how many blocks the GPU holds at once: a program
+/// gets the same bits on all GPUs of a kind.
 ///
 /// Work: 4 · head_dim operations per visible (query, key, head). Memory: on the CPU a few MiB per thread at any length,
 /// and at most 32 MiB more if the keys of few queries are split among threads; on the GPU none, or, if keys are split,

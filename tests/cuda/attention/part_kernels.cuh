@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include <unmask/cuda/attention/block_order.cuh>
+#include <unmask/cuda/attention/seen_keys.cuh>
 #include <unmask/cuda/attention/shared_tile.cuh>
 #include <unmask/cuda/attention/tile_list.cuh>
 #include <unmask/cuda/runtime/calls.cuh>
@@ -119,6 +121,11 @@ __global__ void place_kernel(place_parameters p) {
                 for (unsigned right = 0; chunk + right < Tile::chunks; right += 2) {
                     const unsigned there = Tile::moved(place, static_cast<int>(down), static_cast<int>(right));
                     atomicAdd(p.wrong, there != Tile::place(row + down, chunk + right) ? 1 : 0);
+                    if (right % 4 == 2) { // and in two steps
+                        const unsigned halfway = Tile::moved(place, 0, static_cast<int>(right) - 2);
+                        const unsigned then = Tile::moved(halfway, static_cast<int>(down), 2);
+                        atomicAdd(p.wrong, then != there ? 1 : 0);
+                    }
                 }
             }
         }
@@ -135,6 +142,37 @@ inline std::vector<listed_tile> listed_key_tiles(const any_mask& mask, range pos
 inline std::vector<listed_tile> listed_query_tiles(const any_mask& mask, range keys, index_t queries, index_t offset) {
     return listed<false>({mask, keys, queries, offset, 0, 1, nullptr, nullptr});
 }
+
+inline constexpr int seen_words = 6; // of 32 keys
+
+template <class Mask>
+struct seen_parameters {
+    Mask mask;
+    int keys;
+    std::uint32_t* words; // [positions][seen_words]
+};
+
+// A block for each position, a thread for each word.
+template <class Mask>
+__global__ void seen_kernel(seen_parameters<Mask> p) {
+    const int word = device::thread();
+    p.words[device::block() * seen_words + word] = kernels::seen_of(p.mask, device::block(), word * 32, p.keys);
+}
+
+template <class Mask>
+std::vector<std::uint32_t> seen_words_of(const Mask& mask, int positions, int keys) {
+    const device_array<std::uint32_t> words(static_cast<std::size_t>(positions) * seen_words);
+    detail::launch(&seen_kernel<Mask>, positions, seen_words, 0, nullptr,
+                   seen_parameters<Mask>{mask, keys, words.data()});
+    return words.to_host();
+}
+
+// A mask as a function of two positions.
+struct visible_to {
+    any_mask mask;
+
+    UNMASK_HOST_DEVICE constexpr bool operator()(index_t q, index_t k) const { return mask.visible(q, k); }
+};
 
 // Where the chunks of a tile's rows lie. `wrong` is set to how many of them `moved` misses.
 template <class Tile>

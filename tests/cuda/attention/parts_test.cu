@@ -3,6 +3,7 @@
 // The parts that kernels are made of: lists of tiles, the order of blocks, the layout of shared memory, split keys.
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
 #include <random>
 #include <set>
@@ -12,6 +13,7 @@
 #include <unmask/cuda/attention/block_order.cuh>
 #include <unmask/cuda/attention/launch_plan.cuh>
 #include <unmask/cuda/attention/shared_tile.cuh>
+#include <unmask/mask/predicate.hpp>
 #include <unmask/mask/tiles.hpp>
 
 #include "part_kernels.cuh"
@@ -90,6 +92,32 @@ TEST_CASE("a list of more tiles than it has bits: neighbours share one, and none
     }
     CHECK(std::is_sorted(seen.begin(), seen.end(),
                          [](const listed_tile& a, const listed_tile& b) { return a.begin < b.begin; }));
+}
+
+TEST_CASE("the bits of the keys that a row sees, by ranges and key by key") {
+    constexpr int length = 150;
+    const std::vector<range> documents = some_documents(length);
+    const device_array<range> device_documents(documents);
+    const auto all = masks(length, documents);
+    const auto on_device = masks(length, {device_documents.data(), documents.size()});
+    for (std::size_t number = 0; number < all.size(); ++number) {
+        const auto& [mask_name, mask] = all[number];
+        const std::string& name = mask_name;
+        CAPTURE(name);
+        for (const int keys : {0, 1, 33, 150}) {
+            std::vector<std::uint32_t> wanted;
+            for (index_t position = 0; position < length; ++position) {
+                for (index_t first = 0; first < seen_words * 32; first += 32) {
+                    wanted.push_back(0);
+                    for (index_t i = 0; i < 32 && first + i < keys; ++i) {
+                        wanted.back() |= mask.visible(position, first + i) ? 1U << i : 0U;
+                    }
+                }
+            }
+            CHECK(seen_words_of(on_device[number].second, length, keys) == wanted);
+            CHECK(seen_words_of(predicate(visible_to{on_device[number].second}), length, keys) == wanted);
+        }
+    }
 }
 
 TEST_CASE("every block of a grid has work of its own, and all work has a block") {

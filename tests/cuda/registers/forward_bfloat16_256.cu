@@ -8,3 +8,4 @@ namespace kernels = unmask::detail::cuda;
 
 template __global__ void kernels::forward_kernel<kernels::wide_plan<256>, unmask::bfloat16>(
     kernels::forward_parameters<unmask::bfloat16, unmask::block, unmask::no_sink>);
+extern "C" __device__ int forward_kernel_asks = kernels::forward_memory<kernels::wide_plan<256>>::bytes;

@@ -11,3 +11,5 @@ template __global__ void kernels::plain_forward_kernel(
     kernels::plain_forward_parameters<float, unmask::block, unmask::no_sink>);
 template __global__ void kernels::plain_received_kernel(kernels::received_parameters<float, unmask::block>);
 template __global__ void kernels::merge_kernel(kernels::merge_parameters<float>);
+extern "C" __device__ int plain_forward_kernel_asks = kernels::plain_forward_memory::bytes;
+extern "C" __device__ int plain_received_kernel_asks = kernels::plain_received_memory::bytes;

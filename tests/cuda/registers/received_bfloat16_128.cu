@@ -6,3 +6,4 @@
 namespace kernels = unmask::detail::cuda;
 
 template __global__ void kernels::received_kernel<128>(kernels::received_parameters<unmask::bfloat16, unmask::block>);
+extern "C" __device__ int received_kernel_asks = kernels::received_memory<128>::bytes;

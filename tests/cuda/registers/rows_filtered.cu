@@ -5,3 +5,4 @@
 namespace kernels = unmask::detail::cuda;
 
 template __global__ void kernels::filter_kernel<unmask::bfloat16>(kernels::filter_parameters<unmask::bfloat16>);
+extern "C" __device__ int filter_kernel_asks = sizeof(kernels::filter_memory);

@@ -17,3 +17,6 @@ template __global__ void kernels::score_kernel(kernels::score_parameters<unmask:
 template __global__ void kernels::rank_kernel<kernels::most_rank_items>(kernels::rank_parameters<unmask::top_k>);
 template __global__ void kernels::merge_ranks_kernel(kernels::rank_parameters<unmask::top_k>);
 template __global__ void kernels::select_kernel(kernels::select_parameters<unmask::top_k>);
+extern "C" __device__ int divergence_kernel_asks = kernels::divergence_warps * sizeof(float);
+extern "C" __device__ int rank_kernel_asks =
+    unmask::detail::device::sort_bytes<kernels::rank_threads, kernels::most_rank_items>();

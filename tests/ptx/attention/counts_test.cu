@@ -172,6 +172,31 @@ TEST_CASE("tensor cores are used where they can be, and only there") {
     CHECK(products(full, {}, 0) == 0);
 }
 
+TEST_CASE("blocks are wide where a multiprocessor holds two of them, and else narrow, with the same results") {
+    std::mt19937 random(8);
+    const any_mask mask(block{48});
+    ptx::settings small; // as RTX cards are
+    small.shared_bytes_a_block = 99 * 1024;
+    const auto blocks = [&](index_t head_dim, const ptx::settings& settings) {
+        const ptx::scoped_settings scope(settings);
+        problem<bfloat16> input({1, 256, 70, 1, 1, head_dim}, random);
+        const device_problem<bfloat16> device(input);
+        ptx::reset_counts();
+        device_calls<bfloat16, any_mask, no_sink>::forward({}, device.tensors(), mask, no_sink{}, {});
+        return finished().blocks;
+    };
+    CHECK(blocks(64, {}) == 2);
+    CHECK(blocks(64, small) == 2);
+    CHECK(blocks(128, {}) == 2);
+    CHECK(blocks(128, small) == 4);
+    CHECK(blocks(256, {}) == 4);
+    CHECK(blocks(256, small) == 4);
+    for (const index_t head_dim : {96, 128, 192}) {
+        const problem<bfloat16> input({2, 140, 300, 2, 1, head_dim}, random);
+        CHECK(bits_of<key_value_sink>(input, mask, small) == bits_of<key_value_sink>(input, mask, {}));
+    }
+}
+
 TEST_CASE("misuse is told by the same checks as on the CPU, before anything is launched") {
     std::mt19937 random(7);
     problem<bfloat16> input({1, 5, 5, 4, 2, 32}, random);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -140,6 +141,20 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* ho
     attributes->maxThreadsPerBlock = ptx::loaded(*kernel).max_threads;
     attributes->sharedSizeBytes = ptx::loaded(*kernel).static_shared;
     attributes->maxDynamicSharedSizeBytes = static_cast<int>(kernel->dynamic_shared_limit);
+    return cudaSuccess;
+}
+
+// There are no registers here: 128 for each thread are assumed, of 64 K. CUDA takes a kilobyte of each block's shared
+// memory for itself, and a multiprocessor has one more than a block can ask for.
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, const void* host_function, int threads,
+                                                                   std::size_t shared, unsigned /*flags*/) {
+    ptx::registered_kernel* const kernel = ptx::find_kernel(host_function);
+    if (kernel == nullptr) {
+        return ptx::failed(cudaErrorInvalidDeviceFunction);
+    }
+    const auto all = static_cast<std::size_t>(ptx::current_settings().shared_bytes_a_block) + 1024;
+    const std::size_t by_memory = all / (shared + ptx::loaded(*kernel).static_shared + 1024);
+    *blocks = std::min(static_cast<int>(by_memory), std::max(512 / threads, 1));
     return cudaSuccess;
 }
 

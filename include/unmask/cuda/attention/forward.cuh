@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
-#include <type_traits>
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/attention/block_order.cuh>
@@ -43,46 +42,60 @@ void launch_forward(const work_stream& work, void (*kernel)(Parameters), int thr
 }
 
 template <class Plan, class T, mask_policy Mask, sink_policy Sink>
-void launch_on_tensor_cores(const work_stream& work, const kernel_call<T>& call, const Mask& mask, const Sink& sink) {
-    const block_grid grid = plan_grid(device_properties::current(), call, Plan::rows, Plan::keys, Plan::blocks,
-                                      !std::same_as<Mask, bidirectional>);
-    launch_forward(work, &forward_kernel<Plan, T, Mask, Sink>, Plan::threads, forward_memory<Plan, Mask>::bytes,
+int resident_blocks_of(const device_properties& gpu) {
+    return resident_blocks(gpu, &forward_kernel<Plan, T, Mask, Sink>, Plan::threads, forward_memory<Plan>::bytes);
+}
+
+template <class Plan, class T, mask_policy Mask, sink_policy Sink>
+void launch_on_tensor_cores(const work_stream& work, const device_properties& gpu, int resident,
+                            const kernel_call<T>& call, const Mask& mask, const Sink& sink) {
+    const block_grid grid = plan_grid(gpu, call, Plan::rows, Plan::keys, resident, !std::same_as<Mask, bidirectional>);
+    launch_forward(work, &forward_kernel<Plan, T, Mask, Sink>, Plan::threads, forward_memory<Plan>::bytes,
                    forward_parameters<T, Mask, Sink>{call, grid, {}, mask, sink}, call, 1);
+}
+
+// True if the kernels for this head dimension take the call.
+template <int HeadDim, class T, mask_policy Mask, sink_policy Sink>
+bool run_head_dim(const work_stream& work, const device_properties& gpu, const kernel_call<T>& call, const Mask& mask,
+                  const Sink& sink) {
+    using wide = wide_plan<HeadDim>;
+    using narrow = narrow_plan<HeadDim>;
+    if (call.head_dim > HeadDim || !has_tensor_cores(&forward_kernel<wide, T, Mask, Sink>)) {
+        return false;
+    }
+    const bool few_rows = call.query_length * call.group <= narrow::rows;
+    const int wide_blocks = few_rows ? 0 : resident_blocks_of<wide, T, Mask, Sink>(gpu);
+    // A wide block that is alone gives each scheduler one warp, and nothing to do while that waits. Of more than 64
+    // columns it is, where a multiprocessor has 100 KB of shared memory (8.6, 8.9, 12.0); of up to 128, narrow ones fit
+    // twice there.
+    const int narrow_blocks = wide_blocks > 1 ? 0 : resident_blocks_of<narrow, T, Mask, Sink>(gpu);
+    if (narrow_blocks > wide_blocks) {
+        launch_on_tensor_cores<narrow>(work, gpu, narrow_blocks, call, mask, sink);
+    } else if (wide_blocks > 0) {
+        launch_on_tensor_cores<wide>(work, gpu, wide_blocks, call, mask, sink);
+    }
+    return narrow_blocks + wide_blocks > 0;
 }
 
 // True if one of the kernels for these head dimensions, in rising order, takes the call.
 template <class T, mask_policy Mask, sink_policy Sink, template <int...> class List, int... HeadDims>
-bool run_on_tensor_cores(const work_stream& work, const kernel_call<T>& call, const Mask& mask, const Sink& sink,
-                         List<HeadDims...> /*kernels*/) {
+bool run_on_tensor_cores(const work_stream& work, const device_properties& gpu, const kernel_call<T>& call,
+                         const Mask& mask, const Sink& sink, List<HeadDims...> /*kernels*/) {
     if constexpr (std::same_as<T, float>) {
         return false;
     } else {
-        if (!copies_16_bytes(call)) {
-            return false;
-        }
-        const device_properties gpu = device_properties::current();
-        const auto run = [&]<int HeadDim>(std::integral_constant<int, HeadDim>) {
-            if (call.head_dim > HeadDim || forward_memory<wide_plan<HeadDim>, Mask>::bytes > gpu.shared_bytes_a_block ||
-                !has_tensor_cores(&forward_kernel<wide_plan<HeadDim>, T, Mask, Sink>)) {
-                return false;
-            }
-            if (call.query_length * call.group > narrow_plan<HeadDim>::rows) {
-                launch_on_tensor_cores<wide_plan<HeadDim>>(work, call, mask, sink);
-            } else {
-                launch_on_tensor_cores<narrow_plan<HeadDim>>(work, call, mask, sink);
-            }
-            return true;
-        };
-        return (run(std::integral_constant<int, HeadDims>{}) || ...);
+        return copies_16_bytes(call) && (run_head_dim<HeadDims>(work, gpu, call, mask, sink) || ...);
     }
 }
 
 template <class T, mask_policy Mask, sink_policy Sink>
-void run_plain(const work_stream& work, const kernel_call<T>& call, const Mask& mask, const Sink& sink) {
+void run_plain(const work_stream& work, const device_properties& gpu, const kernel_call<T>& call, const Mask& mask,
+               const Sink& sink) {
+    const auto kernel = &plain_forward_kernel<T, Mask, Sink>;
     const int column_groups = std::max(1, tiles_of(call.head_dim, plain_columns));
-    const block_grid grid =
-        plan_grid(device_properties::current(), call, plain_rows, plain_keys, 2, !std::same_as<Mask, bidirectional>);
-    launch_forward(work, &plain_forward_kernel<T, Mask, Sink>, plain_threads, plain_forward_memory<Mask>::bytes,
+    const int resident = resident_blocks(gpu, kernel, plain_threads, plain_forward_memory::bytes);
+    const block_grid grid = plan_grid(gpu, call, plain_rows, plain_keys, resident, !std::same_as<Mask, bidirectional>);
+    launch_forward(work, kernel, plain_threads, plain_forward_memory::bytes,
                    plain_forward_parameters<T, Mask, Sink>{call, grid, {}, mask, sink, column_groups}, call,
                    column_groups);
 }
@@ -92,8 +105,9 @@ template <class T, mask_policy Mask, sink_policy Sink, class HeadDims>
 void run_forward(const work_stream& work, const attention_call<T>& call, const Mask& mask, const Sink& sink,
                  HeadDims kernels) {
     for_each_launch("attention_forward", call, [&](const kernel_call<T>& part, index_t /*first*/) {
-        if (!run_on_tensor_cores(work, part, mask, sink, kernels)) {
-            run_plain(work, part, mask, sink);
+        const device_properties gpu = device_properties::current();
+        if (!run_on_tensor_cores(work, gpu, part, mask, sink, kernels)) {
+            run_plain(work, gpu, part, mask, sink);
         }
     });
 }

@@ -10,7 +10,6 @@
 #include <unmask/cuda/attention/fragment_softmax.cuh>
 #include <unmask/cuda/attention/hidden_values.cuh>
 #include <unmask/cuda/attention/kernel_call.cuh>
-#include <unmask/cuda/attention/key_windows.cuh>
 #include <unmask/cuda/attention/score_fragment.cuh>
 #include <unmask/cuda/attention/shared_tile.cuh>
 #include <unmask/cuda/attention/split_states.cuh>
@@ -37,16 +36,18 @@ struct forward_parameters {
 };
 
 // A block's shared memory. Outputs leave through the tile of queries.
-template <class Plan, mask_policy Mask>
+template <class Plan>
 struct forward_memory {
     using query_tile = shared_tile<Plan::rows, Plan::head_dim>;
     using key_value_tile = shared_tile<Plan::keys, Plan::head_dim>;
-    using state_type = block_state<Plan::rows, Plan::keys, Mask>;
+    using state_type = block_state<Plan::rows, Plan::keys>;
     static constexpr int bytes = query_tile::bytes + 2 * key_value_tile::bytes + state_type::bytes;
 
     UNMASK_DEVICE static query_tile queries() { return {device::shared_memory()}; }
     UNMASK_DEVICE static key_value_tile keys() { return {queries().data + query_tile::bytes}; }
     UNMASK_DEVICE static key_value_tile values() { return {keys().data + key_value_tile::bytes}; }
+    // After the last keys: the sink's logit for each row.
+    UNMASK_DEVICE static float* sink_scores() { return reinterpret_cast<float*>(keys().data); }
     UNMASK_DEVICE static state_type state() { return {values().data + key_value_tile::bytes}; }
 };
 
@@ -65,21 +66,23 @@ public:
         tile next = tiles.before_first();
         bool more = tiles.next(next);
         if (more) {
-            copy_tile(memory::keys(), p_.call.key, next.begin());
+            copy_keys(next.begin());
         }
         device::commit_copies();
         device::wait_copies<0>();
         device::barrier();
-        start();
+        output_.clear();
+        softmax_.clear();
 
         while (more) {
-            copy_tile(memory::values(), p_.call.value, next.begin());
+            copy_values(next.begin());
             device::commit_copies();
             const tile current = next;
             more = tiles.next(next);
             if (current.partial()) { // before there are scores, for which registers just suffice
                 device::wait_copies<0>();
                 device::barrier();
+                memory::state().template set_seen<Plan::threads>(p_.call, p_.mask, current.begin());
                 take_out_values<T, Plan::threads>(memory::values(), memory::state().unit());
             }
             fragment<Plan::row_tiles, Plan::score_tiles> scores;
@@ -88,16 +91,12 @@ public:
             device::barrier(); // values are here, and nobody needs the keys any more
 
             if (more) {
-                copy_tile(memory::keys(), p_.call.key, next.begin());
+                copy_keys(next.begin());
             }
             device::commit_copies();
             transform_scores(p_.call, scores);
             if (current.partial()) {
-                const block_unit& unit = memory::state().unit();
-                hide_scores(
-                    p_.mask, memory::state().seen(), warp_row(), unit.rows - unit.first_row,
-                    [&](int row) { return p_.call.position_of(unit.first_row + row); }, current.begin(), unit.keys,
-                    scores);
+                hide_scores(memory::state().seen(), warp_row(), scores);
             }
             softmax_.absorb(scores, p_.call.softmax_scale, output_);
             multiply_values<T>(scores, memory::values(), output_);
@@ -116,7 +115,7 @@ public:
     }
 
 private:
-    using memory = forward_memory<Plan, Mask>;
+    using memory = forward_memory<Plan>;
 
     UNMASK_DEVICE static int warp_row() { return fragment_warp_row<Plan::row_tiles>(); }
 
@@ -129,26 +128,16 @@ private:
         });
     }
 
-    UNMASK_DEVICE void copy_tile(const typename memory::key_value_tile& to, const tensor<const T>& from,
-                                 int begin) const {
-        const block_unit& unit = memory::state().unit();
-        const T* first = from.row(unit.sequence, begin, unit.kv_head);
-        // Opaque, or the addresses of all rows are kept in registers.
-        to.template copy_rows<Plan::threads>(unit.keys - begin, p_.call.head_dim, [&](int row) {
-            return first + static_cast<index_t>(row) * device::opaque(static_cast<int>(from.position_stride));
-        });
+    UNMASK_DEVICE void copy_keys(int begin) const {
+        copy_tile(memory::keys(), memory::state().unit().keys_data, p_.call.key.position_stride, begin);
     }
-
-    // Before the first key: nothing seen.
-    UNMASK_DEVICE void start() {
-        output_.clear();
-        softmax_.clear();
-        if constexpr (Sink::present) {
-            if (device::thread() < Plan::rows) {
-                memory::state().sink_scores()[device::thread()] = sink_score(device::thread());
-            }
-            device::barrier();
-        }
+    UNMASK_DEVICE void copy_values(int begin) const {
+        copy_tile(memory::values(), memory::state().unit().values_data, p_.call.value.position_stride, begin);
+    }
+    UNMASK_DEVICE void copy_tile(const typename memory::key_value_tile& to, const void* from, index_t stride,
+                                 int begin) const {
+        to.template copy_rows<Plan::threads>(static_cast<const T*>(from), static_cast<int>(stride), begin,
+                                             memory::state().unit().keys, p_.call.head_dim);
     }
 
     // After the last key: the sink, which of split keys the first part has.
@@ -159,12 +148,16 @@ private:
             if (unit.part > 0) {
                 return;
             }
+            if (device::thread() < Plan::rows) {
+                memory::sink_scores()[device::thread()] = sink_score(device::thread());
+            }
+            device::barrier();
             joined_weights weights[Plan::row_tiles][2];
             UNMASK_UNROLL
             for (int i = 0; i < Plan::row_tiles; ++i) {
                 UNMASK_UNROLL
                 for (int h = 0; h < 2; ++h) {
-                    weights[i][h] = softmax_.join(i, h, memory::state().sink_scores()[warp_row() + fragment_row(i, h)]);
+                    weights[i][h] = softmax_.join(i, h, memory::sink_scores()[warp_row() + fragment_row(i, h)]);
                 }
             }
             output_.for_each([&](float& value, int i, int /*j*/, int e) { value *= weights[i][e / 2].before; });

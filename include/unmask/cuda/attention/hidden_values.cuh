@@ -91,7 +91,7 @@ UNMASK_DEVICE void take_out_values(const plain_tile& values, block_unit& unit) {
 // been written by this block, in columns [begin, end). By all threads, after a barrier.
 template <int Threads, int Rows, int Keys, class T, mask_policy Mask, class OutputOf>
 UNMASK_DEVICE void add_values_taken_out(const kernel_call<T>& call, const Mask& mask,
-                                        const block_state<Rows, Keys, Mask>& state, int begin, int end,
+                                        const block_state<Rows, Keys>& state, int begin, int end,
                                         const OutputOf& output_of) {
     const block_unit& unit = state.unit();
     const int columns = end - begin;

@@ -28,12 +28,13 @@ struct plain_forward_parameters {
     int column_groups; // blocks that share the columns of a row tile's output
 };
 
-template <mask_policy Mask>
 struct plain_forward_memory {
-    using state_type = block_state<plain_rows, plain_keys, Mask>;
+    using state_type = block_state<plain_rows, plain_keys>;
     static constexpr int bytes = plain_tile::bytes + plain_probabilities::bytes + state_type::bytes;
 
     UNMASK_DEVICE static plain_tile tile() { return {reinterpret_cast<float*>(device::shared_memory())}; }
+    // Before the first keys: the sink's logit for each row.
+    UNMASK_DEVICE static float* sink_scores() { return tile().data; }
     UNMASK_DEVICE static plain_probabilities probabilities() { return {tile().data + plain_tile::floats}; }
     UNMASK_DEVICE static state_type state() {
         return {reinterpret_cast<std::byte*>(probabilities().data + plain_probabilities::floats)};
@@ -54,7 +55,6 @@ public:
         }
         start();
         block_unit& unit = memory::state().unit();
-        const auto position_of = [&](int row) { return p_.call.position_of(unit.first_row + row); };
         const auto query_of = [&](int row) {
             const int at = unit.first_row + row;
             return p_.call.query.row(unit.sequence, p_.call.query_of(at), p_.call.head_of(unit.kv_head, at));
@@ -63,6 +63,10 @@ public:
         tile next = tiles.before_first();
         while (tiles.next(next)) {
             const int first_key = next.begin();
+            if (next.partial()) {
+                memory::state().template set_seen<plain_threads>(p_.call, p_.mask, first_key);
+                device::barrier();
+            }
             float scores[4][4];
             multiply_plain_scores(
                 unit.rows - unit.first_row, query_of, unit.keys - first_key,
@@ -70,10 +74,7 @@ public:
                 p_.call.head_dim, memory::tile(), scores);
             UNMASK_UNROLL
             for (int i = 0; i < 4; ++i) {
-                const auto seen = next.partial() ? plain_seen(p_.mask, memory::state().seen(), plain_row(i),
-                                                              unit.rows - unit.first_row, position_of,
-                                                              first_key + plain_column(0), unit.keys)
-                                                 : 0xfU;
+                const auto seen = next.partial() ? plain_seen(memory::state().seen(), plain_row(i)) : 0xfU;
                 UNMASK_UNROLL
                 for (int j = 0; j < 4; ++j) {
                     scores[i][j] = (seen >> j & 1U) != 0 ? p_.call.score(scores[i][j]) : minus_infinity;
@@ -90,7 +91,7 @@ public:
     }
 
 private:
-    using memory = plain_forward_memory<Mask>;
+    using memory = plain_forward_memory;
     static constexpr int output_steps = plain_columns / 64; // a thread has 4 of every 64 columns
 
     // Before the first key: nothing seen, or the sink alone. Of split keys, the first part has it.
@@ -99,13 +100,13 @@ private:
         const bool with_sink = Sink::present && unit.part == 0;
         if constexpr (Sink::present) {
             if (device::thread() < plain_rows) {
-                memory::state().sink_scores()[device::thread()] = sink_score(unit, device::thread());
+                memory::sink_scores()[device::thread()] = sink_score(unit, device::thread());
             }
             device::barrier();
         }
         UNMASK_UNROLL
         for (int i = 0; i < 4; ++i) {
-            const float score = with_sink ? memory::state().sink_scores()[plain_row(i)] : minus_infinity;
+            const float score = with_sink ? memory::sink_scores()[plain_row(i)] : minus_infinity;
             largest_[i] = score;
             sum_[i] = score == minus_infinity ? 0.0F : 1.0F + (score - score); // NaN for NaN and ∞
             UNMASK_UNROLL

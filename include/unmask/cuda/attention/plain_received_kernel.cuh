@@ -16,26 +16,31 @@ namespace detail::cuda {
 
 static_assert(plain_rows == received_size && plain_keys == received_size);
 
-template <mask_policy Mask>
 struct plain_received_memory {
-    static constexpr int bytes = plain_tile::bytes + received_state<Mask>::bytes;
+    static constexpr int bytes = plain_tile::bytes + received_state::bytes;
 
     UNMASK_DEVICE static plain_tile tile() { return {reinterpret_cast<float*>(device::shared_memory())}; }
-    UNMASK_DEVICE static received_state<Mask> state() { return {device::shared_memory() + plain_tile::bytes}; }
+    // After the last queries: [plain_threads / 16][received_size].
+    UNMASK_DEVICE static float* sums() { return tile().data; }
+    UNMASK_DEVICE static received_state state() { return {device::shared_memory() + plain_tile::bytes}; }
 };
 
 template <class T, mask_policy Mask>
 UNMASK_KERNEL(plain_threads, 2)
 void plain_received_kernel(received_parameters<T, Mask> p) {
-    using memory = plain_received_memory<Mask>;
+    using memory = plain_received_memory;
     const received_block<T, Mask> block(p, device::block());
     block.template begin<plain_threads>(memory::state());
     const auto tiles = memory::state().tiles();
     float sums[4]{}; // of a thread's columns, over its rows
     tile next = tiles.before_first();
-    for (int turn = 0; tiles.next(next); turn ^= 1) {
+    while (tiles.next(next)) {
         const int first_query = next.begin();
-        block.set_rows(memory::state(), turn, next);
+        if (next.partial()) {
+            device::barrier(); // nobody needs what was seen in the turn before any more
+            block.template set_seen<plain_threads>(memory::state(), next);
+            device::barrier();
+        }
         float scores[4][4];
         multiply_plain_scores(
             block.queries - first_query,
@@ -45,13 +50,8 @@ void plain_received_kernel(received_parameters<T, Mask> p) {
             p.call.head_dim, memory::tile(), scores);
         UNMASK_UNROLL
         for (int i = 0; i < 4; ++i) {
-            const float log_sum_exp = memory::state().log_sum_exp(turn)[plain_row(i)];
-            const auto seen = next.partial()
-                                  ? plain_seen(
-                                        p.mask, memory::state().seen(turn), plain_row(i), block.queries - first_query,
-                                        [&](int row) { return p.call.query_offset + first_query + row; },
-                                        block.first_key + plain_column(0), block.keys)
-                                  : 0xfU;
+            const float log_sum_exp = block.log_sum_exp(first_query + plain_row(i));
+            const auto seen = next.partial() ? plain_seen(memory::state().seen(), plain_row(i)) : 0xfU;
             UNMASK_UNROLL
             for (int j = 0; j < 4; ++j) {
                 const float score = (seen >> j & 1U) != 0 ? p.call.score(scores[i][j]) : minus_infinity;
@@ -59,12 +59,13 @@ void plain_received_kernel(received_parameters<T, Mask> p) {
             }
         }
     }
+    device::barrier(); // nobody needs the tile any more
     UNMASK_UNROLL
     for (int j = 0; j < 4; ++j) {
-        memory::state().sums()[device::thread() / 16 * received_size + plain_column(j)] = sums[j];
+        memory::sums()[device::thread() / 16 * received_size + plain_column(j)] = sums[j];
     }
     device::barrier();
-    block.write(memory::state(), plain_threads / 16);
+    block.write(memory::sums(), plain_threads / 16);
 }
 
 } // namespace detail::cuda

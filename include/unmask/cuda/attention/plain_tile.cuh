@@ -4,9 +4,8 @@
 #include <cstdint>
 
 #include <unmask/config.hpp>
-#include <unmask/cuda/attention/key_windows.cuh>
+#include <unmask/cuda/attention/seen_keys.cuh>
 #include <unmask/cuda/runtime/device.cuh>
-#include <unmask/mask/mask_policy.hpp>
 
 // Products without tensor cores: 256 threads as 16 × 16, each with 4 × 4 of the 64 × 64 scores of a tile. Thread t has
 // rows 4 (t / 16) … and columns 4 (t % 16) …; a row belongs to 16 neighbouring lanes.
@@ -137,22 +136,9 @@ UNMASK_DEVICE void multiply_plain_scores(int queries, const QueryOf& query_of, i
     }
 }
 
-// Bit i: row r of the block, which exists if r < rows and is at position_of(r), sees key first_key + i; for four keys.
-template <mask_policy Mask, class PositionOf>
-UNMASK_DEVICE std::uint32_t plain_seen(const Mask& mask, const key_windows<plain_rows, Mask>& windows, int row,
-                                       int rows, const PositionOf& position_of, int first_key, int keys) {
-    if constexpr (key_windows<plain_rows, Mask>::count > 0) {
-        return windows.word(row, first_key);
-    } else {
-        std::uint32_t seen = 0;
-        if (row < rows) {
-            const index_t position = position_of(row);
-            for (int i = 0; i < 4; ++i) {
-                seen |= first_key + i < keys && mask.visible(position, first_key + i) ? 1U << i : 0U;
-            }
-        }
-        return seen;
-    }
+// Bit j: the row sees the key of plain_column(j).
+UNMASK_DEVICE std::uint32_t plain_seen(const seen_keys<plain_rows, plain_keys>& seen, int row) {
+    return seen.word(row, plain_column(0) / 32) >> plain_column(0) % 32;
 }
 
 } // namespace detail::cuda

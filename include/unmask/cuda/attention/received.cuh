@@ -30,11 +30,11 @@ template <class T, mask_policy Mask, template <int...> class List, int... HeadDi
 received_launch<received_parameters<T, Mask>> received_launch_of(const kernel_call<T>& call,
                                                                  List<HeadDims...> /*kernels*/) {
     received_launch<received_parameters<T, Mask>> launch{&plain_received_kernel<T, Mask>, plain_threads,
-                                                         plain_received_memory<Mask>::bytes};
+                                                         plain_received_memory::bytes};
     if constexpr (!std::same_as<T, float>) {
         const device_properties gpu = device_properties::current();
         const auto take = [&]<int HeadDim>(std::integral_constant<int, HeadDim>) {
-            constexpr int bytes = received_memory<HeadDim, Mask>::bytes;
+            constexpr int bytes = received_memory<HeadDim>::bytes;
             const bool fits = call.head_dim <= HeadDim && bytes <= gpu.shared_bytes_a_block &&
                               has_tensor_cores(&received_kernel<HeadDim, T, Mask>);
             if (fits) {

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/attention/kernel_call.cuh>
-#include <unmask/cuda/attention/key_windows.cuh>
+#include <unmask/cuda/attention/seen_keys.cuh>
 #include <unmask/cuda/attention/tile_list.cuh>
 #include <unmask/cuda/runtime/device.cuh>
 #include <unmask/mask/mask_policy.hpp>
@@ -25,26 +26,16 @@ struct received_parameters {
 
 inline constexpr int received_size = 64; // keys of a block, and queries of a tile
 
-// A block's shared memory, besides tiles. What concerns a tile of queries is there twice: one is set while the other is
-// in use.
-template <mask_policy Mask>
+// A block's shared memory, besides tiles.
 struct received_state {
-    using windows = key_windows<received_size, Mask>;
-    using list_state = tile_list<received_size>::state;
-    static constexpr int most_sums = 16; // for each key
-    static constexpr int bytes = 2 * windows::bytes + static_cast<int>(sizeof(list_state)) +
-                                 (2 + most_sums) * received_size * static_cast<int>(sizeof(float));
+    using seen_type = seen_keys<received_size, received_size>;
+    using tile_list = cuda::tile_list<received_size>;
+    static constexpr int bytes = seen_type::bytes + static_cast<int>(sizeof(tile_list::state));
 
     std::byte* data;
 
-    UNMASK_DEVICE tile_list<received_size> tiles() const { return {reinterpret_cast<list_state*>(data)}; }
-    UNMASK_DEVICE windows seen(int turn) const {
-        return {reinterpret_cast<int*>(data + sizeof(list_state) + turn * windows::bytes)};
-    }
-    UNMASK_DEVICE float* log_sum_exp(int turn) const { // [received_size]
-        return reinterpret_cast<float*>(data + sizeof(list_state) + 2 * windows::bytes) + turn * received_size;
-    }
-    UNMASK_DEVICE float* sums() const { return log_sum_exp(2); } // [most_sums][received_size]
+    UNMASK_DEVICE seen_type seen() const { return {reinterpret_cast<std::uint32_t*>(data)}; }
+    UNMASK_DEVICE tile_list tiles() const { return {reinterpret_cast<tile_list::state*>(data + seen_type::bytes)}; }
 };
 
 // One block's part of the work: some keys of one head of one sequence.
@@ -69,34 +60,33 @@ struct received_block {
 
     // Lists the tiles of queries to visit. By all threads.
     template <int Threads>
-    UNMASK_DEVICE void begin(const received_state<Mask>& state) const {
+    UNMASK_DEVICE void begin(const received_state& state) const {
         const index_t end = smaller(static_cast<index_t>(first_key) + received_size, keys);
         const query_axis<Mask> axis{p.mask, {first_key, end}, p.call.query_offset + queries, p.call.query_offset};
         state.tiles().template set<Threads>(axis, 0, 1);
         device::barrier();
     }
 
-    // What is known of a tile's queries, for all to see after a barrier.
-    UNMASK_DEVICE void set_rows(const received_state<Mask>& state, int turn, tile at) const {
-        const int row = device::thread();
-        if (row >= received_size) {
-            return;
-        }
-        const int query = at.begin() + row;
-        const bool exists = query < queries;
-        state.log_sum_exp(turn)[row] = exists ? p.call.log_sum_exp.at(sequence, head, query) : 0.0F;
-        if (at.partial()) {
-            state.seen(turn).set(p.mask, row, exists, p.call.query_offset + (exists ? query : 0), keys);
-        }
+    // Asks the mask which keys the queries of a tile see. By all threads; a barrier must follow.
+    template <int Threads>
+    UNMASK_DEVICE void set_seen(const received_state& state, tile at) const {
+        state.seen().template set<Threads>(
+            p.mask, queries - at.begin(), [&](int row) { return p.call.query_offset + at.begin() + row; }, first_key,
+            keys);
     }
 
-    // Adds up sums()[0 … count) of each key, in order. Keys past the sequence's length receive 0.
-    UNMASK_DEVICE void write(const received_state<Mask>& state, int count) const {
+    // Of a query, which may be one that does not exist: then its scores are hidden.
+    UNMASK_DEVICE float log_sum_exp(int query) const {
+        return query < queries ? p.call.log_sum_exp.at(sequence, head, query) : 0.0F;
+    }
+
+    // Adds up sums [count][received_size] of each key, in order. Keys past the sequence's length receive 0.
+    UNMASK_DEVICE void write(const float* sums, int count) const {
         const int key = first_key + device::thread();
         if (device::thread() < received_size && key < p.call.key_length) {
             float total = 0.0F;
             for (int i = 0; i < count; ++i) {
-                total += state.sums()[i * received_size + device::thread()];
+                total += sums[i * received_size + device::thread()];
             }
             p.received.at(sequence, head, key) = key < keys ? total : 0.0F;
         }

@@ -5,7 +5,6 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/attention/kernel_call.cuh>
-#include <unmask/cuda/attention/key_windows.cuh>
 #include <unmask/cuda/attention/received_block.cuh>
 #include <unmask/cuda/attention/score_fragment.cuh>
 #include <unmask/cuda/attention/shared_tile.cuh>
@@ -19,31 +18,36 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-template <int HeadDim, mask_policy Mask>
+template <int HeadDim>
 struct received_memory {
     using tile_type = shared_tile<received_size, HeadDim>;
-    using state_type = received_state<Mask>;
+    using state_type = received_state;
     static constexpr int bytes = 3 * tile_type::bytes + state_type::bytes;
 
     UNMASK_DEVICE static tile_type keys() { return {device::shared_memory()}; }
     UNMASK_DEVICE static tile_type queries(int turn) { return {keys().data + (1 + turn) * tile_type::bytes}; }
+    // After the last queries: [received_warps][received_size].
+    UNMASK_DEVICE static float* sums() { return reinterpret_cast<float*>(keys().data); }
     UNMASK_DEVICE static state_type state() { return {keys().data + 3 * tile_type::bytes}; }
 };
 
 inline constexpr int received_warps = received_size / 16; // with 16 rows each
 inline constexpr int received_threads = received_warps * device::warp_size;
 
+// For which the compiler is to leave registers. Of 256 columns, two blocks need more shared memory than an A100 has.
+template <int HeadDim>
+inline constexpr int received_blocks = HeadDim <= 192 ? 2 : 1;
+
 template <int HeadDim, class T, mask_policy Mask>
-UNMASK_KERNEL(received_threads, 2)
+UNMASK_KERNEL(received_threads, received_blocks<HeadDim>)
 void received_kernel(received_parameters<T, Mask> p) {
     if constexpr (device::has_tensor_cores) {
-        using memory = received_memory<HeadDim, Mask>;
+        using memory = received_memory<HeadDim>;
         const received_block<T, Mask> block(p, device::block());
         const auto copy = [&](const tensor<const T>& from, int head, int first, int rows, const auto& to) {
-            const T* start = from.row(block.sequence, first, head);
-            const int stride = device::opaque(static_cast<int>(from.position_stride));
-            to.template copy_rows<received_threads>(
-                rows - first, p.call.head_dim, [&](int row) { return start + static_cast<index_t>(row) * stride; });
+            to.template copy_rows<received_threads>(from.row(block.sequence, 0, head),
+                                                    static_cast<int>(from.position_stride), first, rows,
+                                                    p.call.head_dim);
         };
         block.template begin<received_threads>(memory::state());
         const auto tiles = memory::state().tiles();
@@ -60,34 +64,35 @@ void received_kernel(received_parameters<T, Mask> p) {
         sums.clear();
         for (int turn = 0; more; turn ^= 1) {
             const tile current = next;
-            block.set_rows(memory::state(), turn, current);
             more = tiles.next(next);
             device::wait_copies<0>();
-            device::barrier(); // queries and what was set are here, and nobody needs the other turn's any more
+            device::barrier(); // queries are here, and nobody needs those of the turn before any more
             if (more) {
                 copy(p.call.query, block.head, next.begin(), block.queries, memory::queries(turn ^ 1));
             }
             device::commit_copies();
 
+            if (current.partial()) {
+                block.template set_seen<received_threads>(memory::state(), current);
+                device::barrier();
+            }
+            float log_sum_exp[2]; // read while scores are computed
+            UNMASK_UNROLL
+            for (int h = 0; h < 2; ++h) {
+                log_sum_exp[h] = block.log_sum_exp(current.begin() + first_row + fragment_row(0, h));
+            }
             fragment<1, received_size / 8> scores;
             multiply_scores<T>(memory::queries(turn), first_row, memory::keys(), scores);
             transform_scores(p.call, scores);
             if (current.partial()) {
-                hide_scores(
-                    p.mask, memory::state().seen(turn), first_row, block.queries - current.begin(),
-                    [&](int row) { return p.call.query_offset + current.begin() + row; }, block.first_key, block.keys,
-                    scores);
-            }
-            float log_sum_exp[2];
-            UNMASK_UNROLL
-            for (int h = 0; h < 2; ++h) {
-                log_sum_exp[h] = memory::state().log_sum_exp(turn)[first_row + fragment_row(0, h)];
+                hide_scores(memory::state().seen(), first_row, scores);
             }
             scores.for_each([&](float score, int, int j, int e) {
                 sums.values[0][j][e % 2] += weight_of(product_of(score, p.call.softmax_scale), log_sum_exp[e / 2]);
             });
         }
         device::wait_copies<0>();
+        device::barrier(); // nobody needs the keys any more
 
         UNMASK_UNROLL
         for (int j = 0; j < received_size / 8; ++j) {
@@ -99,12 +104,12 @@ void received_kernel(received_parameters<T, Mask> p) {
                     sum += device::shuffle_xor(sum, distance);
                 }
                 if (device::lane() < 4) {
-                    memory::state().sums()[device::warp() * received_size + fragment_column(j) + c] = sum;
+                    memory::sums()[device::warp() * received_size + fragment_column(j) + c] = sum;
                 }
             }
         }
         device::barrier();
-        block.write(memory::state(), received_warps);
+        block.write(memory::sums(), received_warps);
     }
 }
 

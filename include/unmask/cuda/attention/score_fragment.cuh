@@ -5,10 +5,9 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/attention/kernel_call.cuh>
-#include <unmask/cuda/attention/key_windows.cuh>
+#include <unmask/cuda/attention/seen_keys.cuh>
 #include <unmask/cuda/attention/shared_tile.cuh>
 #include <unmask/cuda/runtime/device.cuh>
-#include <unmask/mask/mask_policy.hpp>
 
 // A warp's part of a tile of scores, in the registers of its lanes as the tensor cores leave it.
 
@@ -75,22 +74,24 @@ UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& querie
     const std::uint32_t query_place = queries.place(static_cast<std::uint32_t>(first_row) + lane % 16, lane / 16);
     const std::uint32_t key_place = keys.place(lane / 16 * 8 + lane % 8, lane / 8 % 2);
     scores.clear();
-    // Two steps a turn, and not all unrolled: that would load so far ahead that registers spill.
-    static_assert(HeadDim % 32 == 0);
+    // A page a turn. Not all are unrolled, and of large fragments not even a page: that would load so far ahead that
+    // registers spill.
+    constexpr int steps = RowTiles > 1 && HeadDim > 64 ? 2 : shared_tile<KeyRows, HeadDim>::page / 16;
     UNMASK_NO_UNROLL
-    for (int turn = 0; turn < HeadDim / 32; ++turn) {
+    for (int turn = 0; turn < HeadDim / 16 / steps; ++turn) {
+        const std::uint32_t query_turn = queries.moved(query_place, 0, turn * steps * 2);
+        const std::uint32_t key_turn = keys.moved(key_place, 0, turn * steps * 2);
         UNMASK_UNROLL
-        for (int step = 0; step < 2; ++step) {
-            const int chunk = turn * 4 + step * 2;
+        for (int step = 0; step < steps; ++step) {
             std::uint32_t a[RowTiles][4];
             UNMASK_UNROLL
             for (int i = 0; i < RowTiles; ++i) {
-                device::load_matrices(a[i], queries.data + queries.moved(query_place, i * 16, chunk));
+                device::load_matrices(a[i], queries.data + queries.moved(query_turn, i * 16, step * 2));
             }
             UNMASK_UNROLL
             for (int j = 0; j < ColumnTiles; j += 2) {
                 std::uint32_t b[4];
-                device::load_matrices(b, keys.data + keys.moved(key_place, j * 8, chunk));
+                device::load_matrices(b, keys.data + keys.moved(key_turn, j * 8, step * 2));
                 UNMASK_UNROLL
                 for (int i = 0; i < RowTiles; ++i) {
                     device::multiply_add<T>(scores.values[i][j], a[i], b[0], b[1]);
@@ -133,39 +134,24 @@ UNMASK_DEVICE void multiply_values(const fragment<RowTiles, KeyTiles>& probabili
     }
 }
 
-// −∞ where the mask hides the key. Row r of the block exists if r < rows, and is at position_of(r); the warp's first
-// row is first_row.
-template <int RowTiles, int ColumnTiles, int Rows, mask_policy Mask, class PositionOf>
-UNMASK_DEVICE void hide_scores(const Mask& mask, const key_windows<Rows, Mask>& windows, int first_row, int rows,
-                               const PositionOf& position_of, int first_key, int keys,
+// −∞ where a row does not see the key. The warp's first row is first_row.
+template <int RowTiles, int ColumnTiles, int Rows, int Keys>
+UNMASK_DEVICE void hide_scores(const seen_keys<Rows, Keys>& seen, int first_row,
                                fragment<RowTiles, ColumnTiles>& scores) {
+    static_assert(ColumnTiles * 8 == Keys);
     UNMASK_UNROLL
     for (int i = 0; i < RowTiles; ++i) {
         UNMASK_UNROLL
         for (int h = 0; h < 2; ++h) {
-            const int row = first_row + fragment_row(i, h);
-            if constexpr (key_windows<Rows, Mask>::count > 0) {
+            UNMASK_UNROLL
+            for (int word = 0; word < Keys / 32; ++word) {
+                const std::uint32_t bits = seen.word(first_row + fragment_row(i, h), word) >> fragment_column(0);
                 UNMASK_UNROLL
-                for (int word = 0; word < ColumnTiles / 4; ++word) {
-                    const std::uint32_t seen = windows.word(row, first_key + word * 32) >> fragment_column(0);
-                    UNMASK_UNROLL
-                    for (int j = 0; j < 4; ++j) {
-                        UNMASK_UNROLL
-                        for (int c = 0; c < 2; ++c) {
-                            float& score = scores.values[i][word * 4 + j][2 * h + c];
-                            score = (seen & (1U << (j * 8 + c))) != 0 ? score : minus_infinity;
-                        }
-                    }
-                }
-            } else {
-                const index_t position = position_of(row < rows ? row : 0);
-                UNMASK_UNROLL
-                for (int j = 0; j < ColumnTiles; ++j) {
+                for (int j = 0; j < 4; ++j) {
                     UNMASK_UNROLL
                     for (int c = 0; c < 2; ++c) {
-                        const int key = first_key + fragment_column(j) + c;
-                        float& score = scores.values[i][j][2 * h + c];
-                        score = row < rows && key < keys && mask.visible(position, key) ? score : minus_infinity;
+                        float& score = scores.values[i][word * 4 + j][2 * h + c];
+                        score = (bits & (1U << (j * 8 + c))) != 0 ? score : minus_infinity;
                     }
                 }
             }

@@ -30,9 +30,9 @@ struct shared_tile {
         const std::uint32_t permuted = (row % rows_a_line * page_chunks + chunk % page_chunks) ^ (line % 8);
         return chunk / page_chunks * (Rows * page * 2) + line * 128 + permuted * 16;
     }
-    // The chunk that lies `rows` (a multiple of 16) below and `chunks` to the right: whole pages, or from one of the
-    // first two columns of chunks a multiple of 2. With constants that is an exclusive or and an offset, and no more
-    // addresses to keep in registers.
+    // The chunk that lies `rows` (a multiple of 16) below and `chunks` (an even number) to the right. What that is more
+    // than whole pages has no bit in common with where in its page the chunk is. With constants that is an exclusive or
+    // and an offset, and no more addresses to keep in registers.
     UNMASK_DEVICE static std::uint32_t moved(std::uint32_t place, int rows, int chunks) {
         constexpr int page_chunks = page / 8;
         return (place ^ static_cast<std::uint32_t>(chunks % page_chunks * 16)) +
@@ -43,24 +43,49 @@ struct shared_tile {
         return data + place(static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(chunk));
     }
 
-    // Starts copying: row r < rows is at row_of(r), and its first `columns` elements exist; the rest becomes 0. By all
-    // `Threads` threads of a block.
+    // Starts copying rows [begin, begin + Rows) of a matrix whose rows lie `stride` elements apart. Rows from `end` on
+    // and columns from `columns` on become 0. By all `Threads` threads of a block.
+    template <int Threads, class T>
+    UNMASK_DEVICE void copy_rows(const T* matrix, int stride, int begin, int end, int columns) const {
+        const index_t pass = static_cast<index_t>(stride) * rows_a_pass<Threads>;
+        const T* from = nullptr;
+        copy_passes<Threads>(end - begin, columns, [&](int row, int chunk, int down) {
+            // Opaque: one address and what is added to it, not two sums for each chunk.
+            from = down == 0 ? device::opaque(matrix + static_cast<index_t>(begin + row) * stride + chunk * 8)
+                             : from + pass;
+            return from;
+        });
+    }
+    // The same, of `rows` rows, each at row_of(number).
     template <int Threads, class RowOf>
     UNMASK_DEVICE void copy_rows(int rows, int columns, const RowOf& row_of) const {
+        copy_passes<Threads>(rows, columns,
+                             [&](int row, int chunk, int down) { return row_of(row + down) + chunk * 8; });
+    }
+
+private:
+    template <int Threads>
+    static constexpr int rows_a_pass = Threads / (page / 8);
+
+    // In each pass, a thread copies the chunk from_of(row, chunk, down), which is of row + down, and those of the same
+    // row in other pages.
+    template <int Threads, class FromOf>
+    UNMASK_DEVICE void copy_passes(int rows, int columns, const FromOf& from_of) const {
         constexpr int page_chunks = page / 8;
-        constexpr int rows_a_pass = Threads / page_chunks;
-        static_assert(rows_a_pass % 16 == 0 && Rows % rows_a_pass == 0);
+        static_assert(rows_a_pass<Threads> % 16 == 0 && Rows % rows_a_pass<Threads> == 0);
         // Opaque: what follows from it costs less than the registers to keep it in. Unsigned, to divide by a shift.
         const auto thread = device::opaque(static_cast<std::uint32_t>(device::thread()));
-        const int first_row = static_cast<int>(thread / page_chunks);
-        const int first_chunk = static_cast<int>(thread % page_chunks);
+        const int row = static_cast<int>(thread / page_chunks);
+        const int chunk = static_cast<int>(thread % page_chunks);
         const std::uint32_t first_place = place(thread / page_chunks, thread % page_chunks);
+        const int rows_left = rows - row;
+        const int columns_left = columns - chunk * 8;
         UNMASK_UNROLL
-        for (int down = 0; down < Rows; down += rows_a_pass) {
-            const auto* from = row_of(first_row + down) + first_chunk * 8;
+        for (int down = 0; down < Rows; down += rows_a_pass<Threads>) {
+            const auto* from = from_of(row, chunk, down);
             UNMASK_UNROLL
             for (int right = 0; right < chunks; right += page_chunks) {
-                const bool exists = first_row + down < rows && (first_chunk + right) * 8 < columns;
+                const bool exists = down < rows_left && right * 8 < columns_left;
                 device::copy_async(data + moved(first_place, down, right), from + right * 8, exists);
             }
         }

@@ -54,13 +54,14 @@ struct query_axis {
 template <int Size>
 struct tile_list {
     static_assert(Size % 2 == 0);
-    static constexpr int words = 128;
+    static constexpr int most_words = 32;
     struct state {
-        int first;
-        int count;
-        int shift; // a bit stands for 2^shift tiles
-        std::uint32_t visit[words];
-        std::uint32_t full[words];
+        std::uint32_t first;
+        std::uint32_t count;
+        std::uint32_t shift; // a bit stands for 2^shift tiles
+        std::uint32_t words; // of those below
+        std::uint32_t visit[most_words];
+        std::uint32_t full[most_words];
     };
     state* memory;
 
@@ -81,7 +82,7 @@ struct tile_list {
                 last = hull + static_cast<int>(static_cast<index_t>(count) * (part + 1) / parts);
             }
         }
-        while ((last - first) >> shift > words * device::warp_size) {
+        while ((last - first) >> shift > most_words * device::warp_size) {
             ++shift;
         }
         const int bits = last > first ? ((last - first - 1) >> shift) + 1 : 0;
@@ -96,30 +97,32 @@ struct tile_list {
             }
         }
         if (device::thread() == 0) {
-            memory->first = first;
-            memory->count = last - first;
-            memory->shift = shift;
+            memory->first = static_cast<std::uint32_t>(first);
+            memory->count = static_cast<std::uint32_t>(last - first);
+            memory->shift = static_cast<std::uint32_t>(shift);
+            memory->words = static_cast<std::uint32_t>(tiles_of(bits, device::warp_size));
         }
     }
 
     // What `next` starts from.
-    UNMASK_DEVICE tile before_first() const { return {(memory->first - 1) * Size}; }
+    UNMASK_DEVICE tile before_first() const { return {(static_cast<int>(memory->first) - 1) * Size}; }
 
     // Moves on from `at`; false if it was the last one.
     UNMASK_DEVICE bool next(tile& at) const {
-        const int wanted = at.begin() / Size - memory->first + 1; // from the list's first tile
-        const int shift = memory->shift;
-        const int bits = memory->count > 0 ? ((memory->count - 1) >> shift) + 1 : 0;
-        int word = (wanted >> shift) / device::warp_size;
+        // Unsigned, to divide by shifts. From the list's first tile:
+        const std::uint32_t wanted = static_cast<std::uint32_t>(at.begin() + Size) / Size - memory->first;
+        const std::uint32_t shift = memory->shift;
+        const std::uint32_t words = memory->words;
+        std::uint32_t word = (wanted >> shift) / device::warp_size;
         std::uint32_t hidden = shift_ones((wanted >> shift) % device::warp_size);
-        for (; word * device::warp_size < bits; ++word) {
+        for (; word < words; ++word) {
             const std::uint32_t visit = memory->visit[word] & hidden;
             if (visit != 0) {
-                const int bit = device::lowest_bit(visit);
-                const int found = (word * device::warp_size + bit) << shift;
-                const int number = found < wanted ? wanted : found; // inside what the bit of the tile before stands for
+                const auto bit = static_cast<std::uint32_t>(device::lowest_bit(visit));
+                const std::uint32_t found = (word * device::warp_size + bit) << shift;
+                const std::uint32_t number = larger(found, wanted); // inside what the bit of the tile before stands for
                 const bool partial = (memory->full[word] >> bit & 1U) == 0;
-                at = {(memory->first + number) * Size + (partial ? 1 : 0)};
+                at = {static_cast<int>((memory->first + number) * Size) + (partial ? 1 : 0)};
                 return number < memory->count;
             }
             hidden = 0xffffffffU;

@@ -52,6 +52,32 @@ bool has_tensor_cores(void (*kernel)(Parameters)) {
     return attributes.ptxVersion >= 80;
 }
 
+/// Lets a kernel ask for that much dynamic shared memory: more than 48 KiB are not given unasked. Of these, kernels have
+/// up to 2 besides.
+template <class Parameters>
+void allow_shared_memory(void (*kernel)(Parameters), std::size_t bytes) {
+    if (bytes > 46 * 1024) {
+        expect_success(
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+            "cudaFuncSetAttribute");
+    }
+}
+
+/// How many blocks of a kernel a multiprocessor holds at once; 0 if one block asks for more shared memory than there
+/// is. The runtime reckons that from the kernel's registers and the device's limits, without asking the device, and is
+/// asked at every launch: what is kept from call to call is state, which threads would share.
+template <class Parameters>
+int resident_blocks(const device_properties& gpu, void (*kernel)(Parameters), int threads, std::size_t shared_bytes) {
+    if (shared_bytes > static_cast<std::size_t>(gpu.shared_bytes_a_block)) {
+        return 0;
+    }
+    allow_shared_memory(kernel, shared_bytes);
+    int blocks = 0;
+    expect_success(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads, shared_bytes),
+                   "cudaOccupancyMaxActiveBlocksPerMultiprocessor");
+    return blocks;
+}
+
 /// Enqueues a kernel. Does not wait for it.
 template <class Parameters>
 void launch(void (*kernel)(Parameters), int blocks, int threads, std::size_t shared_bytes, cuda_stream stream,
@@ -59,11 +85,7 @@ void launch(void (*kernel)(Parameters), int blocks, int threads, std::size_t sha
     if (blocks == 0) {
         return;
     }
-    if (shared_bytes > 46 * 1024) { // 48 are granted unasked, of which kernels have up to 2 besides
-        expect_success(
-            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
-            "cudaFuncSetAttribute");
-    }
+    allow_shared_memory(kernel, shared_bytes);
     kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), shared_bytes, stream>>>(parameters);
     expect_success(cudaGetLastError(), "a kernel's launch");
 }

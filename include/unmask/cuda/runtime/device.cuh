@@ -213,10 +213,14 @@ UNMASK_DEVICE T published(const T* from) {
 
 /// The value itself, of which the compiler knows nothing: what is computed from it is computed here, again each time,
 /// and not kept in registers from before a loop.
-template <class Integer>
-UNMASK_DEVICE Integer opaque(Integer value) {
-    static_assert(sizeof(Integer) == 4);
-    asm volatile("" : "+r"(value));
+template <class Value>
+UNMASK_DEVICE Value opaque(Value value) {
+    static_assert(sizeof(Value) == 4 || sizeof(Value) == 8);
+    if constexpr (sizeof(Value) == 4) {
+        asm volatile("" : "+r"(value));
+    } else {
+        asm volatile("" : "+l"(value));
+    }
     return value;
 }
 

@@ -14,15 +14,16 @@
 #include <unmask/sampler/selector/selector.hpp>
 #include <unmask/tensor/float_types.hpp>
 
-// Ranks the candidates of each sequence by the numbers of a selector. Up to 8192 are sorted by one block; of more, each
+// Ranks the candidates of each sequence by the numbers of a selector. Up to 4096 are sorted by one block; of more, each
 // block sorts a tile, and then every candidate counts those of the other tiles that come before it.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
 inline constexpr int rank_threads = 256;   // of a block
-inline constexpr int most_rank_items = 32; // of a thread
+inline constexpr int most_rank_items = 16; // of a thread
 inline constexpr int largest_rank_tile = rank_threads * most_rank_items;
+static_assert(device::sort_bytes<rank_threads, most_rank_items>() <= 48 * 1024, "which every GPU has, unasked");
 
 template <class Selector>
 struct rank_parameters {
