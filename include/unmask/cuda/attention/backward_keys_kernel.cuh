@@ -42,8 +42,8 @@ struct keys_state {
     using seen_type = seen_keys<Queries, Keys>;
     using tile_list = cuda::tile_list<Queries>;
     static constexpr int numbers_bytes = 4 * Queries * static_cast<int>(sizeof(float));
-    static constexpr int bytes = seen_type::bytes + numbers_bytes +
-                                 static_cast<int>(sizeof(keys_unit) + sizeof(typename tile_list::state));
+    static constexpr int bytes =
+        seen_type::bytes + numbers_bytes + static_cast<int>(sizeof(keys_unit) + sizeof(typename tile_list::state));
 
     std::byte* data;
 
@@ -109,9 +109,8 @@ private:
         index_t visiting = 0;
         if (!axis.empty()) {
             const auto seen = axis.seen();
-            unrolled<decltype(seen)::capacity>([&](int i) {
-                visiting += larger(seen.at(i).end - larger(seen.at(i).begin, axis.origin), 0);
-            });
+            unrolled<decltype(seen)::capacity>(
+                [&](int i) { visiting += larger(seen.at(i).end - larger(seen.at(i).begin, axis.origin), 0); });
         }
         return static_cast<int>(visiting);
     }

@@ -172,8 +172,8 @@ private:
         const int columns = call().head_dim - fragment_column(0);
         for_each_row([&](int i, int h, int row) {
             if (row < unit.rows) {
-                const float d_score = p_.of.d_sink_scores[p_.of.row(
-                    unit.sequence, call().head_of(unit.kv_head, row), call().query_of(row))];
+                const float d_score = p_.of.d_sink_scores[p_.of.row(unit.sequence, call().head_of(unit.kv_head, row),
+                                                                    call().query_of(row))];
                 UNMASK_UNROLL
                 for (int j = 0; j < Plan::gradient_tiles; ++j) {
                     if (j * 8 < columns) {

@@ -40,8 +40,7 @@ UNMASK_DEVICE void differentiate(const kernel_call<T>& call, fragment<RowTiles, 
     const auto each = [&](const auto& gradient_of) {
         scores.for_each([&](float& score, int i, int j, int e) {
             float& d_probability = d_probabilities.values[i][j][e];
-            const score_gradient gradient =
-                gradient_of(score, log_sum_exp(i, j, e), d_probability, delta(i, j, e));
+            const score_gradient gradient = gradient_of(score, log_sum_exp(i, j, e), d_probability, delta(i, j, e));
             score = gradient.probability;
             d_probability = gradient.d_score;
         });
@@ -94,9 +93,9 @@ UNMASK_DEVICE void write_gradient(const fragment<RowTiles, ColumnTiles>& sums, f
             UNMASK_UNROLL
             for (int j = 0; j < ColumnTiles; ++j) {
                 auto* pair = reinterpret_cast<std::uint32_t*>(by_way_of.chunk(row, j));
-                pair[device::lane() % 4] = counted ? device::pack<T>(sums.values[i][j][2 * h] * factor,
-                                                                     sums.values[i][j][2 * h + 1] * factor)
-                                                   : 0U;
+                pair[device::lane() % 4] =
+                    counted ? device::pack<T>(sums.values[i][j][2 * h] * factor, sums.values[i][j][2 * h + 1] * factor)
+                            : 0U;
             }
         }
     }
