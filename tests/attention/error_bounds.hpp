@@ -21,7 +21,7 @@
 //   dP = dO · V                 |δdP| ≤ D u Σ |dO||V|
 //   dS = P (dP − Δ) slope       |δdS| ≤ P (|δdP| + |δΔ| + (δP + 8 u) |dP − Δ|)
 //   dQ = scale · dS · K         |δdQ| ≤ scale Σ (|δdS| + (n + 4) u |dS|) |k| + e |dQ|; dK and dV likewise, with m;
-//                               where factors are rounded, e P and e dS more, and what T's smallest numbers leave of them
+//                               where factors are rounded, e P or e |dS| more, and half the smallest number of T
 
 namespace test {
 
