@@ -3,6 +3,6 @@
 
 template <>
 void test::run_backward_on_tensor_cores(problem<bfloat16>& solved, const any_mask& mask,
-                                        const attention_options& options, bool sink_has_key) {
-    launch_backward_on_tensor_cores<bfloat16, 32, 64, 96, 128, 192, 256>(solved, mask, options, sink_has_key);
+                                        const attention_options& options, const backward_choice& choice) {
+    launch_backward_on_tensor_cores<bfloat16, 32, 64, 96, 128, 192, 256>(solved, mask, options, choice);
 }

@@ -53,7 +53,7 @@ private:
 
 template <class T, int... HeadDims>
 void launch_backward_on_tensor_cores(problem<T>& solved, const any_mask& mask, const attention_options& options,
-                                     bool sink_has_key) {
+                                     const backward_choice& choice) {
     using namespace unmask::detail::cuda;
     const shape& size = solved.size;
     const auto dim = solved.dim();
@@ -105,12 +105,12 @@ void launch_backward_on_tensor_cores(problem<T>& solved, const any_mask& mask, c
                                                 tensor.head_stride};
         };
         of.d_output = like(static_cast<const T*>(d_output.data()), part.query);
-        of.d_query = like(d_query.data(), part.query);
-        of.d_key = like(d_key.data(), part.key);
-        of.d_value = like(d_value.data(), part.key);
+        of.d_query = like(choice.query ? d_query.data() : nullptr, part.query);
+        of.d_key = like(choice.key ? d_key.data() : nullptr, part.key);
+        of.d_value = like(choice.value ? d_value.data() : nullptr, part.key);
         of.delta = device_delta.data();
-        of.d_sink_scores = sink_has_key ? device_sink.data() : nullptr;
-        of.sink_keys = sink_has_key ? device.sink_keys.data() : nullptr;
+        of.d_sink_scores = choice.sink_has_key ? device_sink.data() : nullptr;
+        of.sink_keys = choice.sink_has_key ? device.sink_keys.data() : nullptr;
         const backward_launch<T> launch{of, mask};
         (void)(launch.template run<HeadDims>() || ...);
     });

@@ -34,7 +34,7 @@ struct backward_on_device {
     template <class Sink, class T>
     static void run(problem<T>& input, const any_mask& mask, const attention_options& options) {
         run_on_device<no_sink>(input, mask, options);
-        run_backward_on_tensor_cores(input, mask, options, false);
+        run_backward_on_tensor_cores(input, mask, options, {});
     }
 
     template <class Sink, class T>
@@ -42,7 +42,7 @@ struct backward_on_device {
                            const attention_options& options) {
         if constexpr (Sink::present || std::same_as<T, float16>) {
             solve<Sink>(input, mask, options);
-            run_backward_on_tensor_cores(input, mask_of_kernels, options, Sink::present);
+            run_backward_on_tensor_cores(input, mask_of_kernels, options, {.sink_has_key = Sink::present});
         } else {
             run<Sink>(input, mask_of_kernels, options);
         }
@@ -110,6 +110,10 @@ void check_shapes(unsigned seed, int cases, index_t largest_head_dim) {
                     static_cast<T>(std::numeric_limits<float>::quiet_NaN());
             }
         }
+        if (pick(0, 9) == 0) {
+            input.d_output[static_cast<std::size_t>(pick(0, static_cast<index_t>(input.d_output.size()) - 1))] =
+                static_cast<T>(std::numeric_limits<float>::infinity());
+        }
         const auto mask = static_cast<std::size_t>(pick(0, static_cast<index_t>(number_of_masks()) - 1));
         check_mask<backward_on_device, Sink>(
             input, mask, std::max(size.key_length, size.query_length + options.query_offset), options);
@@ -137,4 +141,46 @@ TEST_CASE("gradients have the same bits whatever a hidden key or query holds") {
 
 TEST_CASE("gradients that depend on NaN are NaN") {
     check_nan_is_told<backward_on_device, bfloat16>(65);
+}
+
+TEST_CASE("gradients have the same bits whichever others are wanted") {
+    std::mt19937 random(66);
+    const any_mask mask(block{24});
+    for (const index_t head_dim : {40, 256}) {
+        problem<bfloat16> all({1, 50, 70, 2, 1, head_dim}, random);
+        backward_on_device::run<no_sink>(all, mask, {});
+        for (int wanted = 0; wanted < 8; ++wanted) {
+            CAPTURE(head_dim);
+            CAPTURE(wanted);
+            problem<bfloat16> some = all.fresh();
+            const problem<bfloat16> none = some;
+            some.output = all.output;
+            some.log_sum_exp = all.log_sum_exp;
+            run_backward_on_tensor_cores(some, mask, {},
+                                         {(wanted & 1) != 0, (wanted & 2) != 0, (wanted & 4) != 0, false});
+            CHECK(same_bits(some.d_query, (wanted & 1) != 0 ? all.d_query : none.d_query));
+            CHECK(same_bits(some.d_key, (wanted & 2) != 0 ? all.d_key : none.d_key));
+            CHECK(same_bits(some.d_value, (wanted & 4) != 0 ? all.d_value : none.d_value));
+        }
+    }
+}
+
+// With scores so large that neighbours among floats weigh differently. Where dO is 1, a value's gradient is what its key
+// receives.
+TEST_CASE("forward, received and backward have the same scores to the bit") {
+    std::mt19937 random(67);
+    attention_options options;
+    options.scale = 1e5F;
+    for (const index_t head_dim : {32, 64, 96, 128, 192, 256}) {
+        CAPTURE(head_dim);
+        problem<bfloat16> input({16, 1, 20, 1, 1, head_dim}, random);
+        std::fill(input.d_output.begin(), input.d_output.end(), bfloat16(1.0F));
+        backward_on_device::run<no_sink>(input, any_mask(bidirectional{}), options);
+        std::size_t wrong = 0;
+        for (std::size_t i = 0; i < input.d_value.size(); ++i) {
+            const auto weight = static_cast<bfloat16>(input.received[i / input.dim()]);
+            wrong += static_cast<float>(input.d_value[i]) != static_cast<float>(weight);
+        }
+        CHECK(wrong == 0);
+    }
 }
