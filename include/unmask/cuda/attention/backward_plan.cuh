@@ -34,17 +34,20 @@ struct backward_plan {
     static constexpr int visited = 32;
     static constexpr int score_tiles = visited / 8;
     static constexpr int gradient_tiles = head_dim / 8;
-    // Those for which the compiler is to leave registers, on a multiprocessor together.
-    static constexpr int blocks = head_dim <= 64 && row_tiles * (Gradients * head_dim / 2 + visited) <= 128 ? 3 : 2;
+    // Those for which the compiler is to leave registers, on a multiprocessor together. Of 256 columns, two need more
+    // shared memory than an A100 has.
+    static constexpr int blocks = head_dim > 192                                                           ? 1
+                                  : head_dim <= 64 && row_tiles*(Gradients* head_dim / 2 + visited) <= 128 ? 3
+                                                                                                           : 2;
 };
 
 // Two gradients need both tensors that are visited until the end of a turn, so there are two buffers of each. Of more
 // than 128 columns there are no registers for sums of two: one block has those of values, another those of keys.
-template <int HeadDim>
-using backward_keys_plan = backward_plan<HeadDim, HeadDim <= 64 ? 2 : 1, HeadDim <= 128 ? 2 : 1, HeadDim <= 128 ? 1 : 2,
-                                         HeadDim <= 128 ? 2 : 1>;
-template <int HeadDim>
-using backward_queries_plan = backward_plan<HeadDim, HeadDim <= 128 ? 2 : 1, 1, 1, 1>;
+template <int HeadDim, int RowTiles = HeadDim <= 64 ? 2 : 1>
+using backward_keys_plan =
+    backward_plan<HeadDim, RowTiles, HeadDim <= 128 ? 2 : 1, HeadDim <= 128 ? 1 : 2, HeadDim <= 128 ? 2 : 1>;
+template <int HeadDim, int RowTiles = HeadDim <= 128 ? 2 : 1>
+using backward_queries_plan = backward_plan<HeadDim, RowTiles, 1, 1, 1>;
 
 } // namespace detail::cuda
 UNMASK_NAMESPACE_END

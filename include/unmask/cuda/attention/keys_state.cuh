@@ -30,7 +30,7 @@ struct keys_unit {
 template <int Keys, int Queries>
 struct keys_state {
     using seen_type = seen_keys<Queries, Keys>;
-    using tile_list = cuda::tile_list<Queries>;
+    using tile_list = cuda::tile_list<Queries, 16>; // of 96 columns, two blocks just fit into 100 KB
     static constexpr int numbers_bytes = 4 * Queries * static_cast<int>(sizeof(float));
     static constexpr int bytes =
         seen_type::bytes + numbers_bytes + static_cast<int>(sizeof(keys_unit) + sizeof(typename tile_list::state));
