@@ -27,7 +27,7 @@ struct backward_plan {
     static constexpr int head_dim = HeadDim;   // columns past the tensors' are zeros
     static constexpr int row_tiles = RowTiles; // of 16 rows, for each warp
     static constexpr int parts = Parts;        // blocks that share the work on the rows of one
-    static constexpr int buffers = Buffers;    // for each tensor that is visited
+    static constexpr int buffers = Buffers;    // of each tensor that is visited
     static constexpr int warps = 4;
     static constexpr int threads = warps * 32;
     static constexpr int owned = warps * row_tiles * 16;
@@ -36,9 +36,7 @@ struct backward_plan {
     static constexpr int gradient_tiles = head_dim / 8;
     // Those for which the compiler is to leave registers, on a multiprocessor together. Of 256 columns, two need more
     // shared memory than an A100 has.
-    static constexpr int blocks = head_dim > 192                                                           ? 1
-                                  : head_dim <= 64 && row_tiles*(Gradients* head_dim / 2 + visited) <= 128 ? 3
-                                                                                                           : 2;
+    static constexpr int blocks = head_dim > 192 ? 1 : row_tiles*(Gradients* head_dim / 2 + visited) <= 96 ? 3 : 2;
 };
 
 // Two gradients need both tensors that are visited until the end of a turn, so there are two buffers of each. Of more
