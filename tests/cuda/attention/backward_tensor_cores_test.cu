@@ -184,3 +184,32 @@ TEST_CASE("forward, received and backward have the same scores to the bit") {
         CHECK(wrong == 0);
     }
 }
+
+// Also where the score is −∞, and the key's weight 0.
+TEST_CASE("an infinite key makes NaN of its column in the gradients of rows that see it, an infinite query of keys") {
+    std::mt19937 random(68);
+    const any_mask mask(causal{});
+    constexpr index_t length = 50;
+    constexpr std::size_t bad = 20;
+    constexpr std::size_t column = 3;
+    for (const index_t head_dim : {8, 200}) {
+        CAPTURE(head_dim);
+        const problem<bfloat16> input({1, length, length, 1, 1, head_dim}, random);
+        const auto dim = static_cast<std::size_t>(head_dim);
+        const auto is_nan = [&](const std::vector<bfloat16>& values, std::size_t position) {
+            return std::isnan(static_cast<float>(values[position * dim + column]));
+        };
+        for (const bool of_query : {false, true}) {
+            CAPTURE(of_query);
+            problem<bfloat16> p = input.fresh();
+            (of_query ? p.query : p.key)[bad * dim + column] =
+                static_cast<bfloat16>(-std::numeric_limits<float>::infinity());
+            backward_on_device::run<no_sink>(p, mask, {});
+            std::size_t wrong = 0;
+            for (std::size_t i = 0; i < static_cast<std::size_t>(length); ++i) {
+                wrong += of_query ? i <= bad && !is_nan(p.d_key, i) : is_nan(p.d_query, i) != (i >= bad);
+            }
+            CHECK(wrong == 0);
+        }
+    }
+}
