@@ -165,8 +165,8 @@ TEST_CASE("gradients have the same bits whichever others are wanted") {
     }
 }
 
-// With scores so large that neighbours among floats weigh differently. Where dO is 1, a value's gradient is what its key
-// receives.
+// With scores so large that neighbours among floats weigh differently. Where dO is 1, a value's gradient is what its
+// key receives.
 TEST_CASE("forward, received and backward have the same scores to the bit") {
     std::mt19937 random(67);
     attention_options options;
