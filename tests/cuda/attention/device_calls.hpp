@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <concepts>
+
 #include <unmask/attention/tensors.hpp>
 #include <unmask/executor/cuda_executor.cuh>
 #include <unmask/tensor/tensor_view.hpp>
@@ -17,6 +19,17 @@ struct device_calls {
                         const Sink& sink, const attention_options& options);
     static void received(const cuda_executor& exec, const attention_tensors<T>& tensors,
                          const tensor_view<float, 3>& received, const Mask& mask, const Sink& sink,
+                         const attention_options& options);
+};
+
+// attention_backward, of the element types that it takes.
+template <class T>
+inline constexpr bool device_has_backward = std::same_as<T, float>;
+
+template <class T, class Mask, class Sink>
+struct device_gradients {
+    static void backward(const cuda_executor& exec, const attention_tensors<T>& tensors,
+                         const attention_gradients<T>& gradients, const Mask& mask, const Sink& sink,
                          const attention_options& options);
 };
 
