@@ -132,7 +132,8 @@ __global__ void place_kernel(place_parameters p) {
     }
 }
 
-// The tiles of 2 keys that queries at `positions` visit, by tile_list, with a mask for the device; part `part` of `parts`.
+// The tiles of 2 keys that queries at `positions` visit, by tile_list; part `part` of `parts`. The mask's ranges are in
+// device memory.
 inline std::vector<listed_tile> listed_key_tiles(const any_mask& mask, range positions, index_t keys, int part,
                                                  int parts) {
     return listed<true>({mask, positions, keys, 0, part, parts, nullptr, nullptr});
