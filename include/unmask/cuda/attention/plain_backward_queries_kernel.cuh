@@ -152,7 +152,7 @@ private:
 };
 
 template <class T, mask_policy Mask>
-UNMASK_KERNEL(plain_threads, 1)
+UNMASK_KERNEL(plain_threads, 2)
 void plain_backward_queries_kernel(plain_backward_parameters<T, Mask> p) {
     plain_backward_queries<T, Mask>(p).run();
 }
