@@ -49,7 +49,7 @@ step() {
     else
         timeout "$((most < left ? most : left))" "$@" >"$results/$name.log" 2>&1
         code=$?
-        said=$(grep -hE 'assertions:|ERROR SUMMARY|RACECHECK SUMMARY|calls of the model' "$results/$name.log" |
+        said=$(grep -hE 'assertions:|ERROR SUMMARY|RACECHECK SUMMARY|calls of the model|^loss |largest difference' "$results/$name.log" |
             tail -n 1 | sed 's/^[=\[]*[a-z]*\]* *//; s/  */ /g')
         case $code in
         0) ;;
@@ -87,6 +87,7 @@ step sampler 60 ./test_cuda_sampler
 step attention 90 ./test_cuda_attention
 step example_device_sampler 10 ./example_device_sampler
 step example_custom_mask 10 ./example_cuda_custom_mask
+step example_training 10 ./example_cuda_training
 if command -v compute-sanitizer >/dev/null; then
     sanitize memcheck_attention 40 memcheck ./test_cuda_attention -sf="*identities*"
     sanitize racecheck_attention 40 racecheck ./test_cuda_attention -sf="*stream*"
