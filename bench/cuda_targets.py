@@ -102,7 +102,7 @@ def peak(mask: str, length: int, head_dim: int) -> Target:
 
 def speed(what: str, head_dim: int, name: str) -> Target:
     """Useful operations a second of an unusual case, of those of the usual one."""
-    whole = f"forward {what}, head dim {head_dim}: of the rate at 8192"
+    whole = f"{what}, head dim {head_dim}: of the forward rate at 8192"
     return target("unusual", whole, name, "useful_flops", "%", against=gpu_case(head_dim=head_dim))
 
 
@@ -131,10 +131,11 @@ TARGETS = [
     *time("attention_received causal", None, {"direction": "received", "mask": "causal"}),
     decoding(64, 0.70),
     decoding(128, 0.70),
-    *[speed("2 heads of keys", each, gpu_case(head_dim=each, more="/kv_heads:2")) for each in HEAD_DIMS],
-    *[speed("ragged, 2048", each, gpu_case(length=2048, head_dim=each, more="/ragged")) for each in HEAD_DIMS],
-    speed("fp16", 128, gpu_case(head_dim=128, dtype="fp16")),
-    speed("fp32, 2048", 64, gpu_case(length=2048, head_dim=64, dtype="fp32")),
+    *[speed("forward 2 heads of keys", each, gpu_case(head_dim=each, more="/kv_heads:2")) for each in HEAD_DIMS],
+    *[speed("forward ragged, 2048", each, gpu_case(length=2048, head_dim=each, more="/ragged")) for each in HEAD_DIMS],
+    speed("forward fp16", 128, gpu_case(head_dim=128, dtype="fp16")),
+    speed("forward fp32, 2048", 64, gpu_case(length=2048, head_dim=64, dtype="fp32")),
+    speed("backward fp32, 2048", 64, gpu_case(length=2048, head_dim=64, dtype="fp32", direction="backward")),
     *[
         peak(mask, length, head_dim)
         for mask in ("bidirectional", "causal")

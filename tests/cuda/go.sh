@@ -103,5 +103,5 @@ measure bench_sinks 30 bench_attention_cuda '^forward/bf16/bidirectional/[a-z_]+
 measure bench_masks 30 bench_attention_cuda '^forward/bf16/[a-z_]+[^/]*/no_sink/length:8192/.*head_dim:128$'
 measure bench_decoding 20 bench_attention_cuda '^forward/bf16/.*/queries:'
 measure bench_received 20 bench_attention_cuda '^received/'
-measure bench_fp32 20 bench_attention_cuda '^forward/fp32/'
+measure bench_fp32 20 bench_attention_cuda '^(forward|backward)/fp32/'
 exit $((failures > 0))
