@@ -40,16 +40,17 @@ struct verdict {
     [[nodiscard]] bool passed() const { return forward <= 1.0 && backward <= 1.0 && received <= 1.0; }
 };
 
-// What a kernel made of a problem, judged by the reference. `with_backward`: gradients as well.
+// What a kernel made of a problem, judged by the reference. `with_backward`: gradients as well. `rounds_factors`: as
+// error_bounds says.
 template <class T, class Mask, class Sink>
 verdict judge(const problem<T>& fast, const Mask& mask, const Sink& sink, const attention_options& options,
-              bool with_backward) {
+              bool with_backward, bool rounds_factors = false) {
     problem<double> truth(fast);
     using calls = reference_calls<double, double, Mask, Sink>;
     calls::forward(truth.tensors(), mask, sink, options);
     calls::received(truth.tensors(), truth.received_view(), mask, sink, options);
     calls::backward(truth.tensors(), truth.gradients(sink), mask, sink, options);
-    const error_bounds bounds(truth, T{}, mask, sink, options);
+    const error_bounds bounds(truth, T{}, mask, sink, options, rounds_factors);
     verdict result;
     result.forward = std::max(excess(fast.output, truth.output, bounds.output),
                               excess(fast.log_sum_exp, truth.log_sum_exp, bounds.log_sum_exp));

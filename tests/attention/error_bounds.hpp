@@ -20,7 +20,8 @@
 //   Δ = dO · O                  |δΔ| ≤ Σ |dO| |δO| + D u Σ |dO||O|
 //   dP = dO · V                 |δdP| ≤ D u Σ |dO||V|
 //   dS = P (dP − Δ) slope       |δdS| ≤ P (|δdP| + |δΔ| + (δP + 8 u) |dP − Δ|)
-//   dQ = scale · dS · K         |δdQ| ≤ scale Σ (|δdS| + (n + 4) u |dS|) |k| + e |dQ|; dK and dV likewise, with m
+//   dQ = scale · dS · K         |δdQ| ≤ scale Σ (|δdS| + (n + 4) u |dS|) |k| + e |dQ|; dK and dV likewise, with m;
+//                               where factors are rounded, e P and e dS more, and what T's smallest numbers leave of them
 
 namespace test {
 
@@ -33,10 +34,11 @@ inline constexpr double unit_of = std::same_as<T, float>      ? 0x1p-23
 struct error_bounds {
     std::vector<double> output, log_sum_exp, received, d_query, d_key, d_value, d_logits, d_keys, d_values;
 
-    // `truth` is solved, `T` the type that the gradients are computed from and stored as.
+    // `truth` is solved, `T` the type that the gradients are computed from and stored as. `rounds_factors`: and that
+    // probabilities and the gradients of scores are rounded to, before they are multiplied.
     template <class T, class Mask, class Sink>
     error_bounds(const problem<double>& truth, T /*type*/, const Mask& mask, const Sink& sink,
-                 const attention_options& options)
+                 const attention_options& options, bool rounds_factors = false)
         : output(truth.output.size()), log_sum_exp(truth.log_sum_exp.size()), received(truth.received.size()),
           d_query(truth.query.size()), d_key(truth.key.size()), d_value(truth.value.size()),
           d_logits(truth.sink_logits.size()), d_keys(truth.sink_keys.size()), d_values(truth.sink_values.size()) {
@@ -48,7 +50,7 @@ struct error_bounds {
                 options.key_lengths.empty() ? size.key_length : options.key_lengths[static_cast<std::size_t>(b)];
             for (index_t head = 0; head < size.heads; ++head) {
                 for (index_t row = 0; row < queries; ++row) {
-                    add_row<T>(truth, mask, sink, options, b, head, row, keys);
+                    add_row<T>(truth, mask, sink, options, b, head, row, keys, rounds_factors);
                 }
             }
         }
@@ -90,7 +92,7 @@ private:
 
     template <class T, class Mask, class Sink>
     void add_row(const problem<double>& truth, const Mask& mask, const Sink& sink, const attention_options& options,
-                 index_t b, index_t head, index_t row, index_t keys) {
+                 index_t b, index_t head, index_t row, index_t keys, bool rounds_factors) {
         const shape& size = truth.size;
         const auto dim = static_cast<std::size_t>(size.head_dim);
         const index_t kv = head / (size.heads / size.kv_heads);
@@ -201,14 +203,17 @@ private:
             const double ds_error = smallest * std::fabs(seen.dp - delta) +
                                     p * (seen.dp_error + delta_error +
                                          (relative_error(seen) + slope_error + 8.0 * u) * std::fabs(seen.dp - delta));
-            const double in_sums = std::fabs(scale) * (ds_error + (rows + terms + 4.0) * u * ds);
+            const auto rounding = [&](double factor) {
+                return rounds_factors ? roundoff * factor + (std::same_as<T, float16> ? 0x1p-25 : 0.0) : 0.0;
+            };
+            const double in_sums = std::fabs(scale) * (ds_error + (rows + terms + 4.0) * u * ds + rounding(ds));
             for (std::size_t d = 0; d < dim; ++d) {
                 if (seen.key != nullptr) {
                     d_query[at_row * dim + d] += in_sums * std::fabs(seen.key[d]);
                     seen.d_key[d] += in_sums * std::fabs(query[d]);
                 }
                 if (seen.value != nullptr) {
-                    seen.d_value[d] += (p_error + (rows + 4.0) * u * p) * std::fabs(d_output[d]);
+                    seen.d_value[d] += (p_error + (rows + 4.0) * u * p + rounding(p)) * std::fabs(d_output[d]);
                 }
             }
             if (seen.received != nullptr) {

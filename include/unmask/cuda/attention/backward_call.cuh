@@ -43,12 +43,17 @@ struct score_gradient {
     float probability;
     float d_score;
 
+    // Without a cap.
+    UNMASK_DEVICE score_gradient(float score, float log_sum_exp, float d_probability, float delta)
+        : probability(weight_of(score, log_sum_exp)),
+          d_score(score != minus_infinity ? probability * (d_probability - delta) : 0.0F) {}
+
     template <class T>
     UNMASK_DEVICE score_gradient(const kernel_call<T>& call, float score, float log_sum_exp, float d_probability,
                                  float delta)
-        : probability(weight_of(score, log_sum_exp)), d_score(0.0F) {
+        : score_gradient(score, log_sum_exp, d_probability, delta) {
         if (score != minus_infinity) {
-            d_score = probability * (d_probability - delta) * cap_derivative(call, score);
+            d_score *= cap_derivative(call, score);
         }
     }
 };

@@ -26,15 +26,16 @@ UNMASK_DEVICE bool is_finite(float value) {
 }
 
 // Notes that a warp has found such values; by all its lanes. Each warp has a place of its own.
-UNMASK_DEVICE void note_values(bool found, block_unit& unit) {
+template <class Unit>
+UNMASK_DEVICE void note_values(bool found, Unit& unit) {
     if (device::ballot(found) != 0 && device::lane() == 0) {
         unit.values_taken_out[device::warp()] = 1;
     }
 }
 
 // Whether any warp has, after a barrier.
-template <int Threads>
-UNMASK_DEVICE bool values_taken_out(const block_unit& unit) {
+template <int Threads, class Unit>
+UNMASK_DEVICE bool values_taken_out(const Unit& unit) {
     int any = 0;
     for (int warp = 0; warp < Threads / device::warp_size; ++warp) {
         any |= unit.values_taken_out[warp];
@@ -44,8 +45,8 @@ UNMASK_DEVICE bool values_taken_out(const block_unit& unit) {
 
 // Puts 0 in the place of every value of a tile that isn't finite, and notes whether there were any. By all threads;
 // ends with a barrier.
-template <class T, int Threads, int Rows, int Columns>
-UNMASK_DEVICE void take_out_values(const shared_tile<Rows, Columns>& values, block_unit& unit) {
+template <class T, int Threads, int Rows, int Columns, class Unit>
+UNMASK_DEVICE void take_out_values(const shared_tile<Rows, Columns>& values, Unit& unit) {
     struct alignas(16) four_pairs {
         std::uint32_t pairs[4];
     };

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/attention/backward_call.cuh>
+#include <unmask/cuda/attention/block_order.cuh>
+#include <unmask/mask/mask_policy.hpp>
+
+// How a block of the tensor-core kernels of the backward pass is cut. A block owns rows whose gradients it sums up
+// (keys in one kernel, queries in the other), 16 or 32 for each of 4 warps, and visits tiles of 32 rows of the other
+// kind. What limits that are registers: a thread holds, in floats, row_tiles · head_dim / 2 for each gradient,
+// row_tiles · 32 of scores and of their gradients, and some 50 of everything else.
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail::cuda {
+
+// Rows of all tensors, the gradients' too, begin at multiples of 16 bytes and are that long (copies_16_bytes).
+template <class T, mask_policy Mask>
+struct backward_parameters {
+    backward_call<T> of;
+    block_grid grid; // of tiles of `owned` rows; its parts are those of the plan
+    Mask mask;
+};
+
+template <int HeadDim, int RowTiles, int Gradients, int Parts>
+struct backward_plan {
+    static constexpr int head_dim = HeadDim;   // columns past the tensors' are zeros
+    static constexpr int row_tiles = RowTiles; // of 16 rows, for each warp
+    static constexpr int parts = Parts;        // blocks that share the work on the rows of one
+    static constexpr int warps = 4;
+    static constexpr int threads = warps * 32;
+    static constexpr int owned = warps * row_tiles * 16;
+    static constexpr int visited = 32;
+    static constexpr int score_tiles = visited / 8;
+    static constexpr int gradient_tiles = head_dim / 8;
+    // The next tiles are copied while one works; of 256 columns, a block has no room for them in 99 KB.
+    static constexpr int buffers = head_dim <= 192 ? 2 : 1;
+    // Those for which the compiler is to leave registers, on a multiprocessor together.
+    static constexpr int blocks = row_tiles * (Gradients * head_dim / 2 + visited) <= 96 ? 3 : 2;
+};
+
+// Of more than 128 columns there are no registers for sums of two gradients: one block has those of values, another
+// those of keys.
+template <int HeadDim>
+using backward_keys_plan =
+    backward_plan<HeadDim, HeadDim <= 64 ? 2 : 1, HeadDim <= 128 ? 2 : 1, HeadDim <= 128 ? 1 : 2>;
+template <int HeadDim>
+using backward_queries_plan = backward_plan<HeadDim, HeadDim <= 64 ? 2 : 1, 1, 1>;
+
+} // namespace detail::cuda
+UNMASK_NAMESPACE_END
