@@ -26,16 +26,12 @@ struct attention_backend<Executor> {
     static void forward(const Executor& exec, const attention_call<T>& call, const Mask& mask, const Sink& sink) {
         detail::cuda::run_forward(detail::cuda::work_on(exec), call, mask, sink, typename Executor::kernels{});
     }
-    /// Enqueues the gradients on exec.stream. Tensors of float alone, so far.
+    /// Enqueues the gradients on exec.stream.
     template <class T, mask_policy Mask, sink_policy Sink>
     static void backward(const Executor& exec, const attention_call<T>& call,
                          const attention_call_gradients<T>& gradients, const Mask& mask, const Sink& sink) {
-        if constexpr (std::same_as<T, float>) {
-            detail::cuda::run_backward(detail::cuda::work_on(exec), call, gradients, mask, sink);
-        } else {
-            static_assert(detail::never<T>, "unmask: attention_backward on cuda_executor takes tensors of float; there "
-                                            "are no kernels for bfloat16 and float16 yet");
-        }
+        detail::cuda::run_backward(detail::cuda::work_on(exec), call, gradients, mask, sink,
+                                   typename Executor::kernels{});
     }
     /// Enqueues the column sums of the probability matrix on exec.stream.
     template <class T, mask_policy Mask>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <concepts>
-
 #include <unmask/attention/tensors.hpp>
 #include <unmask/executor/cuda_executor.cuh>
 #include <unmask/tensor/tensor_view.hpp>
@@ -22,10 +20,7 @@ struct device_calls {
                          const attention_options& options);
 };
 
-// attention_backward, of the element types that it takes.
-template <class T>
-inline constexpr bool device_has_backward = std::same_as<T, float>;
-
+// attention_backward, apart: its kernels are the same for all sinks.
 template <class T, class Mask, class Sink>
 struct device_gradients {
     static void backward(const cuda_executor& exec, const attention_tensors<T>& tensors,

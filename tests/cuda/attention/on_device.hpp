@@ -11,8 +11,6 @@ namespace test {
 // Calls on cuda_executor, for the tests that all processors share: see on_cpu.hpp.
 struct on_device {
     using ranges = device_array<range>;
-    template <class T>
-    static constexpr bool has_backward = device_has_backward<T>;
     static constexpr std::size_t hostile_values = 2; // each takes seconds without a GPU
 
     template <class Sink, class T>

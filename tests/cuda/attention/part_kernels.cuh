@@ -172,7 +172,7 @@ std::vector<std::uint32_t> seen_words_of(const Mask& mask, int positions, int ke
 struct visible_to {
     any_mask mask;
 
-    UNMASK_HOST_DEVICE constexpr bool operator()(index_t q, index_t k) const { return mask.visible(q, k); }
+    UNMASK_HOST_DEVICE bool operator()(index_t q, index_t k) const { return mask.visible(q, k); }
 };
 
 // Where the chunks of a tile's rows lie. `wrong` is set to how many of them `moved` misses.

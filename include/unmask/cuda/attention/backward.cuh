@@ -4,9 +4,14 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <type_traits>
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/attention/backward_call.cuh>
+#include <unmask/cuda/attention/backward_grid.cuh>
+#include <unmask/cuda/attention/backward_keys_kernel.cuh>
+#include <unmask/cuda/attention/backward_plan.cuh>
+#include <unmask/cuda/attention/backward_queries_kernel.cuh>
 #include <unmask/cuda/attention/backward_rows_kernel.cuh>
 #include <unmask/cuda/attention/launch_plan.cuh>
 #include <unmask/cuda/attention/plain_backward_keys_kernel.cuh>
@@ -71,6 +76,53 @@ backward_call<T> backward_call_of(const kernel_call<T>& part, const attention_ca
     return of;
 }
 
+// True if the kernels for this head dimension take the call.
+template <int HeadDim, class T, mask_policy Mask>
+bool run_backward_head_dim(const work_stream& work, const backward_call<T>& of, const Mask& mask) {
+    using keys_plan = backward_keys_plan<HeadDim>;
+    using queries_plan = backward_queries_plan<HeadDim>;
+    constexpr bool uneven = !std::same_as<Mask, bidirectional>;
+    constexpr int keys_bytes = backward_keys_memory<keys_plan>::bytes;
+    constexpr int queries_bytes = backward_queries_memory<queries_plan>::bytes;
+    const auto keys_kernel = &backward_keys_kernel<keys_plan, T, Mask>;
+    const auto queries_kernel = &backward_queries_kernel<queries_plan, T, Mask>;
+    if (of.call.head_dim > HeadDim || !has_tensor_cores(keys_kernel)) {
+        return false;
+    }
+    const device_properties gpu = device_properties::current();
+    const int keys_blocks = resident_blocks(gpu, keys_kernel, keys_plan::threads, keys_bytes);
+    const int queries_blocks = resident_blocks(gpu, queries_kernel, queries_plan::threads, queries_bytes);
+    if (keys_blocks == 0 || queries_blocks == 0) {
+        return false;
+    }
+    const auto enqueue = [&](auto kernel, int threads, int bytes, const block_grid& grid) {
+        launch(kernel, grid.blocks(), threads, static_cast<std::size_t>(bytes), work.stream,
+               backward_parameters<T, Mask>{of, grid, mask});
+    };
+    if (of.d_key.data != nullptr || of.d_value.data != nullptr) {
+        enqueue(keys_kernel, keys_plan::threads, keys_bytes,
+                backward_keys_grid<keys_plan>(gpu, of.call, keys_blocks, uneven));
+    }
+    if (of.d_query.data != nullptr) {
+        enqueue(queries_kernel, queries_plan::threads, queries_bytes,
+                backward_queries_grid<queries_plan>(gpu, of.call, queries_blocks, uneven));
+    }
+    return true;
+}
+
+// True if one of the kernels for these head dimensions, in rising order, takes the call.
+template <class T, mask_policy Mask, template <int...> class List, int... HeadDims>
+bool run_backward_on_tensor_cores(const work_stream& work, const backward_call<T>& of, const Mask& mask,
+                                  List<HeadDims...> /*kernels*/) {
+    if constexpr (std::same_as<T, float>) {
+        return false;
+    } else {
+        return copies_16_bytes(of.call) && queries_of_16_bytes(of.call, of.d_output, of.d_query) &&
+               keys_of_16_bytes(of.call, of.d_key, of.d_value) &&
+               (run_backward_head_dim<HeadDims>(work, of, mask) || ...);
+    }
+}
+
 template <class T, mask_policy Mask>
 void run_plain_backward(const work_stream& work, const backward_call<T>& of, const Mask& mask) {
     const kernel_call<T>& call = of.call;
@@ -106,10 +158,10 @@ void run_sink_gradients(const work_stream& work, const attention_call<T>& call,
     }
 }
 
-// Enqueues the backward pass.
-template <class T, mask_policy Mask, sink_policy Sink>
+// Enqueues the backward pass, on kernels for these head dimensions.
+template <class T, mask_policy Mask, sink_policy Sink, class HeadDims>
 void run_backward(const work_stream& work, const attention_call<T>& call, const attention_call_gradients<T>& gradients,
-                  const Mask& mask, const Sink& sink) {
+                  const Mask& mask, const Sink& sink, HeadDims kernels) {
     const backward_memory<T, Sink> memory(work, call);
     for_each_launch("attention_backward", call, [&](const kernel_call<T>& part, index_t first) {
         const backward_call<T> of = backward_call_of(part, call, gradients, first, memory);
@@ -119,7 +171,9 @@ void run_backward(const work_stream& work, const attention_call<T>& call, const 
         launch(&backward_rows_kernel<T, Sink>, part.sequences * part.kv_heads * part.group * tiles,
                backward_rows_threads, backward_rows_bytes, work.stream,
                backward_rows_parameters<T, Sink>{of, sink, Sink::present ? memory.shares() + shares : nullptr});
-        run_plain_backward(work, of, mask);
+        if (!run_backward_on_tensor_cores(work, of, mask, kernels)) {
+            run_plain_backward(work, of, mask);
+        }
     });
     if constexpr (Sink::present) {
         run_sink_gradients(work, call, gradients, memory);
