@@ -21,7 +21,7 @@
 //   dP = dO · V                 |δdP| ≤ D u Σ |dO||V|
 //   dS = P (dP − Δ) slope       |δdS| ≤ P (|δdP| + |δΔ| + (δP + 8 u) |dP − Δ|)
 //   dQ = scale · dS · K         |δdQ| ≤ scale Σ (|δdS| + (n + 4) u |dS|) |k| + e |dQ|; dK and dV likewise, with m;
-//                               where factors are rounded, e P and e dS more, and what T's smallest numbers leave of them
+//                               where factors are rounded, e P or e |dS| more, and half the smallest number of T
 
 namespace test {
 
@@ -30,6 +30,10 @@ template <class T>
 inline constexpr double unit_of = std::same_as<T, float>      ? 0x1p-23
                                   : std::same_as<T, bfloat16> ? 0x1p-7
                                                               : 0x1p-10;
+
+// Half of its smallest number.
+template <class T>
+inline constexpr double half_of_smallest = std::same_as<T, float16> ? 0x1p-25 : 1e-37;
 
 struct error_bounds {
     std::vector<double> output, log_sum_exp, received, d_query, d_key, d_value, d_logits, d_keys, d_values;
@@ -55,9 +59,9 @@ struct error_bounds {
             }
         }
         const double last = 0.5 * unit_of<T>;
-        const auto round = [](std::vector<double>& bounds, const std::vector<double>& values, double unit) {
+        const auto round = [last](std::vector<double>& bounds, const std::vector<double>& values, double unit) {
             for (std::size_t i = 0; i < bounds.size(); ++i) {
-                bounds[i] += unit * std::fabs(values[i]) + 1e-37;
+                bounds[i] += unit * std::fabs(values[i]) + (unit == last ? half_of_smallest<T> : 1e-37);
             }
         };
         round(output, truth.output, last);
@@ -204,7 +208,7 @@ private:
                                     p * (seen.dp_error + delta_error +
                                          (relative_error(seen) + slope_error + 8.0 * u) * std::fabs(seen.dp - delta));
             const auto rounding = [&](double factor) {
-                return rounds_factors ? roundoff * factor + (std::same_as<T, float16> ? 0x1p-25 : 0.0) : 0.0;
+                return rounds_factors ? roundoff * factor + half_of_smallest<T> : 0.0;
             };
             const double in_sums = std::fabs(scale) * (ds_error + (rows + terms + 4.0) * u * ds + rounding(ds));
             for (std::size_t d = 0; d < dim; ++d) {

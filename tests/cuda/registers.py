@@ -64,7 +64,8 @@ ARCHITECTURES = tuple(MULTIPROCESSORS)
 # Where a multiprocessor has 100 KB of shared memory, two blocks are enough, and these are alone. Wide kernels of 96 and
 # 128 columns are not launched there: narrow ones are, of which it holds two. Of 256 columns it can't hold two without
 # tiles of 16 keys.
-ALONE = re.compile(r"forward_(?!narrow).*_(96|128|256)")
+# Of backward kernels, those of 192 columns are alone, too, and one of 64.
+ALONE = re.compile(r"forward_(?!narrow).*_(96|128|256)|backward_(?!bfloat16_32)")
 
 ENTRY = re.compile(
     r"Compiling entry function '(?P<symbol>\w+)' for 'sm_(?P<arch>\w+)'.*?"

@@ -6,12 +6,11 @@
 #include <unmask/config.hpp>
 #include <unmask/cuda/attention/backward_call.cuh>
 #include <unmask/cuda/attention/backward_plan.cuh>
-#include <unmask/cuda/attention/block_order.cuh>
 #include <unmask/cuda/attention/gradient_fragment.cuh>
 #include <unmask/cuda/attention/hidden_values.cuh>
 #include <unmask/cuda/attention/kernel_call.cuh>
+#include <unmask/cuda/attention/keys_state.cuh>
 #include <unmask/cuda/attention/score_fragment.cuh>
-#include <unmask/cuda/attention/seen_keys.cuh>
 #include <unmask/cuda/attention/shared_tile.cuh>
 #include <unmask/cuda/attention/tile_list.cuh>
 #include <unmask/cuda/runtime/device.cuh>
@@ -20,101 +19,10 @@
 // Gradients of keys and values on the tensor cores. A block has a tile of keys of one kv head, and goes through the
 // tiles of queries that see them, of each head of the group. Scores are transposed, a row for each key: then a warp's
 // are, rounded, the left factor of its sums, and never leave its registers. The next queries are copied while the block
-// computes.
+// computes; where it has one buffer of each tensor, one is copied while the other is used.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
-
-// What a block works on: some keys of one kv head of one sequence.
-struct keys_unit {
-    int sequence;
-    int kv_head;
-    int first_key;
-    int queries;
-    int keys;
-    int part;
-    int values_taken_out[8]; // by each warp, whether there were any: see hidden_values.cuh
-};
-
-// What all threads of a block know alike, in shared memory.
-template <int Keys, int Queries>
-struct keys_state {
-    using seen_type = seen_keys<Queries, Keys>;
-    using tile_list = cuda::tile_list<Queries>;
-    static constexpr int numbers_bytes = 4 * Queries * static_cast<int>(sizeof(float));
-    static constexpr int bytes =
-        seen_type::bytes + numbers_bytes + static_cast<int>(sizeof(keys_unit) + sizeof(typename tile_list::state));
-
-    std::byte* data;
-
-    UNMASK_DEVICE seen_type seen() const { return {reinterpret_cast<std::uint32_t*>(data)}; }
-    // Of a tile's queries: log-sum-exp, then Δ.
-    UNMASK_DEVICE float* numbers(int turn) const {
-        return reinterpret_cast<float*>(data + seen_type::bytes) + turn * 2 * Queries;
-    }
-    UNMASK_DEVICE keys_unit& unit() const {
-        return *reinterpret_cast<keys_unit*>(data + seen_type::bytes + numbers_bytes);
-    }
-    UNMASK_DEVICE tile_list tiles() const { return {reinterpret_cast<typename tile_list::state*>(&unit() + 1)}; }
-
-    // Finds out what block number `block` has to do; false if nothing. `order` is shared memory for 65 integers, which
-    // is free again afterwards. By all threads.
-    template <int Threads, class T, mask_policy Mask>
-    UNMASK_DEVICE bool begin(const kernel_call<T>& call, const block_grid& grid, const Mask& mask, int block,
-                             int* order) const {
-        const block_work work = work_of(grid, block);
-        keys_unit mine{};
-        mine.sequence = work.unit / call.kv_heads;
-        mine.kv_head = work.unit % call.kv_heads;
-        mine.queries = call.queries(mine.sequence);
-        mine.keys = call.keys(mine.sequence);
-        mine.part = work.part;
-        int tile = work.tile;
-        if (grid.uneven) {
-            tile = longest_tile(grid, tile, order,
-                                [&](int each) { return visiting_queries(axis_of(call, mask, mine, each * Keys)); });
-        }
-        if (tile >= grid.tiles) {
-            return false; // the grid is padded
-        }
-        mine.first_key = tile * Keys;
-        if (device::thread() == 0) {
-            unit() = mine;
-        }
-        tiles().template set<Threads>(axis_of(call, mask, mine, mine.first_key), 0, 1);
-        device::barrier();
-        return true;
-    }
-
-    // Asks the mask which keys the queries see, of the tile that begins at first_query. By all threads; a barrier must
-    // follow.
-    template <int Threads, class T, mask_policy Mask>
-    UNMASK_DEVICE void set_seen(const kernel_call<T>& call, const Mask& mask, int first_query) const {
-        const keys_unit& mine = unit();
-        seen().template set<Threads>(
-            mask, mine.queries - first_query, [&](int row) { return call.query_offset + first_query + row; },
-            mine.first_key, mine.keys);
-    }
-
-private:
-    template <class T, mask_policy Mask>
-    UNMASK_DEVICE static query_axis<Mask> axis_of(const kernel_call<T>& call, const Mask& mask, const keys_unit& unit,
-                                                  int first) {
-        const index_t end = smaller(static_cast<index_t>(first) + Keys, unit.keys);
-        return {mask, {first, end}, call.query_offset + unit.queries, call.query_offset};
-    }
-
-    template <mask_policy Mask>
-    UNMASK_DEVICE static int visiting_queries(const query_axis<Mask>& axis) {
-        index_t visiting = 0;
-        if (!axis.empty()) {
-            const auto seen = axis.seen();
-            unrolled<decltype(seen)::capacity>(
-                [&](int i) { visiting += larger(seen.at(i).end - larger(seen.at(i).begin, axis.origin), 0); });
-        }
-        return static_cast<int>(visiting);
-    }
-};
 
 template <class Plan>
 struct backward_keys_memory {
@@ -143,45 +51,12 @@ public:
     UNMASK_DEVICE explicit tensor_core_backward_keys(const backward_parameters<T, Mask>& parameters) : p_(parameters) {}
 
     UNMASK_DEVICE void run() {
-        const auto tiles = memory::state().tiles();
-        int next_head = 0; // of the group
-        tile next = tiles.before_first();
-        bool more = tiles.next(next);
-        if (more) {
-            copy_keys();
-            copy_queries(0, next_head, next.begin());
-            store_number(0, number(next_head, next.begin()));
-        }
-        device::commit_copies();
         d_values_.clear();
         d_keys_.clear();
-
-        for (int turn = 0; more; turn ^= 1) {
-            const tile current = next;
-            more = tiles.next(next);
-            if (!more && next_head + 1 < call().group) {
-                ++next_head;
-                next = tiles.before_first();
-                more = tiles.next(next);
-            }
-            device::wait_copies<0>();
-            device::barrier(); // queries are here, and nobody needs those of the turn before any more
-            if (Plan::buffers > 1 && more) {
-                copy_queries(turn ^ 1, next_head, next.begin());
-            }
-            device::commit_copies();
-            const float next_number = more ? number(next_head, next.begin()) : 0.0F; // arrives while others compute
-            if (current.partial()) {
-                memory::state().template set_seen<Plan::threads>(call(), p_.mask, current.begin());
-                device::barrier();
-            }
-            add_tile(turn, current.partial());
-            store_number(turn ^ 1, next_number);
-            if (Plan::buffers == 1 && more) {
-                device::barrier(); // nobody needs the queries any more
-                copy_queries(0, next_head, next.begin());
-                device::commit_copies();
-            }
+        if constexpr (Values && Keys) {
+            add_both();
+        } else {
+            add_one();
         }
         device::wait_copies<0>();
         if constexpr (Values) {
@@ -208,6 +83,128 @@ private:
     UNMASK_DEVICE bool values_wanted() const { return Values && (!Keys || p_.of.d_value.data != nullptr); }
     UNMASK_DEVICE bool keys_wanted() const { return Keys && (!Values || p_.of.d_key.data != nullptr); }
 
+    // Tiles of queries, of one head of the group after another.
+    struct walk {
+        int head; // of the group
+        tile at;
+        bool more;
+    };
+    UNMASK_DEVICE static walk first() {
+        walk all{0, memory::state().tiles().before_first(), false};
+        all.more = memory::state().tiles().next(all.at);
+        return all;
+    }
+    UNMASK_DEVICE void move_on(walk& all) const {
+        const auto tiles = memory::state().tiles();
+        all.more = tiles.next(all.at);
+        if (!all.more && all.head + 1 < call().group) {
+            ++all.head;
+            all.at = tiles.before_first();
+            all.more = tiles.next(all.at);
+        }
+    }
+
+    // Two buffers of each tensor.
+    UNMASK_DEVICE void add_both() {
+        walk next = first();
+        if (next.more) {
+            copy_keys();
+            copy_queries(0, next);
+            copy_d_output(0, next);
+            store_number(0, number(next));
+        }
+        device::commit_copies();
+        for (int turn = 0; next.more; turn ^= 1) {
+            const tile current = next.at;
+            move_on(next);
+            device::wait_copies<0>();
+            device::barrier(); // queries are here, and nobody needs those of the turn before any more
+            if (next.more) {
+                copy_queries(turn ^ 1, next);
+                copy_d_output(turn ^ 1, next);
+            }
+            device::commit_copies();
+            const float next_number = number(next); // arrives while others compute
+            if (current.partial()) {
+                set_seen(current);
+                device::barrier();
+            }
+            score_fragment scores;
+            score_fragment d_scores;
+            multiply_scores<T>(memory::keys(), warp_row(), memory::queries(turn), scores);
+            multiply_scores<T>(memory::values(), warp_row(), memory::d_output(turn), d_scores);
+            finish(turn, current.partial(), scores, d_scores);
+            if (current.partial()) {
+                device::barrier(); // nobody needs the tiles as they are
+                take_out_values<T, Plan::threads>(memory::d_output(turn), memory::state().unit());
+                take_out_values<T, Plan::threads>(memory::queries(turn), memory::state().unit());
+            }
+            if (values_wanted()) {
+                multiply_values<T>(scores, memory::d_output(turn), d_values_);
+            }
+            if (keys_wanted()) {
+                multiply_values<T>(d_scores, memory::queries(turn), d_keys_);
+            }
+            store_number(turn ^ 1, next_number);
+        }
+    }
+
+    // One buffer of each. Gradients of values need queries first, and then dO alone; those of keys the other way round.
+    UNMASK_DEVICE void add_one() {
+        const auto copy_first = [&](const walk& of) { Values ? copy_queries(0, of) : copy_d_output(0, of); };
+        const auto copy_second = [&](const walk& of) { Values ? copy_d_output(0, of) : copy_queries(0, of); };
+        const auto second = Values ? memory::d_output(0) : memory::queries(0);
+        walk next = first();
+        if (next.more) {
+            copy_keys();
+            copy_first(next);
+            store_number(0, number(next));
+        }
+        device::commit_copies();
+        device::wait_copies<0>();
+        device::barrier();
+        for (int turn = 0; next.more; turn ^= 1) {
+            copy_second(next);
+            device::commit_copies();
+            const tile current = next.at;
+            move_on(next);
+            const float next_number = number(next); // arrives while others compute
+            if (current.partial()) {
+                set_seen(current);
+            }
+            score_fragment scores;
+            score_fragment d_scores;
+            if constexpr (Values) {
+                multiply_scores<T>(memory::keys(), warp_row(), memory::queries(0), scores);
+            } else {
+                multiply_scores<T>(memory::values(), warp_row(), memory::d_output(0), d_scores);
+            }
+            device::wait_copies<0>();
+            device::barrier(); // the second is here, and nobody needs the first any more
+
+            if (next.more) {
+                copy_first(next);
+            }
+            device::commit_copies();
+            if constexpr (Keys) {
+                multiply_scores<T>(memory::keys(), warp_row(), memory::queries(0), scores);
+            }
+            finish(turn, current.partial(), scores, d_scores);
+            if (current.partial()) {
+                device::barrier(); // nobody needs the second as it is
+                take_out_values<T, Plan::threads>(second, memory::state().unit());
+            }
+            if constexpr (Values) {
+                multiply_values<T>(scores, second, d_values_);
+            } else {
+                multiply_values<T>(d_scores, second, d_keys_);
+            }
+            store_number(turn ^ 1, next_number);
+            device::wait_copies<0>();
+            device::barrier(); // the next first is here, and nobody needs the second any more
+        }
+    }
+
     UNMASK_DEVICE void copy_keys() const {
         const keys_unit& unit = memory::state().unit();
         copy(call().key, unit.kv_head, memory::keys(), unit.first_key, unit.keys);
@@ -215,28 +212,32 @@ private:
             copy(call().value, unit.kv_head, memory::values(), unit.first_key, unit.keys);
         }
     }
-    UNMASK_DEVICE void copy_queries(int turn, int head_of_group, int first) const {
-        const keys_unit& unit = memory::state().unit();
-        const int head = unit.kv_head * call().group + head_of_group;
-        copy(call().query, head, memory::queries(turn), first, unit.queries);
-        copy(p_.of.d_output, head, memory::d_output(turn), first, unit.queries);
+    UNMASK_DEVICE void copy_queries(int turn, const walk& of) const {
+        copy(call().query, head(of), memory::queries(turn), of.at.begin(), memory::state().unit().queries);
     }
+    UNMASK_DEVICE void copy_d_output(int turn, const walk& of) const {
+        copy(p_.of.d_output, head(of), memory::d_output(turn), of.at.begin(), memory::state().unit().queries);
+    }
+    UNMASK_DEVICE int head(const walk& of) const { return memory::state().unit().kv_head * call().group + of.head; }
     template <class Tile>
     UNMASK_DEVICE void copy(const tensor<const T>& from, int head, const Tile& to, int first, int end) const {
         to.template copy_rows<Plan::threads>(from.row(memory::state().unit().sequence, 0, head),
                                              static_cast<int>(from.position_stride), first, end, call().head_dim);
     }
 
+    UNMASK_DEVICE void set_seen(tile at) const {
+        memory::state().template set_seen<Plan::threads>(call(), p_.mask, at.begin());
+    }
+
     // What this thread reads of a tile's log-sum-exp and Δ.
-    UNMASK_DEVICE float number(int head_of_group, int first) const {
+    UNMASK_DEVICE float number(const walk& of) const {
         const keys_unit& unit = memory::state().unit();
-        const int head = unit.kv_head * call().group + head_of_group;
-        const int query = first + device::thread() % Plan::visited;
-        if (device::thread() >= 2 * Plan::visited || query >= unit.queries) {
+        const int query = of.at.begin() + device::thread() % Plan::visited;
+        if (!of.more || device::thread() >= 2 * Plan::visited || query >= unit.queries) {
             return 0.0F;
         }
-        return device::thread() < Plan::visited ? call().log_sum_exp.at(unit.sequence, head, query)
-                                                : p_.of.delta[p_.of.row(unit.sequence, head, query)];
+        return device::thread() < Plan::visited ? call().log_sum_exp.at(unit.sequence, head(of), query)
+                                                : p_.of.delta[p_.of.row(unit.sequence, head(of), query)];
     }
     UNMASK_DEVICE static void store_number(int turn, float value) {
         if (device::thread() < 2 * Plan::visited) {
@@ -244,13 +245,8 @@ private:
         }
     }
 
-    UNMASK_DEVICE void add_tile(int turn, bool partial) {
-        score_fragment scores;
-        score_fragment d_scores;
-        multiply_scores<T>(memory::keys(), warp_row(), memory::queries(turn), scores);
-        if constexpr (Keys) {
-            multiply_scores<T>(memory::values(), warp_row(), memory::d_output(turn), d_scores);
-        }
+    // Makes P of products, and dS of dP if gradients of keys are computed.
+    UNMASK_DEVICE void finish(int turn, bool partial, score_fragment& scores, score_fragment& d_scores) const {
         finish_scores(call(), scores);
         if (partial) {
             hide_transposed_scores(memory::state().seen(), warp_row(), scores);
@@ -262,21 +258,6 @@ private:
                           [&](int, int j, int e) { return numbers[Plan::visited + j * 8 + e % 2]; });
         } else {
             weigh(scores, log_sum_exp);
-        }
-        if (partial) {
-            device::barrier(); // nobody needs them as they are
-            if constexpr (Values) {
-                take_out_values<T, Plan::threads>(memory::d_output(turn), memory::state().unit());
-            }
-            if constexpr (Keys) {
-                take_out_values<T, Plan::threads>(memory::queries(turn), memory::state().unit());
-            }
-        }
-        if (values_wanted()) {
-            multiply_values<T>(scores, memory::d_output(turn), d_values_);
-        }
-        if (keys_wanted()) {
-            multiply_values<T>(d_scores, memory::queries(turn), d_keys_);
         }
     }
 

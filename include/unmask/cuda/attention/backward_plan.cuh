@@ -22,30 +22,30 @@ struct backward_parameters {
     Mask mask;
 };
 
-template <int HeadDim, int RowTiles, int Gradients, int Parts>
+template <int HeadDim, int RowTiles, int Gradients, int Parts, int Buffers>
 struct backward_plan {
     static constexpr int head_dim = HeadDim;   // columns past the tensors' are zeros
     static constexpr int row_tiles = RowTiles; // of 16 rows, for each warp
     static constexpr int parts = Parts;        // blocks that share the work on the rows of one
+    static constexpr int buffers = Buffers;    // of each tensor that is visited
     static constexpr int warps = 4;
     static constexpr int threads = warps * 32;
     static constexpr int owned = warps * row_tiles * 16;
     static constexpr int visited = 32;
     static constexpr int score_tiles = visited / 8;
     static constexpr int gradient_tiles = head_dim / 8;
-    // The next tiles are copied while one works; of 256 columns, a block has no room for them in 99 KB.
-    static constexpr int buffers = head_dim <= 192 ? 2 : 1;
-    // Those for which the compiler is to leave registers, on a multiprocessor together.
-    static constexpr int blocks = row_tiles * (Gradients * head_dim / 2 + visited) <= 96 ? 3 : 2;
+    // Those for which the compiler is to leave registers, on a multiprocessor together. Of 256 columns, two need more
+    // shared memory than an A100 has.
+    static constexpr int blocks = head_dim > 192 ? 1 : row_tiles*(Gradients* head_dim / 2 + visited) <= 96 ? 3 : 2;
 };
 
-// Of more than 128 columns there are no registers for sums of two gradients: one block has those of values, another
-// those of keys.
-template <int HeadDim>
+// Two gradients need both tensors that are visited until the end of a turn, so there are two buffers of each. Of more
+// than 128 columns there are no registers for sums of two: one block has those of values, another those of keys.
+template <int HeadDim, int RowTiles = HeadDim <= 64 ? 2 : 1>
 using backward_keys_plan =
-    backward_plan<HeadDim, HeadDim <= 64 ? 2 : 1, HeadDim <= 128 ? 2 : 1, HeadDim <= 128 ? 1 : 2>;
-template <int HeadDim>
-using backward_queries_plan = backward_plan<HeadDim, HeadDim <= 64 ? 2 : 1, 1, 1>;
+    backward_plan<HeadDim, RowTiles, HeadDim <= 128 ? 2 : 1, HeadDim <= 128 ? 1 : 2, HeadDim <= 128 ? 2 : 1>;
+template <int HeadDim, int RowTiles = HeadDim <= 128 ? 2 : 1>
+using backward_queries_plan = backward_plan<HeadDim, RowTiles, 1, 1, 1>;
 
 } // namespace detail::cuda
 UNMASK_NAMESPACE_END

@@ -17,7 +17,7 @@
 #include <unmask/mask/mask_policy.hpp>
 
 // Gradients of queries on the tensor cores. A block has a tile of query rows, as in the forward kernel, and takes it
-// through the tiles of keys that they see. The next keys and values are copied while it computes.
+// through the tiles of keys that they see. Keys are copied while values are used, the next values while keys are.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -27,19 +27,13 @@ struct backward_queries_memory {
     using own_tile = shared_tile<Plan::owned, Plan::head_dim>;
     using visited_tile = shared_tile<Plan::visited, Plan::head_dim>;
     using state_type = block_state<Plan::owned, Plan::visited>;
-    static constexpr int bytes = 2 * own_tile::bytes + 2 * Plan::buffers * visited_tile::bytes + state_type::bytes;
+    static constexpr int bytes = 2 * own_tile::bytes + 2 * visited_tile::bytes + state_type::bytes;
 
     UNMASK_DEVICE static own_tile queries() { return {device::shared_memory()}; }
     UNMASK_DEVICE static own_tile d_output() { return {queries().data + own_tile::bytes}; }
-    UNMASK_DEVICE static visited_tile keys(int turn) {
-        return {d_output().data + own_tile::bytes + turn % Plan::buffers * visited_tile::bytes};
-    }
-    UNMASK_DEVICE static visited_tile values(int turn) {
-        return {keys(turn).data + Plan::buffers * visited_tile::bytes};
-    }
-    UNMASK_DEVICE static state_type state() {
-        return {d_output().data + own_tile::bytes + 2 * Plan::buffers * visited_tile::bytes};
-    }
+    UNMASK_DEVICE static visited_tile keys() { return {d_output().data + own_tile::bytes}; }
+    UNMASK_DEVICE static visited_tile values() { return {keys().data + visited_tile::bytes}; }
+    UNMASK_DEVICE static state_type state() { return {values().data + visited_tile::bytes}; }
 };
 
 template <class Plan, class T, mask_policy Mask>
@@ -59,33 +53,35 @@ public:
         if (more) {
             copy_rows(call().query, memory::queries());
             copy_rows(p_.of.d_output, memory::d_output());
-            copy_keys(0, next.begin());
+            copy_values(next.begin());
         }
         device::commit_copies();
         read_numbers();
         d_queries_.clear();
+        device::wait_copies<0>();
+        device::barrier();
 
-        for (int turn = 0; more; turn ^= 1) {
+        while (more) {
+            copy_keys(next.begin());
+            device::commit_copies();
             const tile current = next;
             more = tiles.next(next);
-            device::wait_copies<0>();
-            device::barrier(); // keys are here, and nobody needs those of the turn before any more
-            if (Plan::buffers > 1 && more) {
-                copy_keys(turn ^ 1, next.begin());
-            }
-            device::commit_copies();
             if (current.partial()) {
                 memory::state().template set_seen<Plan::threads>(call(), p_.mask, current.begin());
-                device::barrier();
             }
-            add_tile(turn, current.partial());
-            if (Plan::buffers == 1 && more) {
-                device::barrier(); // nobody needs the keys any more
-                copy_keys(0, next.begin());
-                device::commit_copies();
+            score_fragment d_scores;
+            multiply_scores<T>(memory::d_output(), warp_row(), memory::values(), d_scores);
+            device::wait_copies<0>();
+            device::barrier(); // keys are here, and nobody needs the values any more
+
+            if (more) {
+                copy_values(next.begin());
             }
+            device::commit_copies();
+            add_keys(d_scores, current.partial());
+            device::wait_copies<0>();
+            device::barrier(); // the next values are here, and nobody needs the keys any more
         }
-        device::wait_copies<0>();
         if (p_.of.d_sink_scores != nullptr) {
             add_sink();
         }
@@ -98,6 +94,7 @@ public:
 
 private:
     using memory = backward_queries_memory<Plan>;
+    using score_fragment = fragment<Plan::row_tiles, Plan::score_tiles>;
 
     UNMASK_DEVICE const kernel_call<T>& call() const { return p_.of.call; }
     UNMASK_DEVICE static int warp_row() { return fragment_warp_row<Plan::row_tiles>(); }
@@ -111,14 +108,16 @@ private:
             return from.row(unit.sequence, call().query_of(at), call().head_of(unit.kv_head, at));
         });
     }
-    UNMASK_DEVICE void copy_keys(int turn, int begin) const {
-        const block_unit& unit = memory::state().unit();
-        const auto copy = [&](const auto& to, const void* from, index_t stride) {
-            to.template copy_rows<Plan::threads>(static_cast<const T*>(from), static_cast<int>(stride), begin,
-                                                 unit.keys, call().head_dim);
-        };
-        copy(memory::keys(turn), unit.keys_data, call().key.position_stride);
-        copy(memory::values(turn), unit.values_data, call().value.position_stride);
+    UNMASK_DEVICE void copy_keys(int begin) const {
+        copy_tile(memory::keys(), memory::state().unit().keys_data, call().key.position_stride, begin);
+    }
+    UNMASK_DEVICE void copy_values(int begin) const {
+        copy_tile(memory::values(), memory::state().unit().values_data, call().value.position_stride, begin);
+    }
+    UNMASK_DEVICE void copy_tile(const typename memory::visited_tile& to, const void* from, index_t stride,
+                                 int begin) const {
+        to.template copy_rows<Plan::threads>(static_cast<const T*>(from), static_cast<int>(stride), begin,
+                                             memory::state().unit().keys, call().head_dim);
     }
 
     // The rows' log-sum-exp and Δ, which a lane keeps.
@@ -147,11 +146,10 @@ private:
         }
     }
 
-    UNMASK_DEVICE void add_tile(int turn, bool partial) {
-        fragment<Plan::row_tiles, Plan::score_tiles> scores;
-        fragment<Plan::row_tiles, Plan::score_tiles> d_scores;
-        multiply_scores<T>(memory::queries(), warp_row(), memory::keys(turn), scores);
-        multiply_scores<T>(memory::d_output(), warp_row(), memory::values(turn), d_scores);
+    // Of dP, in d_scores, and of keys that have arrived.
+    UNMASK_DEVICE void add_keys(score_fragment& d_scores, bool partial) {
+        score_fragment scores;
+        multiply_scores<T>(memory::queries(), warp_row(), memory::keys(), scores);
         finish_scores(call(), scores);
         if (partial) {
             hide_scores(memory::state().seen(), warp_row(), scores);
@@ -161,9 +159,9 @@ private:
             [&](int i, int, int e) { return delta_[i][e / 2]; });
         if (partial) {
             device::barrier(); // nobody needs the keys as they are
-            take_out_values<T, Plan::threads>(memory::keys(turn), memory::state().unit());
+            take_out_values<T, Plan::threads>(memory::keys(), memory::state().unit());
         }
-        multiply_values<T>(d_scores, memory::keys(turn), d_queries_);
+        multiply_values<T>(d_scores, memory::keys(), d_queries_);
     }
 
     UNMASK_DEVICE void add_sink() {

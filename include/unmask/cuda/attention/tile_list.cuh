@@ -51,10 +51,10 @@ struct query_axis {
 // The tiles of Size along an axis, in rising order. The lanes of a block's warps ask the mask about one tile each,
 // before the loop; what they found is two bits a tile, in shared memory. A thread remembers nothing but its tile. Where
 // there are more tiles than bits, a bit stands for 2, 4, … neighbours.
-template <int Size>
+template <int Size, int Words = 32>
 struct tile_list {
     static_assert(Size % 2 == 0);
-    static constexpr int most_words = 32;
+    static constexpr int most_words = Words;
     struct state {
         std::uint32_t first;
         std::uint32_t count;
