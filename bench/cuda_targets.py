@@ -57,19 +57,21 @@ def target(
     return Target(group, what, name, counter, unit, bound, at_least, against, PROGRAM, processor)
 
 
-def dense(head_dim: int, bound: float) -> Target:
+def dense(head_dim: int, bound: float | None, direction: str = "forward") -> Target:
     """Useful operations a second without a mask; what that should be depends on the GPU."""
-    what = f"forward, 8192, head dim {head_dim}"
-    return target("masks", what, gpu_case(head_dim=head_dim), "useful_flops", "TFLOP/s", bound, processor="H100")
+    what = f"{direction}, 8192, head dim {head_dim}"
+    name = gpu_case(head_dim=head_dim, direction=direction)
+    return target("masks", what, name, "useful_flops", "TFLOP/s", bound, processor="H100")
 
 
-def rate(mask: str, bound: float | None = None, *, length: int = 8192) -> list[Target]:
+def rate(mask: str, bound: float | None = None, *, length: int = 8192, direction: str = "forward") -> list[Target]:
     """Useful operations a second under a mask, of those without one."""
 
     def of(head_dim: int) -> Target:
-        what = f"forward {mask}, {length}, head dim {head_dim}: of bidirectional's rate"
-        name = gpu_case(mask, length=length, head_dim=head_dim)
-        return target("masks", what, name, "useful_flops", "%", bound, against=gpu_case(head_dim=head_dim))
+        what = f"{direction} {mask}, {length}, head dim {head_dim}: of bidirectional's rate"
+        name = gpu_case(mask, length=length, head_dim=head_dim, direction=direction)
+        dense_name = gpu_case(head_dim=head_dim, direction=direction)
+        return target("masks", what, name, "useful_flops", "%", bound, against=dense_name)
 
     return [of(head_dim) for head_dim in HEAD_DIMS]
 
@@ -126,6 +128,11 @@ TARGETS = [
     *rate("causal"),
     *rate("sliding_window_256"),
     *rate("extra_sink", length=8193),
+    dense(64, None, "backward"),
+    dense(128, 300, "backward"),
+    *rate("block_32", 0.85, direction="backward"),
+    *rate("block_diffusion_32", 0.85, direction="backward"),
+    *rate("causal", direction="backward"),
     *time("key_value_sink", 1.01, {"sink": "key_value_sink"}),
     *time("attention_received", None, {"direction": "received"}),
     *time("attention_received causal", None, {"direction": "received", "mask": "causal"}),

@@ -97,6 +97,7 @@ else
     echo "compute-sanitizer is not installed"
 fi
 measure bench_forward 30 bench_attention_cuda '^forward/bf16/bidirectional/no_sink/length:8192/.*head_dim:(64|128)$'
+measure bench_backward 30 bench_attention_cuda '^backward/bf16/(bidirectional|block_32)/.*head_dim:128$'
 measure bench_rows 20 bench_sampler_cuda '^rows/'
 measure bench_step 20 bench_sampler_cuda '^(step|replay)/'
 measure bench_sinks 30 bench_attention_cuda '^forward/bf16/bidirectional/[a-z_]+_sink/length:8192/.*head_dim:128$'
