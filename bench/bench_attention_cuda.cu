@@ -67,6 +67,7 @@ int main(int argc, char** argv) {
         bench::cuda::add_forward_sinks(options);
         bench::cuda::add_forward_types(options);
         bench::cuda::add_received(options);
+        bench::cuda::add_backward(options);
         benchmark::RunSpecifiedBenchmarks();
     } catch (const std::exception& error) {
         std::fprintf(stderr, "bench_attention_cuda: %s\n", error.what());

@@ -129,6 +129,7 @@ void step(benchmark::State& state) {
     const auto prepare = [&] {
         run.reset();
         run.emplace(cuda_executor{}, all.model, all.page, 1, all.how);
+        run->enqueue_plan(cuda_executor{});
         const index_t logits = static_cast<index_t>(all.bytes()) / index_t{sizeof(bfloat16)};
         bench::detail::fill_normal<<<static_cast<unsigned>(logits / 256), 256>>>(run->logits(), logits, 1);
     };
@@ -141,6 +142,7 @@ void step(benchmark::State& state) {
 void replay(benchmark::State& state) {
     const free_run all;
     const auto run = all.start();
+    run.enqueue_plan(cuda_executor{});
     run.enqueue_step(cuda_executor{});
     cudaStream_t stream = nullptr;
     cudaGraph_t graph = nullptr;

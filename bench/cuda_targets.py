@@ -57,19 +57,21 @@ def target(
     return Target(group, what, name, counter, unit, bound, at_least, against, PROGRAM, processor)
 
 
-def dense(head_dim: int, bound: float) -> Target:
+def dense(head_dim: int, bound: float | None, direction: str = "forward") -> Target:
     """Useful operations a second without a mask; what that should be depends on the GPU."""
-    what = f"forward, 8192, head dim {head_dim}"
-    return target("masks", what, gpu_case(head_dim=head_dim), "useful_flops", "TFLOP/s", bound, processor="H100")
+    what = f"{direction}, 8192, head dim {head_dim}"
+    name = gpu_case(head_dim=head_dim, direction=direction)
+    return target("masks", what, name, "useful_flops", "TFLOP/s", bound, processor="H100")
 
 
-def rate(mask: str, bound: float | None = None, *, length: int = 8192) -> list[Target]:
+def rate(mask: str, bound: float | None = None, *, length: int = 8192, direction: str = "forward") -> list[Target]:
     """Useful operations a second under a mask, of those without one."""
 
     def of(head_dim: int) -> Target:
-        what = f"forward {mask}, {length}, head dim {head_dim}: of bidirectional's rate"
-        name = gpu_case(mask, length=length, head_dim=head_dim)
-        return target("masks", what, name, "useful_flops", "%", bound, against=gpu_case(head_dim=head_dim))
+        what = f"{direction} {mask}, {length}, head dim {head_dim}: of bidirectional's rate"
+        name = gpu_case(mask, length=length, head_dim=head_dim, direction=direction)
+        dense_name = gpu_case(head_dim=head_dim, direction=direction)
+        return target("masks", what, name, "useful_flops", "%", bound, against=dense_name)
 
     return [of(head_dim) for head_dim in HEAD_DIMS]
 
@@ -102,7 +104,7 @@ def peak(mask: str, length: int, head_dim: int) -> Target:
 
 def speed(what: str, head_dim: int, name: str) -> Target:
     """Useful operations a second of an unusual case, of those of the usual one."""
-    whole = f"forward {what}, head dim {head_dim}: of the rate at 8192"
+    whole = f"{what}, head dim {head_dim}: of the forward rate at 8192"
     return target("unusual", whole, name, "useful_flops", "%", against=gpu_case(head_dim=head_dim))
 
 
@@ -126,15 +128,21 @@ TARGETS = [
     *rate("causal"),
     *rate("sliding_window_256"),
     *rate("extra_sink", length=8193),
+    dense(64, None, "backward"),
+    dense(128, 300, "backward"),
+    *rate("block_32", 0.85, direction="backward"),
+    *rate("block_diffusion_32", 0.85, direction="backward"),
+    *rate("causal", direction="backward"),
     *time("key_value_sink", 1.01, {"sink": "key_value_sink"}),
     *time("attention_received", None, {"direction": "received"}),
     *time("attention_received causal", None, {"direction": "received", "mask": "causal"}),
     decoding(64, 0.70),
     decoding(128, 0.70),
-    *[speed("2 heads of keys", each, gpu_case(head_dim=each, more="/kv_heads:2")) for each in HEAD_DIMS],
-    *[speed("ragged, 2048", each, gpu_case(length=2048, head_dim=each, more="/ragged")) for each in HEAD_DIMS],
-    speed("fp16", 128, gpu_case(head_dim=128, dtype="fp16")),
-    speed("fp32, 2048", 64, gpu_case(length=2048, head_dim=64, dtype="fp32")),
+    *[speed("forward 2 heads of keys", each, gpu_case(head_dim=each, more="/kv_heads:2")) for each in HEAD_DIMS],
+    *[speed("forward ragged, 2048", each, gpu_case(length=2048, head_dim=each, more="/ragged")) for each in HEAD_DIMS],
+    speed("forward fp16", 128, gpu_case(head_dim=128, dtype="fp16")),
+    speed("forward fp32, 2048", 64, gpu_case(length=2048, head_dim=64, dtype="fp32")),
+    speed("backward fp32, 2048", 64, gpu_case(length=2048, head_dim=64, dtype="fp32", direction="backward")),
     *[
         peak(mask, length, head_dim)
         for mask in ("bidirectional", "causal")

@@ -6,8 +6,8 @@
 #   run.sh          every check but the rare ones, in build/
 #   run.sh all      besides, also in build/: what is expensive and rarely finds anything. Flags that few choose, all
 #                   tests on all instruction sets and with all sanitizers, fuzzing, the sink study, the benchmarks'
-#                   build; nvcc for each header, for six architectures, for all kernels of attention and for the examples
-#                   that need it; without a GPU, programs for one under many settings of the machine in tests/ptx
+#                   build; nvcc for each header, for six architectures, for all kernels of attention and the examples;
+#                   without a GPU, programs for one under many settings of the machine in tests/ptx
 #   run.sh quick    the CPU's unit tests, misuse that must not compile, and rules for files, in build-quick/: without
 #                   nvcc, and with clang only where it is installed
 set -euo pipefail

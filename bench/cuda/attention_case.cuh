@@ -87,8 +87,10 @@ mask_work work_of_batch(const Mask& mask, const shape& shape, const std::vector<
 template <class T>
 std::size_t bytes(direction direction, const device_buffers<T>& data) {
     const std::size_t common = data.query.bytes() + data.key.bytes() + data.log_sum_exp.bytes();
-    return common +
-           (direction == direction::received ? data.received.bytes() : data.value.bytes() + data.output.bytes());
+    const std::size_t values = data.value.bytes() + data.output.bytes();
+    return direction == direction::received   ? common + data.received.bytes()
+           : direction == direction::backward ? 2 * (common + values) - data.log_sum_exp.bytes()
+                                              : common + values;
 }
 
 template <class T, class Mask>
@@ -113,18 +115,20 @@ void run(benchmark::State& state, const options& options, const shape& shape, co
     const unmask::attention_options asked{.query_lengths = lengths, .key_lengths = lengths};
     std::vector<device_buffers<T>> copies; // that take turns: none is in a cache when its turn comes
     for (std::uint32_t seed = 0; seed < 3; ++seed) {
-        copies.emplace_back(shape, seed);
+        copies.emplace_back(shape, seed, Direction == direction::backward);
     }
 
     const auto call = [&](const device_buffers<T>& data) {
         if constexpr (Direction == direction::forward) {
             unmask::attention_forward(executor, data.tensors(), there.mask, sink.sink, asked);
+        } else if constexpr (Direction == direction::backward) {
+            unmask::attention_backward(executor, data.tensors(), data.gradients(), there.mask, sink.sink, asked);
         } else {
             unmask::attention_received(executor, data.tensors(), data.received_view(), there.mask, sink.sink, asked);
         }
     };
     for (const device_buffers<T>& data : copies) {
-        if constexpr (Direction == direction::received) { // which needs the log-sum-exp
+        if constexpr (Direction != direction::forward) { // the others need its results
             unmask::attention_forward(kernels(), data.tensors(), there.mask, sink.sink, asked);
         }
         call(data); // warms up

@@ -14,5 +14,6 @@ void add_forward_masks(const options& options);
 void add_forward_sinks(const options& options);
 void add_forward_types(const options& options);
 void add_received(const options& options);
+void add_backward(const options& options);
 
 } // namespace bench::cuda

@@ -74,8 +74,11 @@ template <class T>
 device_array<T> normal_numbers(index_t size, std::uint32_t seed) {
     constexpr int threads = 256;
     device_array<T> result(size);
-    detail::fill_normal<<<static_cast<unsigned>((size + threads - 1) / threads), threads>>>(result.data(), size, seed);
-    expect_success(cudaGetLastError(), "fill_normal");
+    if (size > 0) {
+        const auto blocks = static_cast<unsigned>((size + threads - 1) / threads);
+        detail::fill_normal<<<blocks, threads>>>(result.data(), size, seed);
+        expect_success(cudaGetLastError(), "fill_normal");
+    }
     return result;
 }
 

@@ -21,12 +21,15 @@ struct device_buffers {
     shape sizes;
     device_array<T> query, key, value, output;
     device_array<float> log_sum_exp, received;
+    device_array<T> d_output, d_query, d_key, d_value; // empty unless the call is one of backward
 
-    device_buffers(const shape& shape, std::uint32_t seed)
+    device_buffers(const shape& shape, std::uint32_t seed, bool backward)
         : sizes(shape), query(normal_numbers<T>(query_size(), 3 * seed)),
           key(normal_numbers<T>(key_size(), 3 * seed + 1)), value(normal_numbers<T>(key_size(), 3 * seed + 2)),
           output(query_size()), log_sum_exp(shape.batch * shape.heads * shape.queries),
-          received(shape.batch * shape.heads * shape.length) {}
+          received(shape.batch * shape.heads * shape.length),
+          d_output(normal_numbers<T>(backward ? query_size() : 0, 3 * seed + 50)), d_query(backward ? query_size() : 0),
+          d_key(backward ? key_size() : 0), d_value(backward ? key_size() : 0) {}
 
     [[nodiscard]] unmask::attention_tensors<T> tensors() const {
         return {.query = query_view(query),
@@ -34,6 +37,15 @@ struct device_buffers {
                 .value = key_view(value),
                 .output = query_view(output),
                 .log_sum_exp = unmask::view(log_sum_exp.data(), sizes.batch, sizes.heads, sizes.queries)};
+    }
+    [[nodiscard]] unmask::attention_gradients<T> gradients() const {
+        return {.output = query_view(d_output),
+                .query = query_view(d_query),
+                .key = key_view(d_key),
+                .value = key_view(d_value),
+                .sink_logits = {},
+                .sink_keys = {},
+                .sink_values = {}};
     }
     [[nodiscard]] unmask::tensor_view<float, 3> received_view() const {
         return unmask::view(received.data(), sizes.batch, sizes.heads, sizes.length);

@@ -40,11 +40,10 @@ struct verdict {
     [[nodiscard]] bool passed() const { return forward <= 1.0 && backward <= 1.0 && received <= 1.0; }
 };
 
-// What a kernel made of a problem, judged by the reference. `with_backward`: gradients as well. `rounds_factors`: as
-// error_bounds says.
+// What a kernel made of a problem, judged by the reference. `rounds_factors`: as error_bounds says.
 template <class T, class Mask, class Sink>
 verdict judge(const problem<T>& fast, const Mask& mask, const Sink& sink, const attention_options& options,
-              bool with_backward, bool rounds_factors = false) {
+              bool rounds_factors = false) {
     problem<double> truth(fast);
     using calls = reference_calls<double, double, Mask, Sink>;
     calls::forward(truth.tensors(), mask, sink, options);
@@ -55,19 +54,17 @@ verdict judge(const problem<T>& fast, const Mask& mask, const Sink& sink, const 
     result.forward = std::max(excess(fast.output, truth.output, bounds.output),
                               excess(fast.log_sum_exp, truth.log_sum_exp, bounds.log_sum_exp));
     result.received = excess(fast.received, truth.received, bounds.received);
-    if (with_backward) {
-        result.backward = std::max({excess(fast.d_query, truth.d_query, bounds.d_query),
-                                    excess(fast.d_key, truth.d_key, bounds.d_key),
-                                    excess(fast.d_value, truth.d_value, bounds.d_value)});
-        if (Sink::present && !Sink::has_key) {
-            result.backward = std::max(result.backward, excess(fast.d_logits, truth.d_logits, bounds.d_logits));
-        }
-        if (Sink::has_key) {
-            result.backward = std::max(result.backward, excess(fast.d_keys, truth.d_keys, bounds.d_keys));
-        }
-        if (Sink::has_value) {
-            result.backward = std::max(result.backward, excess(fast.d_values, truth.d_values, bounds.d_values));
-        }
+    result.backward =
+        std::max({excess(fast.d_query, truth.d_query, bounds.d_query), excess(fast.d_key, truth.d_key, bounds.d_key),
+                  excess(fast.d_value, truth.d_value, bounds.d_value)});
+    if (Sink::present && !Sink::has_key) {
+        result.backward = std::max(result.backward, excess(fast.d_logits, truth.d_logits, bounds.d_logits));
+    }
+    if (Sink::has_key) {
+        result.backward = std::max(result.backward, excess(fast.d_keys, truth.d_keys, bounds.d_keys));
+    }
+    if (Sink::has_value) {
+        result.backward = std::max(result.backward, excess(fast.d_values, truth.d_values, bounds.d_values));
     }
     return result;
 }
@@ -77,7 +74,7 @@ template <class Sink, class T, class Mask>
 verdict compare(problem<T>& fast, const Mask& mask, const attention_options& options,
                 const cpu_executor& exec = cpu_executor{1}) {
     run_on_cpu<Sink>(fast, mask, options, exec);
-    return judge(fast, mask, fast.template sink<Sink>(), options, true);
+    return judge(fast, mask, fast.template sink<Sink>(), options);
 }
 
 } // namespace test

@@ -11,8 +11,7 @@ namespace test {
 
 // How tests that are the same for every processor make their calls; on_device.hpp is the other way.
 struct on_cpu {
-    using ranges = std::vector<range>;         // of masks, in memory that kernels read
-    static constexpr bool has_backward = true; // otherwise gradients stay as they are
+    using ranges = std::vector<range>; // of masks, in memory that kernels read
     static constexpr std::size_t hostile_values = 5;
 
     // Forward, backward and received. The mask's ranges are those that kernels read.

@@ -14,7 +14,8 @@ source tests/packages.sh
 architecture=${1:?bundle.sh ARCHITECTURE [FOLDER]}
 build=build/gpu-$architecture
 folder=${2:-build/bundle-$architecture}
-programs=(tests/cuda/test_cuda_{runtime,rows,sampler,attention} examples/example_{cuda_custom_mask,device_sampler}
+programs=(tests/cuda/test_cuda_{runtime,rows,sampler,attention}
+    examples/example_{cuda_custom_mask,cuda_training,device_sampler}
     bench/bench_{sampler,attention}_cuda)
 
 need g++ cmake ninja-build doctest-dev libbenchmark-dev

@@ -49,7 +49,7 @@ step() {
     else
         timeout "$((most < left ? most : left))" "$@" >"$results/$name.log" 2>&1
         code=$?
-        said=$(grep -hE 'assertions:|ERROR SUMMARY|RACECHECK SUMMARY|calls of the model' "$results/$name.log" |
+        said=$(grep -hE 'assertions:|ERROR SUMMARY|RACECHECK SUMMARY|calls of the model|^loss |largest difference' "$results/$name.log" |
             tail -n 1 | sed 's/^[=\[]*[a-z]*\]* *//; s/  */ /g')
         case $code in
         0) ;;
@@ -87,6 +87,7 @@ step sampler 60 ./test_cuda_sampler
 step attention 90 ./test_cuda_attention
 step example_device_sampler 10 ./example_device_sampler
 step example_custom_mask 10 ./example_cuda_custom_mask
+step example_training 10 ./example_cuda_training
 if command -v compute-sanitizer >/dev/null; then
     sanitize memcheck_attention 40 memcheck ./test_cuda_attention -sf="*identities*"
     sanitize racecheck_attention 40 racecheck ./test_cuda_attention -sf="*stream*"
@@ -96,11 +97,12 @@ else
     echo "compute-sanitizer is not installed"
 fi
 measure bench_forward 30 bench_attention_cuda '^forward/bf16/bidirectional/no_sink/length:8192/.*head_dim:(64|128)$'
+measure bench_backward 30 bench_attention_cuda '^backward/bf16/(bidirectional|block_32)/.*head_dim:128$'
 measure bench_rows 20 bench_sampler_cuda '^rows/'
 measure bench_step 20 bench_sampler_cuda '^(step|replay)/'
 measure bench_sinks 30 bench_attention_cuda '^forward/bf16/bidirectional/[a-z_]+_sink/length:8192/.*head_dim:128$'
 measure bench_masks 30 bench_attention_cuda '^forward/bf16/[a-z_]+[^/]*/no_sink/length:8192/.*head_dim:128$'
 measure bench_decoding 20 bench_attention_cuda '^forward/bf16/.*/queries:'
 measure bench_received 20 bench_attention_cuda '^received/'
-measure bench_fp32 20 bench_attention_cuda '^forward/fp32/'
+measure bench_fp32 20 bench_attention_cuda '^(forward|backward)/fp32/'
 exit $((failures > 0))

@@ -2,7 +2,6 @@
 #include <cctype>
 #include <cstdlib>
 #include <set>
-#include <stdexcept>
 
 #include "parsed.hpp"
 #include "tokens.hpp"
@@ -31,9 +30,9 @@ statement without_constant_predicates(statement s) {
     return s;
 }
 
-class parser {
+class parser : token_reader {
 public:
-    explicit parser(std::string_view text) : text_(text), tokens_(tokens_of(text)) {}
+    explicit parser(std::string_view text) : token_reader(text) {}
 
     parsed_module run() {
         parsed_module result;
@@ -63,59 +62,6 @@ public:
     }
 
 private:
-    const token& peek(std::size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
-    token next() { return tokens_[at_ < tokens_.size() - 1 ? at_++ : at_]; }
-    bool is(const char* text) const { return peek().text == text && peek().kind != token_kind::string; }
-    bool skip(const char* text) {
-        const bool found = is(text);
-        if (found) {
-            next();
-        }
-        return found;
-    }
-    void expect(const char* text) {
-        if (!skip(text)) {
-            fail(std::string("expected '") + text + "'");
-        }
-    }
-    [[noreturn]] void fail(const std::string& what) const {
-        throw std::runtime_error("PTX line " + std::to_string(peek().line) + ": " + what + " before '" + peek().text +
-                                 "'");
-    }
-    void skip_line() {
-        const int line = peek().line;
-        while (peek().line == line && peek().kind != token_kind::end) {
-            next();
-        }
-    }
-    void skip_braces() {
-        int depth = 0;
-        do {
-            depth += is("{") ? 1 : is("}") ? -1 : 0;
-            next();
-        } while (depth > 0 && peek().kind != token_kind::end);
-    }
-
-    std::int64_t number() {
-        const bool negative = skip("-");
-        if (peek().kind != token_kind::number) {
-            fail("expected a number");
-        }
-        const std::string text = next().text;
-        char* end = nullptr;
-        const auto value = static_cast<std::int64_t>(std::strtoull(text.c_str(), &end, 0));
-        if (*end != '\0' && std::string_view(end) != "U") {
-            fail("not a whole number: " + text);
-        }
-        return negative ? -value : value;
-    }
-    bool is_real() const {
-        const std::string& text = peek().text;
-        return peek().kind == token_kind::number && text.size() > 2 && text[0] == '0' &&
-               std::string_view("fFdD").find(text[1]) != std::string_view::npos;
-    }
-    std::int64_t real_bits() { return static_cast<std::int64_t>(std::strtoull(next().text.c_str() + 2, nullptr, 16)); }
-
     // .file number "name"
     void source_file() {
         next();
@@ -356,7 +302,7 @@ private:
         statement s;
         s.line = peek().line;
         s.source = source_;
-        const std::size_t first = at_;
+        const std::size_t first = place();
         if (skip("@")) {
             s.guard_negated = skip("!");
             s.guard = resolved(next().text);
@@ -379,7 +325,7 @@ private:
                 }
             }
         }
-        s.text = text_.substr(tokens_[first].begin, tokens_[at_ - 1].end - tokens_[first].begin);
+        s.text = text_since(first);
         expect(";");
         return s;
     }
@@ -448,9 +394,6 @@ private:
         return o;
     }
 
-    std::string_view text_;
-    std::vector<token> tokens_;
-    std::size_t at_ = 0;
     std::vector<std::map<std::string, std::string>> scopes_;
     std::set<std::string> plain_registers_;
     int scope_names_ = 0;

@@ -147,7 +147,7 @@ TEST_CASE("after a fault nothing works, as with CUDA, until a test takes it") {
     CHECK_FALSE(memory.launch(test::well_behaved).has_value());
 }
 
-TEST_CASE("a fault is the same wherever the seed is, and comes out of any thread of the host") {
+TEST_CASE("a fault comes out of any thread of the host") {
     const auto what = [&](unsigned seed, int threads) {
         ptx::settings wanted;
         wanted.seed = seed;

@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include <unmask/cuda/runtime/calls.cuh>
+#include <unmask/cuda/runtime/work_stream.cuh>
 
 #include "../cuda/attention/device_memory.hpp"
 #include "../cuda/device_functions.cuh"
@@ -50,6 +51,14 @@ TEST_CASE("device memory: NaN until written, counted, checked") {
         CHECK(cudaGetLastError() == cudaErrorInvalidValue);
     }
     CHECK(ptx::live_allocations() == before);
+}
+
+TEST_CASE("scratch memory that the device does not have") {
+    const auto take = [] {
+        const detail::cuda::device_scratch scratch(detail::cuda::work_stream{}, std::size_t{1} << 40);
+    };
+    CHECK_THROWS_AS(take(), cuda_error);
+    CHECK(cudaGetLastError() == cudaSuccess);
 }
 
 TEST_CASE("what the device is, is a setting") {

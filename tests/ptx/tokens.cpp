@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
+#include <stdexcept>
 
 namespace ptx {
 namespace {
@@ -31,8 +33,7 @@ std::size_t end_of(std::string_view text, std::size_t begin, const Continues& co
     return end;
 }
 
-} // namespace
-
+// The last one is the end.
 std::vector<token> tokens_of(std::string_view text) {
     std::vector<token> result;
     int line = 1;
@@ -68,6 +69,76 @@ std::vector<token> tokens_of(std::string_view text) {
     }
     result.push_back({token_kind::end, "", line, text.size(), text.size()});
     return result;
+}
+
+} // namespace
+
+token_reader::token_reader(std::string_view text) : text_(text), tokens_(tokens_of(text)) {}
+
+const token& token_reader::peek(std::size_t ahead) const {
+    return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+}
+const token& token_reader::next() {
+    return tokens_[at_ < tokens_.size() - 1 ? at_++ : at_];
+}
+bool token_reader::is(const char* text) const {
+    return peek().text == text && peek().kind != token_kind::string;
+}
+bool token_reader::skip(const char* text) {
+    const bool found = is(text);
+    if (found) {
+        next();
+    }
+    return found;
+}
+void token_reader::expect(const char* text) {
+    if (!skip(text)) {
+        fail(std::string("expected '") + text + "'");
+    }
+}
+void token_reader::skip_line() {
+    const int line = peek().line;
+    while (peek().line == line && peek().kind != token_kind::end) {
+        next();
+    }
+}
+void token_reader::skip_braces() {
+    int depth = 0;
+    do {
+        depth += is("{") ? 1 : is("}") ? -1 : 0;
+        next();
+    } while (depth > 0 && peek().kind != token_kind::end);
+}
+
+std::int64_t token_reader::number() {
+    const bool negative = skip("-");
+    if (peek().kind != token_kind::number) {
+        fail("expected a number");
+    }
+    const std::string text = next().text;
+    char* end = nullptr;
+    const auto value = static_cast<std::int64_t>(std::strtoull(text.c_str(), &end, 0));
+    if (*end != '\0' && std::string_view(end) != "U") {
+        fail("not a whole number: " + text);
+    }
+    return negative ? -value : value;
+}
+bool token_reader::is_real() const {
+    const std::string& text = peek().text;
+    return peek().kind == token_kind::number && text.size() > 2 && text[0] == '0' &&
+           std::string_view("fFdD").find(text[1]) != std::string_view::npos;
+}
+std::int64_t token_reader::real_bits() {
+    return static_cast<std::int64_t>(std::strtoull(next().text.c_str() + 2, nullptr, 16));
+}
+
+std::string token_reader::text_since(std::size_t place) const {
+    const std::size_t begin = tokens_[place].begin;
+    return std::string(text_.substr(begin, tokens_[at_ - 1].end - begin));
+}
+
+void token_reader::fail(const std::string& what) const {
+    throw std::runtime_error("PTX line " + std::to_string(peek().line) + ": " + what + " before '" + peek().text + "'");
 }
 
 } // namespace ptx

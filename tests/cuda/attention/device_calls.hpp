@@ -20,4 +20,12 @@ struct device_calls {
                          const attention_options& options);
 };
 
+// attention_backward, apart: its kernels are the same for all sinks.
+template <class T, class Mask, class Sink>
+struct device_gradients {
+    static void backward(const cuda_executor& exec, const attention_tensors<T>& tensors,
+                         const attention_gradients<T>& gradients, const Mask& mask, const Sink& sink,
+                         const attention_options& options);
+};
+
 } // namespace test

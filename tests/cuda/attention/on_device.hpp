@@ -11,7 +11,6 @@ namespace test {
 // Calls on cuda_executor, for the tests that all processors share: see on_cpu.hpp.
 struct on_device {
     using ranges = device_array<range>;
-    static constexpr bool has_backward = false;
     static constexpr std::size_t hostile_values = 2; // each takes seconds without a GPU
 
     template <class Sink, class T>

@@ -132,7 +132,8 @@ __global__ void place_kernel(place_parameters p) {
     }
 }
 
-// The tiles of 2 keys that queries at `positions` visit, by tile_list, with a mask for the device; part `part` of `parts`.
+// The tiles of 2 keys that queries at `positions` visit, by tile_list; part `part` of `parts`. The mask's ranges are in
+// device memory.
 inline std::vector<listed_tile> listed_key_tiles(const any_mask& mask, range positions, index_t keys, int part,
                                                  int parts) {
     return listed<true>({mask, positions, keys, 0, part, parts, nullptr, nullptr});
@@ -171,7 +172,7 @@ std::vector<std::uint32_t> seen_words_of(const Mask& mask, int positions, int ke
 struct visible_to {
     any_mask mask;
 
-    UNMASK_HOST_DEVICE constexpr bool operator()(index_t q, index_t k) const { return mask.visible(q, k); }
+    UNMASK_HOST_DEVICE bool operator()(index_t q, index_t k) const { return mask.visible(q, k); }
 };
 
 // Where the chunks of a tile's rows lie. `wrong` is set to how many of them `moved` misses.

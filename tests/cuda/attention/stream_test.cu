@@ -5,10 +5,14 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <random>
 #include <thread>
+#include <vector>
 
 #include <cuda_runtime_api.h>
 #include <doctest/doctest.h>
+
+#include <unmask/executor/caching_memory_resource.cuh>
 
 #include "device_problem.hpp"
 
@@ -104,6 +108,47 @@ TEST_CASE("calls are captured in a graph, which gives the same bits each time") 
                 cudaSuccess);
         REQUIRE(cudaGraphLaunch(instance, stream.handle) == cudaSuccess);
         CHECK(same_bits(output_of(captured), wanted));
+    }
+    cudaGraphExecDestroy(instance);
+    cudaGraphDestroy(graph);
+}
+
+TEST_CASE("the backward pass is captured as well, with scratch memory that outlives the capture") {
+    std::mt19937 random(2);
+    problem<float> host({1, 70, 130, 2, 1, 40}, random);
+    const any_mask mask(block{48});
+    const auto solve = [&](const device_problem<float>& device, const cuda_executor& exec) {
+        const auto sink = device.template sink<key_value_sink>();
+        device_calls<float, any_mask, key_value_sink>::forward(exec, device.tensors(), mask, sink, {});
+        device_gradients<float, any_mask, key_value_sink>::backward(exec, device.tensors(), device.gradients(sink),
+                                                                    mask, sink, {});
+    };
+    const auto gradients_of = [](const device_problem<float>& device) {
+        REQUIRE(cudaDeviceSynchronize() == cudaSuccess);
+        device.fetch();
+        std::vector<float> all = device.host.d_query;
+        for (const std::vector<float>* each : {&device.host.d_key, &device.host.d_value, &device.host.d_keys}) {
+            all.insert(all.end(), each->begin(), each->end());
+        }
+        return all;
+    };
+    const device_problem<float> direct(host);
+    solve(direct, {});
+    const std::vector<float> wanted = gradients_of(direct);
+
+    problem<float> again = host.fresh();
+    const device_problem<float> captured(again);
+    const test_stream stream;
+    caching_memory_resource scratch;
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t instance = nullptr;
+    REQUIRE(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+    solve(captured, {stream.handle, &scratch});
+    REQUIRE(cudaStreamEndCapture(stream.handle, &graph) == cudaSuccess);
+    REQUIRE(cudaGraphInstantiate(&instance, graph, 0) == cudaSuccess);
+    for (int launch = 0; launch < 2; ++launch) {
+        REQUIRE(cudaGraphLaunch(instance, stream.handle) == cudaSuccess);
+        CHECK(gradients_of(captured) == wanted);
     }
     cudaGraphExecDestroy(instance);
     cudaGraphDestroy(graph);

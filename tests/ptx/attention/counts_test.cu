@@ -35,6 +35,9 @@ std::vector<unsigned char> bits_of(problem<T> input, const any_mask& mask, const
     append(input.output);
     append(input.log_sum_exp);
     append(input.received);
+    append(input.d_query);
+    append(input.d_key);
+    append(input.d_value);
     return bits;
 }
 

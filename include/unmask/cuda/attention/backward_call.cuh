@@ -34,8 +34,8 @@ struct backward_call {
 // The derivative of a score by the product that it is made of, without the scale.
 template <class T>
 UNMASK_DEVICE float cap_derivative(const kernel_call<T>& call, float score) {
-    const float tanh = score * call.inverse_cap; // 0 without a cap
-    return 1.0F - tanh * tanh;
+    const float tanh = score * call.inverse_cap;
+    return call.cap > 0.0F ? 1.0F - tanh * tanh : 1.0F;
 }
 
 // P = exp(S − LSE) and dS = P · (dP − Δ), times the derivative of the cap.

@@ -101,22 +101,31 @@ kernel_call<T> kernel_call_of(const attention_call<T>& from, index_t first, inde
     return call;
 }
 
-// Whether all rows begin at multiples of 16 bytes, and are that long.
+// Whether all rows of a tensor begin at multiples of 16 bytes. One that isn't given does.
+template <class Element>
+bool has_rows_of_16_bytes(const tensor<Element>& of, int sequences, int positions, int heads) {
+    constexpr index_t elements = 16 / sizeof(Element);
+    return reinterpret_cast<std::uintptr_t>(of.data) % 16 == 0 &&
+           (sequences <= 1 || of.sequence_stride % elements == 0) &&
+           (positions <= 1 || of.position_stride % elements == 0) && (heads <= 1 || of.head_stride % elements == 0) &&
+           of.position_stride <= std::numeric_limits<int>::max();
+}
+// Those of the tensors that have queries, and of those that have keys.
+template <class T, class... Tensors>
+bool queries_of_16_bytes(const kernel_call<T>& call, const Tensors&... all) {
+    return (has_rows_of_16_bytes(all, call.sequences, call.query_length, call.kv_heads * call.group) && ...);
+}
+template <class T, class... Tensors>
+bool keys_of_16_bytes(const kernel_call<T>& call, const Tensors&... all) {
+    return (has_rows_of_16_bytes(all, call.sequences, call.key_length, call.kv_heads) && ...);
+}
+
+// Whether all rows of a call begin at multiples of 16 bytes, and are that long.
 template <class T>
 bool copies_16_bytes(const kernel_call<T>& call) {
     constexpr index_t elements = 16 / sizeof(T);
-    const auto fits = [&](const auto& tensor, int sequences, int positions, int heads) {
-        return reinterpret_cast<std::uintptr_t>(tensor.data) % 16 == 0 &&
-               (sequences <= 1 || tensor.sequence_stride % elements == 0) &&
-               (positions <= 1 || tensor.position_stride % elements == 0) &&
-               (heads <= 1 || tensor.head_stride % elements == 0) &&
-               tensor.position_stride <= std::numeric_limits<int>::max();
-    };
-    const int heads = call.kv_heads * call.group;
-    return call.head_dim % elements == 0 && fits(call.query, call.sequences, call.query_length, heads) &&
-           fits(call.key, call.sequences, call.key_length, call.kv_heads) &&
-           fits(call.value, call.sequences, call.key_length, call.kv_heads) && // where not given, these two fit
-           fits(call.output, call.sequences, call.query_length, heads);
+    return call.head_dim % elements == 0 && queries_of_16_bytes(call, call.query, call.output) &&
+           keys_of_16_bytes(call, call.key, call.value);
 }
 
 // Kernels count rows, keys and blocks with 32 bits.

@@ -95,6 +95,16 @@ struct plain_probabilities {
             }
         }
     }
+    // The same, a line a row.
+    UNMASK_DEVICE void store_rows(const float (&values)[4][4]) const {
+        UNMASK_UNROLL
+        for (int i = 0; i < 4; ++i) {
+            UNMASK_UNROLL
+            for (int j = 0; j < 4; ++j) {
+                data[plain_row(i) * plain_stride + plain_column(j)] = values[i][j];
+            }
+        }
+    }
     // Those of a thread's rows.
     UNMASK_DEVICE void load(int key, float (&values)[4]) const {
         UNMASK_UNROLL

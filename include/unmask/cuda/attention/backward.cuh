@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <type_traits>
+
+#include <unmask/config.hpp>
+#include <unmask/cuda/attention/backward_call.cuh>
+#include <unmask/cuda/attention/backward_grid.cuh>
+#include <unmask/cuda/attention/backward_keys_kernel.cuh>
+#include <unmask/cuda/attention/backward_plan.cuh>
+#include <unmask/cuda/attention/backward_queries_kernel.cuh>
+#include <unmask/cuda/attention/backward_rows_kernel.cuh>
+#include <unmask/cuda/attention/launch_plan.cuh>
+#include <unmask/cuda/attention/plain_backward_keys_kernel.cuh>
+#include <unmask/cuda/attention/plain_backward_queries_kernel.cuh>
+#include <unmask/cuda/attention/plain_backward_tile.cuh>
+#include <unmask/cuda/runtime/calls.cuh>
+#include <unmask/cuda/runtime/work_stream.cuh>
+#include <unmask/mask/bidirectional.hpp>
+#include <unmask/mask/mask_policy.hpp>
+#include <unmask/numeric/detail/integers.hpp>
+#include <unmask/sink/sink_policy.hpp>
+#include <unmask/tensor/attention_call.hpp>
+
+// Backward on CUDA: its scratch memory, and its kernels in a row.
+
+UNMASK_NAMESPACE_BEGIN
+namespace detail::cuda {
+
+// The scratch memory of a call, in one piece.
+template <class T, sink_policy Sink>
+class backward_memory {
+public:
+    backward_memory(const work_stream& work, const attention_call<T>& call)
+        : rows_(call.batch * call.heads * call.query_length),
+          shares_(Sink::present
+                      ? call.batch * call.heads * tiles(call) * sink_share_size(static_cast<int>(call.head_dim))
+                      : 0),
+          sink_keys_(Sink::has_key ? call.kv_heads * call.head_dim : 0),
+          scratch_(work,
+                   static_cast<std::size_t>(rows_ * (Sink::has_key ? 2 : 1) + shares_ + sink_keys_) * sizeof(float)) {}
+
+    [[nodiscard]] float* delta() const { return static_cast<float*>(scratch_.data()); }
+    [[nodiscard]] float* shares() const { return delta() + rows_; }
+    [[nodiscard]] float* sink_keys() const { return Sink::has_key ? shares() + shares_ : nullptr; }
+    [[nodiscard]] float* d_sink_scores() const { return Sink::has_key ? sink_keys() + sink_keys_ : nullptr; }
+
+    static index_t tiles(const attention_call<T>& call) {
+        return (call.query_length + backward_rows - 1) / backward_rows;
+    }
+
+private:
+    index_t rows_;
+    index_t shares_;
+    index_t sink_keys_;
+    device_scratch scratch_;
+};
+
+template <class T, sink_policy Sink>
+backward_call<T> backward_call_of(const kernel_call<T>& part, const attention_call<T>& call,
+                                  const attention_call_gradients<T>& gradients, index_t first,
+                                  const backward_memory<T, Sink>& memory) {
+    backward_call<T> of{};
+    of.call = part;
+    of.d_output = tensor_of(gradients.output, first);
+    of.d_query = gradients.query.empty() ? tensor<T>{} : tensor_of(gradients.query, first);
+    of.d_key = gradients.key.empty() ? tensor<T>{} : tensor_of(gradients.key, first);
+    of.d_value = gradients.value.empty() ? tensor<T>{} : tensor_of(gradients.value, first);
+    const index_t rows = first * call.heads * call.query_length;
+    of.delta = memory.delta() + rows;
+    of.d_sink_scores = Sink::has_key ? memory.d_sink_scores() + rows : nullptr;
+    of.sink_keys = memory.sink_keys();
+    return of;
+}
+
+// True if the kernels for this head dimension take the call.
+template <int HeadDim, class T, mask_policy Mask>
+bool run_backward_head_dim(const work_stream& work, const backward_call<T>& of, const Mask& mask) {
+    using keys_plan = backward_keys_plan<HeadDim>;
+    using queries_plan = backward_queries_plan<HeadDim>;
+    constexpr bool uneven = !std::same_as<Mask, bidirectional>;
+    constexpr int keys_bytes = backward_keys_memory<keys_plan>::bytes;
+    constexpr int queries_bytes = backward_queries_memory<queries_plan>::bytes;
+    const auto keys_kernel = &backward_keys_kernel<keys_plan, T, Mask>;
+    const auto queries_kernel = &backward_queries_kernel<queries_plan, T, Mask>;
+    if (of.call.head_dim > HeadDim || !has_tensor_cores(keys_kernel)) {
+        return false;
+    }
+    const device_properties gpu = device_properties::current();
+    const int keys_blocks = resident_blocks(gpu, keys_kernel, keys_plan::threads, keys_bytes);
+    const int queries_blocks = resident_blocks(gpu, queries_kernel, queries_plan::threads, queries_bytes);
+    if (keys_blocks == 0 || queries_blocks == 0) {
+        return false;
+    }
+    const auto enqueue = [&](auto kernel, int threads, int bytes, const block_grid& grid) {
+        launch(kernel, grid.blocks(), threads, static_cast<std::size_t>(bytes), work.stream,
+               backward_parameters<T, Mask>{of, grid, mask});
+    };
+    if (of.d_key.data != nullptr || of.d_value.data != nullptr) {
+        enqueue(keys_kernel, keys_plan::threads, keys_bytes,
+                backward_keys_grid<keys_plan>(gpu, of.call, keys_blocks, uneven));
+    }
+    if (of.d_query.data != nullptr) {
+        enqueue(queries_kernel, queries_plan::threads, queries_bytes,
+                backward_queries_grid<queries_plan>(gpu, of.call, queries_blocks, uneven));
+    }
+    return true;
+}
+
+// True if one of the kernels for these head dimensions, in rising order, takes the call.
+template <class T, mask_policy Mask, template <int...> class List, int... HeadDims>
+bool run_backward_on_tensor_cores(const work_stream& work, const backward_call<T>& of, const Mask& mask,
+                                  List<HeadDims...> /*kernels*/) {
+    if constexpr (std::same_as<T, float>) {
+        return false;
+    } else {
+        return copies_16_bytes(of.call) && queries_of_16_bytes(of.call, of.d_output, of.d_query) &&
+               keys_of_16_bytes(of.call, of.d_key, of.d_value) &&
+               (run_backward_head_dim<HeadDims>(work, of, mask) || ...);
+    }
+}
+
+template <class T, mask_policy Mask>
+void run_plain_backward(const work_stream& work, const backward_call<T>& of, const Mask& mask) {
+    const kernel_call<T>& call = of.call;
+    plain_backward_parameters<T, Mask> parameters{of, mask, {}, std::max(1, tiles_of(call.head_dim, plain_columns))};
+    if (of.d_key.data != nullptr || of.d_value.data != nullptr) {
+        const int blocks = call.sequences * call.kv_heads * tiles_of(call.key_length, plain_keys);
+        launch(&plain_backward_keys_kernel<T, Mask>, blocks * parameters.column_groups, plain_threads,
+               plain_backward_keys_memory::bytes, work.stream, parameters);
+    }
+    if (of.d_query.data != nullptr) {
+        const device_properties gpu = device_properties::current();
+        const auto kernel = &plain_backward_queries_kernel<T, Mask>;
+        const int resident = resident_blocks(gpu, kernel, plain_threads, plain_backward_queries_memory::bytes);
+        parameters.grid = plan_grid(gpu, call, plain_rows, plain_keys, resident, !std::same_as<Mask, bidirectional>);
+        parameters.grid.parts = 1; // keys are not split: every row is summed by one block
+        launch(kernel, parameters.grid.blocks() * parameters.column_groups, plain_threads,
+               plain_backward_queries_memory::bytes, work.stream, parameters);
+    }
+}
+
+template <class T, sink_policy Sink>
+void run_sink_gradients(const work_stream& work, const attention_call<T>& call,
+                        const attention_call_gradients<T>& gradients, const backward_memory<T, Sink>& memory) {
+    const bool wanted =
+        !gradients.sink_logits.empty() || !gradients.sink_keys.empty() || !gradients.sink_values.empty();
+    if (wanted) {
+        launch(&sink_gradient_kernel<sink_gradient_parameters>, static_cast<int>(call.heads), 128, 0, work.stream,
+               sink_gradient_parameters{memory.shares(), static_cast<int>(call.batch), static_cast<int>(call.heads),
+                                        static_cast<int>(call.group()), static_cast<int>(memory.tiles(call)),
+                                        static_cast<int>(call.head_dim), call.scale, gradients.sink_logits.data,
+                                        gradients.sink_keys.data, gradients.sink_keys.strides[0],
+                                        gradients.sink_values.data, gradients.sink_values.strides[0]});
+    }
+}
+
+// Enqueues the backward pass, on kernels for these head dimensions.
+template <class T, mask_policy Mask, sink_policy Sink, class HeadDims>
+void run_backward(const work_stream& work, const attention_call<T>& call, const attention_call_gradients<T>& gradients,
+                  const Mask& mask, const Sink& sink, HeadDims kernels) {
+    const backward_memory<T, Sink> memory(work, call);
+    for_each_launch("attention_backward", call, [&](const kernel_call<T>& part, index_t first) {
+        const backward_call<T> of = backward_call_of(part, call, gradients, first, memory);
+        const int tiles = tiles_of(part.query_length, backward_rows);
+        const index_t shares =
+            first * call.heads * tiles * sink_share_size(part.head_dim); // of the sequences before these
+        launch(&backward_rows_kernel<T, Sink>, part.sequences * part.kv_heads * part.group * tiles,
+               backward_rows_threads, backward_rows_bytes, work.stream,
+               backward_rows_parameters<T, Sink>{of, sink, Sink::present ? memory.shares() + shares : nullptr});
+        if (!run_backward_on_tensor_cores(work, of, mask, kernels)) {
+            run_plain_backward(work, of, mask);
+        }
+    });
+    if constexpr (Sink::present) {
+        run_sink_gradients(work, call, gradients, memory);
+    }
+}
+
+} // namespace detail::cuda
+UNMASK_NAMESPACE_END

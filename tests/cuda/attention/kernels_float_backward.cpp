@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "device_calls.inl"
+
+template struct test::device_gradients<float, test::any_mask, unmask::no_sink>;
+template struct test::device_gradients<float, test::any_mask, unmask::off_by_one_sink>;
+template struct test::device_gradients<float, test::any_mask, unmask::logit_sink>;
+template struct test::device_gradients<float, test::any_mask, unmask::key_sink>;
+template struct test::device_gradients<float, test::any_mask, unmask::key_value_sink>;
