@@ -54,8 +54,8 @@ TEST_CASE_TEMPLATE("gradients have the same bits whichever others are wanted", T
     }
 }
 
-// With scores so large that neighbours among floats weigh differently. Where dO is 1, a value's gradient is what its key
-// receives.
+// With scores so large that neighbours among floats weigh differently. Where dO is 1, a value's gradient is what its
+// key receives.
 TEST_CASE_TEMPLATE("forward, received and backward have the same scores to the bit", T, float, bfloat16) {
     std::mt19937 random(67);
     attention_options options;
