@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 // Training through attention on the GPU: a layer with a composed mask and a sink token learns to give what it is told
-// to, by the gradients of everything that it reads. Exits with 0 if they are those of the reference, and the loss falls.
+// to, by the gradients of everything that it reads. Exits with 0 if they are the reference's, and the loss falls.
 
 #include <cmath>
 #include <cstddef>

@@ -51,8 +51,8 @@ need_tools() {
         echo "not installed: $(tail -n +3 tests/house/requirements.txt | tr '\n' ' '); its tests are skipped" >&2
 }
 
-# fetch_nvcc FOLDER: brings nvcc from Python's registry (tests/cuda/requirements.txt, 350 MB) into a virtual environment.
-# Sets fetched_nvcc to it, or to nothing if it can't be had.
+# fetch_nvcc FOLDER: brings nvcc from Python's registry (tests/cuda/requirements.txt, 350 MB) into a virtual
+# environment. Sets fetched_nvcc to it, or to nothing if it can't be had.
 fetch_nvcc() {
     [ -x "$1/bin/pip" ] || python3 -m venv "$1"
     "$1/bin/pip" install --quiet --disable-pip-version-check --requirement tests/cuda/requirements.txt ||

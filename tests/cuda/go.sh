@@ -17,6 +17,7 @@ export LD_LIBRARY_PATH=$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 cd "$here" || exit 2
 
 begin=$SECONDS
+telling='assertions:|ERROR SUMMARY|RACECHECK SUMMARY|calls of the model|^loss |largest difference' # lines of a log
 failures=0
 steps=()      # as JSON
 benchmarks=() # files
@@ -49,8 +50,7 @@ step() {
     else
         timeout "$((most < left ? most : left))" "$@" >"$results/$name.log" 2>&1
         code=$?
-        said=$(grep -hE 'assertions:|ERROR SUMMARY|RACECHECK SUMMARY|calls of the model|^loss |largest difference' "$results/$name.log" |
-            tail -n 1 | sed 's/^[=\[]*[a-z]*\]* *//; s/  */ /g')
+        said=$(grep -hE "$telling" "$results/$name.log" | tail -n 1 | sed 's/^[=\[]*[a-z]*\]* *//; s/  */ /g')
         case $code in
         0) ;;
         77) said="skipped: no GPU" code=0 ;;
@@ -59,8 +59,10 @@ step() {
         esac
     fi
     [ "$code" -eq 0 ] || failures=$((failures + 1))
-    printf '%-28s %-6s %4d s  %s\n' "$name" "$([ "$code" -eq 0 ] && echo ok || echo FAILED)" $((SECONDS - started)) "$said"
-    steps+=("{\"name\": $(quoted "$name"), \"status\": $code, \"seconds\": $((SECONDS - started)), \"said\": $(quoted "$said")}")
+    local seconds=$((SECONDS - started)) verdict=ok
+    [ "$code" -eq 0 ] || verdict=FAILED
+    printf '%-28s %-6s %4d s  %s\n' "$name" "$verdict" "$seconds" "$said"
+    steps+=("{\"name\": $(quoted "$name"), \"status\": $code, \"seconds\": $seconds, \"said\": $(quoted "$said")}")
     write_results
 }
 measure() { # NAME SECONDS PROGRAM FILTER

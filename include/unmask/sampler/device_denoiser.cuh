@@ -72,17 +72,17 @@ using device_logit_of = std::conditional_t<writes_device_logits<Model, float>, f
 ///   2. `vocabulary vocabulary()`: the model's tokens, the same at every call.
 ///   3. `denoise(exec, canvas, rows, logits)`: enqueues, on exec.stream, work that reads the canvas and writes the
 ///      logits of the first *rows.count rows: logits(i, v) is the logit of token v at rows.rows[i], with the meaning
-///      that it has for a `denoiser`. `logits` is a tensor_view of [rows.most, vocabulary.size] float or bfloat16, whose
-///      rows are logits.strides[0] apart (vocabulary.size, rounded up to a multiple of 8); or a
+///      that it has for a `denoiser`. `logits` is a tensor_view of [rows.most, vocabulary.size] float or bfloat16,
+///      whose rows are logits.strides[0] apart (vocabulary.size, rounded up to a multiple of 8); or a
 ///      `const device_logits_stream&`, to which the model's kernel writes tiles of rows so that no whole row is ever
 ///      stored. If a model has several overloads, the first of float, bfloat16 and stream is called.
 ///
 /// denoise is called for the first step, and once more to be recorded as a part of a CUDA graph, which repeats it. Its
-/// exec has a stream and a memory resource of its own then: calls of the library with that exec may be recorded, and
-/// so may kernels, copies between device memory and memsets. Allocations and whatever waits for the device may not; with
-/// cuBLAS, call cublasSetStream and after it cublasSetWorkspace, or it allocates. A denoise that can't be recorded is
-/// called for every step instead, the last time with *rows.count = 0. Optional: `static constexpr bool shifts_logits`,
-/// as for a `denoiser`.
+/// exec has a stream and a memory resource of its own then. Calls of the library with that exec may be recorded, and so
+/// may kernels, copies between device memory and memsets; allocations may not, nor what waits for the device. (cuBLAS
+/// allocates unless it has a workspace: call cublasSetStream, and after it cublasSetWorkspace.) A denoise that can't be
+/// recorded is called for every step instead, the last time with *rows.count = 0. Optional: `static constexpr bool
+/// shifts_logits`, as for a `denoiser`.
 template <class Model>
 concept device_denoiser = requires(Model& model) {
     { model.vocabulary() } -> std::convertible_to<vocabulary>;

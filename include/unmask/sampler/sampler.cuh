@@ -124,9 +124,9 @@ struct sampler_backend<Executor> {
     }
 };
 
-/// A sampler and its model on the GPU, for runs in a row. The first run takes memory and records a step as a CUDA graph;
-/// later ones use both again if their canvas is like the first: sequences of the same lengths, and no more masked
-/// positions in a block. Any other canvas begins anew. Tokens are those of the sampler.
+/// A sampler and its model on the GPU, for runs in a row. The first run takes memory and records a step as a CUDA
+/// graph; later ones use both again if their canvas is like the first: sequences of the same lengths, and no more
+/// masked positions in a block. Any other canvas begins anew. Tokens are those of the sampler.
 ///
 ///     unmask::device_sampler generate(exec, model, unmask::sampler{unmask::steps{64}});
 ///     for (unmask::canvas& page : pages) {

@@ -101,10 +101,10 @@ public:
     /// On cuda_executor (include sampler/sampler.cuh) the model is a device_denoiser, and the canvas is copied to the
     /// GPU and, filled, back: the call returns when that is done. The steps in between are a CUDA graph that ends by
     /// itself. Without CUDA 12.4, or if the model can't be recorded, the host enqueues them, a step ahead of the GPU:
-    /// the last one then asks the model for no row. Tokens are the same as on the CPU if the logits are. A
-    /// device_sampler keeps memory and graph for further runs. The observer is called while the run goes on, step by step, and can end it.
-    /// seconds_in_model stays 0: time is not divided between model and sampling. Policies that do not run on the GPU
-    /// yet are a compile error.
+    /// the last one then asks the model for no row. A device_sampler keeps memory and graph for further runs. Tokens
+    /// are the same as on the CPU if the logits are. The observer is called while the run goes on, step by step, and
+    /// can end it. seconds_in_model stays 0: time is not divided between model and sampling. Policies that do not run
+    /// on the GPU yet are a compile error.
     template <class Executor, class Model, class Observer = no_observer>
     statistics operator()(const Executor& exec, Model&& model, canvas& page, std::uint64_t seed,
                           Observer&& observer = {}) const {

@@ -4,3 +4,5 @@
 // A mask that cannot list its rows.
 template struct test::device_calls<unmask::bfloat16, unmask::predicate<test::every_third>, unmask::no_sink>;
 template struct test::device_calls<float, unmask::predicate<test::every_third>, unmask::no_sink>;
+template struct test::device_gradients<unmask::bfloat16, unmask::predicate<test::every_third>, unmask::no_sink>;
+template struct test::device_gradients<float, unmask::predicate<test::every_third>, unmask::no_sink>;

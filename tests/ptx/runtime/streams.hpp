@@ -61,7 +61,7 @@ namespace ptx {
 cudaError_t add(cudaStream_t to, node_kind kind, std::function<void()> run);
 // The stream that a handle names, or null.
 CUstream_st* find_stream(cudaStream_t handle);
-// Whether a capture forbids this thread calls that are no part of it, such as cudaMalloc. If so, the capture has failed.
+// Whether a capture forbids this thread calls that are no part of it, such as cudaMalloc. If so, the capture fails.
 bool is_forbidden_by_capture();
 // Ends in failure what the stream records, if it records something.
 cudaError_t invalidate_capture(CUstream_st* stream, cudaError_t code);

@@ -117,8 +117,8 @@ private:
         add<Reading>(first, top.highest, sums, part_step::between<tempered>(top.highest, part.highest, rule.scale));
     }
 
-    // Adds any other chunk; returns the highest logits in the lanes of `next`, the chunk after a full one. A long row has
-    // few of these, a short one has little else.
+    // Adds any other chunk; returns the highest logits in the lanes of `next`, the chunk after a full one. A long row
+    // has few of these, a short one has little else.
     template <row_reading Reading, bool Tempered>
     [[gnu::noinline]] vfloat add_other(std::size_t first, const chunk_lines& lines, const chunk_top& top,
                                        const chunk_adder<Tempered>& adder, const weight_rule& rule,

@@ -10,8 +10,8 @@
 #include <unmask/numeric/detail/integers.hpp>
 #include <unmask/sink/sink_policy.hpp>
 
-// What backward has to do once a query row: Δ, and the sink's part. A block has 64 rows of a head, and leaves their share
-// of the sink's own gradients; a second kernel adds the shares up in the order of the blocks.
+// What backward has to do once a query row: Δ, and the sink's part. A block has 64 rows of a head, and leaves their
+// share of the sink's own gradients; a second kernel adds the shares up in the order of the blocks.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {

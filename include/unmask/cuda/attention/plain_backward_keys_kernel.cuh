@@ -15,8 +15,8 @@
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/numeric/detail/integers.hpp>
 
-// The gradients of keys and values, without tensor cores: a block has 64 keys of a kv head, and goes through the queries
-// that see them, head by head of the group.
+// The gradients of keys and values, without tensor cores: a block has 64 keys of a kv head, and goes through the
+// queries that see them, head by head of the group.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {

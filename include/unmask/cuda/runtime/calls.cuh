@@ -52,8 +52,8 @@ bool has_tensor_cores(void (*kernel)(Parameters)) {
     return attributes.ptxVersion >= 80;
 }
 
-/// Lets a kernel ask for that much dynamic shared memory: more than 48 KiB are not given unasked. Of these, kernels have
-/// up to 2 besides.
+/// Lets a kernel ask for that much dynamic shared memory: more than 48 KiB are not given unasked. Of these, kernels
+/// have up to 2 besides.
 template <class Parameters>
 void allow_shared_memory(void (*kernel)(Parameters), std::size_t bytes) {
     if (bytes > 46 * 1024) {

@@ -33,8 +33,8 @@ public:
     graph_loop& operator=(const graph_loop&) = delete;
     ~graph_loop() { clear(); }
 
-    // Records enqueue(work_stream), to be repeated for as long as *running is not 0. Nothing runs yet. False if there is
-    // no such loop: CUDA or its driver doesn't know them, or something in it can't be part of one.
+    // Records enqueue(work_stream), to be repeated for as long as *running is not 0. Nothing runs yet. False if there
+    // is no such loop: CUDA or its driver doesn't know them, or something in it can't be part of one.
     template <class Enqueue>
     bool record(const int* running, device_memory_resource* memory, const Enqueue& enqueue) {
         clear();
@@ -73,7 +73,7 @@ private:
         return version >= 12040;
     }
 
-    // Records enqueue(), whose errors of CUDA are cuda_error if they come from what can't be recorded.
+    // Records enqueue(). What can't be recorded ends in a cuda_error, whatever enqueue() throws.
     template <class Enqueue>
     void record_to(cudaGraph_t graph, const Enqueue& enqueue) {
         expect_success(
