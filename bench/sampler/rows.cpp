@@ -102,6 +102,7 @@ void add(const options& options, const std::string& name, const Draw& draw) {
         benchmark::RegisterBenchmark(
             ("rows_in_cache/" + name + "/vocabulary:" + std::to_string(vocabulary) + "/threads:1").c_str(),
             [=](benchmark::State& state) { run_in_cache<T>(state, vocabulary, draw); })
+            ->UseRealTime()
             ->Unit(benchmark::kMicrosecond);
     }
 }
