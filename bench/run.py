@@ -93,7 +93,7 @@ def main() -> None:
             each: {counter: summary(values) for counter, values in counters.items()}
             for each, counters in samples.items()
         }
-        if program == programs[0]:
+        if program == programs[0] or "about" not in results:
             results["about"] = about(context)
 
     verdicts = [target.verdict(results) for target in targets if target.group in results["groups"]]
