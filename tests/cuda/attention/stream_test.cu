@@ -14,21 +14,13 @@
 
 #include <unmask/executor/caching_memory_resource.cuh>
 
+#include "../test_stream.hpp"
 #include "device_problem.hpp"
 
 namespace {
 
 using namespace test;
 using calls = device_calls<bfloat16, any_mask, key_value_sink>;
-
-struct test_stream {
-    cudaStream_t handle = nullptr;
-
-    test_stream() { REQUIRE(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking) == cudaSuccess); }
-    test_stream(const test_stream&) = delete;
-    test_stream& operator=(const test_stream&) = delete;
-    ~test_stream() { cudaStreamDestroy(handle); }
-};
 
 // Forward, with keys that are split, and received.
 void enqueue(const device_problem<bfloat16>& device, const cuda_executor& exec) {

@@ -15,6 +15,7 @@
 #include <unmask/sampler/sampler.cuh>
 
 #include "../attention/device_memory.hpp"
+#include "../test_stream.hpp"
 #include "against_cpu.hpp"
 
 namespace {
@@ -118,14 +119,6 @@ struct forgetful_resource : device_memory_resource {
         --live;
         detail::free_async(memory, stream);
     }
-};
-
-struct test_stream {
-    cudaStream_t handle = nullptr;
-    test_stream() { REQUIRE(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking) == cudaSuccess); }
-    test_stream(const test_stream&) = delete;
-    test_stream& operator=(const test_stream&) = delete;
-    ~test_stream() { cudaStreamDestroy(handle); }
 };
 
 } // namespace

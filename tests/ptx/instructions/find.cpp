@@ -26,7 +26,7 @@ handler find_rest(const wanted& what) {
 } // namespace
 
 handler find_handler(const wanted& what, instruction& to) {
-    // Roundings in other directions and saturation are not implemented but by conversions.
+    // nvcc asks for roundings in other directions, and for saturation, in conversions alone.
     const bool is_directed = what.s.has("rz") || what.s.has("rm") || what.s.has("rp") || what.s.has("sat");
     if (is_directed && what.opcode() != "cvt") {
         return nullptr;

@@ -6,6 +6,7 @@
 #include <unmask/cuda/attention/hidden_values.cuh>
 #include <unmask/cuda/attention/kernel_call.cuh>
 #include <unmask/cuda/attention/plain_tile.cuh>
+#include <unmask/cuda/attention/sink_score.cuh>
 #include <unmask/cuda/attention/split_states.cuh>
 #include <unmask/cuda/attention/tile_list.cuh>
 #include <unmask/cuda/runtime/device.cuh>
@@ -124,23 +125,14 @@ private:
         }
     }
 
-    // The sink's logit for a row of the block.
+    // The sink's logit for a row of the block; of one that does not exist, nothing is read.
     UNMASK_DEVICE float sink_score(const block_unit& unit, int row) const {
-        const int at = smaller(unit.first_row + row, larger(unit.rows - 1, 0));
-        const int head = p_.call.head_of(unit.kv_head, at);
-        if constexpr (Sink::has_key) {
-            const float* key = p_.sink.key(unit.kv_head);
-            float product = 0.0F;
-            if (unit.rows > 0) {
-                const T* query = p_.call.query.row(unit.sequence, p_.call.query_of(at), head);
-                for (int d = 0; d < p_.call.head_dim; ++d) {
-                    product += static_cast<float>(query[d]) * key[d];
-                }
-            }
-            return p_.call.score(product);
-        } else {
-            return p_.sink.logit(head);
+        const int at = unit.first_row + row;
+        if (at >= unit.rows) {
+            return minus_infinity;
         }
+        const int head = p_.call.head_of(unit.kv_head, at);
+        return cuda::sink_score(p_.call, p_.sink, p_.call.query.row(unit.sequence, p_.call.query_of(at), head), head);
     }
 
     // Turns scores into probabilities relative to the new largest score, and rescales the output so far to match.
