@@ -7,8 +7,8 @@
 #include <type_traits>
 
 #include <unmask/config.hpp>
-#include <unmask/cpu/attention/line_reduction.hpp>
 #include <unmask/cpu/rows/chunk_sums.hpp>
+#include <unmask/cpu/rows/line_reduction.hpp>
 #include <unmask/cpu/rows/row_chunk.hpp>
 #include <unmask/cpu/simd.hpp>
 #include <unmask/numeric/detail/base_2.hpp>
