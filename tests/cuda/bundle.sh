@@ -15,13 +15,16 @@ architecture=${1:?bundle.sh ARCHITECTURE [FOLDER]}
 build=build/gpu-$architecture
 folder=${2:-build/bundle-$architecture}
 programs=(tests/cuda/test_cuda_{runtime,rows,sampler,attention}
-    examples/example_{cuda_custom_mask,cuda_training,device_sampler}
+    examples/{cuda_custom_mask,cuda_training,device_sampler}
     bench/bench_{sampler,attention}_cuda)
+targets=(test_cuda_{runtime,rows,sampler,attention} example_{cuda_custom_mask,cuda_training,device_sampler}
+    bench_{sampler,attention}_cuda)
 
 need g++ cmake ninja-build doctest-dev libbenchmark-dev
 cmake -S . -B "$build" -G Ninja -DUNMASK_HAS_GPU=ON -DCMAKE_CUDA_ARCHITECTURES="$architecture-real" \
+    -DCMAKE_CUDA_FLAGS=--compress-mode=size \
     -DUNMASK_NATIVE=OFF -DUNMASK_OPENMP=OFF -DUNMASK_TEST_SCOPE=usual
-cmake --build "$build" --parallel "${JOBS:-$(nproc)}" --target "${programs[@]##*/}"
+cmake --build "$build" --parallel "${JOBS:-$(nproc)}" --target "${targets[@]}"
 
 # What programs need of this machine but the C library, which another may have in another version.
 libraries_of() { ldd "$@" | awk '$2 == "=>" { print $3 }' | sort -u | grep -vE '/lib(c|m|dl|rt|pthread)\.so'; }

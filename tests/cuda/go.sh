@@ -87,9 +87,9 @@ step runtime 20 ./test_cuda_runtime
 step rows 40 ./test_cuda_rows
 step sampler 60 ./test_cuda_sampler
 step attention 90 ./test_cuda_attention
-step example_device_sampler 10 ./example_device_sampler
-step example_custom_mask 10 ./example_cuda_custom_mask
-step example_training 10 ./example_cuda_training
+step example_device_sampler 10 ./device_sampler
+step example_custom_mask 10 ./cuda_custom_mask
+step example_training 10 ./cuda_training
 if command -v compute-sanitizer >/dev/null; then
     sanitize memcheck_attention 40 memcheck ./test_cuda_attention -sf="*identities*"
     sanitize racecheck_attention 40 racecheck ./test_cuda_attention -sf="*stream*"
