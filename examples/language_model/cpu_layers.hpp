@@ -51,9 +51,8 @@ struct cpu_layers {
 
     /// Tokens [sequences, rows] are rows of the table.
     void embed(std::span<const token_t> tokens, const matrix& table, const grouped_rows& output) const {
-        each_token(tokens, output, [&](token_t token, float* row) {
-            std::copy_n(table.pointer(token), table.extents[1], row);
-        });
+        each_token(tokens, output,
+                   [&](token_t token, float* row) { std::copy_n(table.pointer(token), table.extents[1], row); });
     }
     void embed_backward(std::span<const token_t> tokens, const grouped_rows& d_output, const matrix& d_table) const {
         each_token(tokens, d_output, [&](token_t token, const float* row) {

@@ -92,8 +92,7 @@ public:
                     static_cast<float>(unit()) / static_cast<float>(length) / static_cast<float>(count);
                 std::iota(order.begin(), order.end(), std::size_t{0});
                 for (std::size_t i = 0; i < count; ++i) { // the first steps of a shuffle
-                    const std::size_t other =
-                        i + word(block * unit() + static_cast<index_t>(i)) % (order.size() - i);
+                    const std::size_t other = i + word(block * unit() + static_cast<index_t>(i)) % (order.size() - i);
                     std::swap(order[i], order[other]);
                     masked.tokens[block_begin + order[i]] = mask_;
                     masked.weights[block_begin + order[i]] = weight;

@@ -56,7 +56,9 @@ struct sink_parameters<unmask::key_sink> {
     }
     [[nodiscard]] unmask::key_sink policy() const { return {keys}; }
     template <class T>
-    void attach(unmask::attention_gradients<T>& gradients) const { gradients.sink_keys = keys; }
+    void attach(unmask::attention_gradients<T>& gradients) const {
+        gradients.sink_keys = keys;
+    }
 };
 
 template <>
@@ -81,8 +83,9 @@ struct sink_parameters<unmask::key_value_sink> {
 template <class Sink>
 index_t sink_size(const model_shape& shape) {
     index_t size = 0;
-    sink_parameters<Sink>{}.each({}, shape, [&size](const std::string&, const matrix&, index_t rows, index_t columns,
-                                                    role) { size += rows * columns; });
+    sink_parameters<Sink>{}.each(
+        {}, shape,
+        [&size](const std::string&, const matrix&, index_t rows, index_t columns, role) { size += rows * columns; });
     return size;
 }
 

@@ -38,8 +38,8 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 } // namespace
 
 // What is rounded to 8 bits is off by up to 2⁻⁹ of itself. Between a token and its logits there are about 4 such
-// roundings a layer, so that logits of size 1 are off by about √10 · 2⁻⁹ = 0.006, and the loss, a mean of differences of
-// two logits, by less than 0.012.
+// roundings a layer, so that logits of size 1 are off by about √10 · 2⁻⁹ = 0.006, and the loss, a mean of differences
+// of two logits, by less than 0.012.
 TEST_CASE("the loss in bfloat16 is near the loss in float") {
     const tiny_training tiny = with_tensor_cores();
     for (const std::string sink : {"none", "token", "off_by_one", "logit", "key", "key_value"}) {

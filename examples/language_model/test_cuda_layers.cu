@@ -99,7 +99,8 @@ struct shape {
     [[nodiscard]] index_t size() const { return groups * (skipped + rows) * columns; }
 };
 // Rows, columns and groups that are multiples of nothing, and one of each.
-constexpr shape shapes[] = {{1, 0, 1, 1}, {1, 0, 1, 33}, {3, 1, 7, 20}, {2, 4, 33, 64}, {1, 0, 70, 300}, {5, 2, 9, 257}};
+constexpr shape shapes[] = {{1, 0, 1, 1},   {1, 0, 1, 33},   {3, 1, 7, 20},
+                            {2, 4, 33, 64}, {1, 0, 70, 300}, {5, 2, 9, 257}};
 
 } // namespace
 
@@ -153,7 +154,8 @@ TEST_CASE("embedding, sink rows and their gradients") {
         const std::span there(tokens.device.data(), tokens.host.size());
         const auto text = [&](float* data) { return grouped(data, s.groups, s.skipped, s.rows, s.columns); };
         const auto before = [&](float* data) {
-            return grouped_rows{data, {s.groups, s.skipped, s.columns}, {(s.skipped + s.rows) * s.columns, s.columns, 1}};
+            return grouped_rows{
+                data, {s.groups, s.skipped, s.columns}, {(s.skipped + s.rows) * s.columns, s.columns, 1}};
         };
         on.cpu.embed(here, on_host(table, table_rows, s.columns), text(stream.host.data()));
         on.gpu().embed(there, on_device(table, table_rows, s.columns), text(stream.device.data()));
@@ -274,14 +276,14 @@ TEST_CASE("products and their gradients, of parts of matrices too") {
     auto weight = random_twin(6 * 2, 7);
     auto output = random_twin(5 * 2, 8);
     on.cpu.multiply({wide.host.data() + 6, {5, 6}, {12, 1}}, on_host(weight, 6, 2), on_host(output, 5, 2));
-    on.gpu().multiply(matrix{wide.device.data() + 6, {5, 6}, {12, 1}}, on_device(weight, 6, 2), on_device(output, 5, 2));
+    on.gpu().multiply(matrix{wide.device.data() + 6, {5, 6}, {12, 1}}, on_device(weight, 6, 2),
+                      on_device(output, 5, 2));
     on.same(output);
 }
 
 TEST_CASE("the loss and its gradient, where it is not wanted too") {
     fixture on;
-    for (const auto& [rows, vocabulary] :
-         {std::tuple<index_t, index_t>{1, 1}, {1, 33}, {9, 62}, {40, 7}, {300, 3}}) {
+    for (const auto& [rows, vocabulary] : {std::tuple<index_t, index_t>{1, 1}, {1, 33}, {9, 62}, {40, 7}, {300, 3}}) {
         for (const float scale : {1.0F, 200.0F}) {
             CAPTURE(rows);
             CAPTURE(vocabulary);

@@ -45,8 +45,8 @@ TEST_CASE("a run on the GPU is the one on the CPU") {
                 const double expected = cpu.step(step);
                 CHECK(gpu.step(step) == doctest::Approx(expected).epsilon(step < 2 ? 1e-5 : 1e-3));
             }
-            // 1e-5 after 20 steps on the machine of tests/ptx. A GPU sums in other orders, and a weight whose gradient is
-            // rounding alone moves by as much as the others.
+            // 1e-5 after 20 steps on the machine of tests/ptx. A GPU sums in other orders, and a weight whose gradient
+            // is rounding alone moves by as much as the others.
             CAPTURE(apart(cpu.weights(), gpu.weights()));
             CHECK(apart(cpu.weights(), gpu.weights()) < (steps == 2 ? 1e-4 : 1e-2));
             const bound_settings some{.length = tiny.settings.length, .windows = 2, .draws = 3};

@@ -45,8 +45,7 @@ void check_gradients(const Model& model, std::vector<float> weights, const train
     workspace work = model.make_workspace(sequences, std::ssize(batch.tokens) / sequences);
     std::vector<float> gradients(weights.size(), 0.0F);
     loss_of(model, weights, batch, work);
-    model.backward(cpu_layers{{1}}, model.bound(weights.data()), model.bound(gradients.data()), batch.tokens,
-                   work);
+    model.backward(cpu_layers{{1}}, model.bound(weights.data()), model.bound(gradients.data()), batch.tokens, work);
 
     for (const tensor_place& place : model.places()) {
         // Along a direction: one number that depends on every element of the tensor.

@@ -16,6 +16,7 @@
 #include "command_line.hpp"
 #include "corpus.hpp"
 #include "cuda_trainer.hpp"
+#include "device_option.hpp"
 #include "evaluate.hpp"
 #include "ngram.hpp"
 #include "progress.hpp"
@@ -64,7 +65,8 @@ struct training_text {
     std::vector<token_t> held_out;
 
     training_text(const corpus& text, const std::string& alphabet)
-        : characters(alphabet), training(characters.encode(text.training)), held_out(characters.encode(text.held_out)) {}
+        : characters(alphabet), training(characters.encode(text.training)), held_out(characters.encode(text.held_out)) {
+    }
 };
 
 // What a run says and writes as it goes on.
@@ -130,25 +132,8 @@ void train(Run& run, const std::vector<tensor_place>& places, model_card card, c
                                : describe(measure(plan.windows, plan.draws)));
 }
 
-// What the layers compute with on the GPU; nothing stands for the CPU.
-std::optional<precision> precision_of(command_line& options) {
-    const std::string device = options.text("device", "cpu");
-    const std::string name = options.text("precision", device == "cuda" ? "bfloat16" : "float");
-    const auto expects = [](bool condition, const char* option, const std::string& was, const char* expected) {
-        if (!condition) {
-            throw std::invalid_argument(std::string("--") + option + " is " + shown(was) + ", expected " + expected);
-        }
-    };
-    expects(device == "cpu" || device == "cuda", "device", device, "cpu or cuda");
-    expects(name == "float" || name == "bfloat16", "precision", name, "float or bfloat16");
-    expects(device == "cuda" || name == "float", "precision", name, "float on the CPU");
-    return device == "cpu"   ? std::nullopt
-           : name == "float" ? std::optional(precision::float32)
-                             : std::optional(precision::bfloat16);
-}
-
 void train(command_line& options) {
-    const std::optional<precision> on_gpu = precision_of(options);
+    const std::optional<precision> on_gpu = gpu_precision_of(options);
     const auto threads = static_cast<int>(options.integer("threads", 0, {0, 1024}));
     const corpus text = load_corpus(options.text("text", ""));
     model_card card;

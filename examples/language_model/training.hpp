@@ -28,8 +28,8 @@ struct training_settings {
 /// The batch of a step, [batch, length] as the settings say. It must depend on the step alone.
 using batch_source = std::function<training_batch(index_t step)>;
 
-/// Windows of a text [characters], which must outlive the result, masked by a token. Throws std::invalid_argument if the
-/// text is shorter than one.
+/// Windows of a text [characters], which must outlive the result, masked by a token. Throws std::invalid_argument if
+/// the text is shorter than one.
 inline batch_source batches_of_text(std::span<const token_t> text, const training_settings& settings, token_t mask) {
     if (std::ssize(text) < settings.length) {
         throw std::invalid_argument("trainer: the text is shorter than one sequence");

@@ -57,9 +57,9 @@ public:
         return {shape_, batch, length, sinks_, tokens_, sink_size<Sink>(shape_), use};
     }
 
-    /// Tokens [work.batch · work.length], the mask among them, to work.logits: what stands at every position. Layers are
-    /// those of a processor (cpu_layers): its memory is where weights, tokens and workspace are. T is what they compute
-    /// with.
+    /// Tokens [work.batch · work.length], the mask among them, to work.logits: what stands at every position. Layers
+    /// are those of a processor (cpu_layers): its memory is where weights, tokens and workspace are. T is what they
+    /// compute with.
     template <class Layers, class T, class Memory>
     void forward(const Layers& on, const model_weights<Sink, T>& weights, std::span<const token_t> tokens,
                  workspace_in<T, Memory>& work) const {

@@ -58,7 +58,8 @@ template <class T, class Memory>
 class workspace_in {
 public:
     workspace_in(const model_shape& shape, index_t sequences, index_t text_length, index_t sinks,
-                 const token_places& places = {}, index_t sink_gradients = 0, workspace_use use = workspace_use::training)
+                 const token_places& places = {}, index_t sink_gradients = 0,
+                 workspace_use use = workspace_use::training)
         : batch(sequences), length(text_length), positions(text_length + sinks),
           layers(static_cast<std::size_t>(shape.layers)) {
         const index_t rows = batch * positions;
@@ -107,9 +108,9 @@ public:
     matrix d_stream;
     matrix_of<T> d_rounded; ///< of the stream; empty where T is float
     matrix_of<T> d_normed, d_attended, d_gate, d_query_key_value, d_gate_up, d_activated;
-    matrix d_sink;                                ///< [1, what one layer learns for its sink]
-    matrix rotary;                                ///< [rotary positions, head_dim]
-    unmask::tensor_view<index_t, 1> rotary_rows;  ///< of a row of a sequence: its row of `rotary`
+    matrix d_sink;                               ///< [1, what one layer learns for its sink]
+    matrix rotary;                               ///< [rotary positions, head_dim]
+    unmask::tensor_view<index_t, 1> rotary_rows; ///< of a row of a sequence: its row of `rotary`
 
 private:
     void allocate_gradients(const model_shape& shape, index_t rows, index_t gates, index_t sink_gradients) {

@@ -19,8 +19,8 @@ public:
     device_array<float> first;  ///< running mean of the gradient
     device_array<float> second; ///< running mean of its square
 
-    /// Changes the weights, and where T is not float the products, which are the weights, rounded. Gradients longer than
-    /// largest_norm are shortened to that. Enqueues its work; exec.memory is not null.
+    /// Changes the weights, and where T is not float the products, which are the weights, rounded. Gradients longer
+    /// than largest_norm are shortened to that. Enqueues its work; exec.memory is not null.
     template <class T>
     void update(const unmask::cuda_executor& exec, const adamw_step& rule, double largest_norm, float* weights,
                 const float* gradients, T* products) const;

@@ -106,8 +106,8 @@ public:
     void weighted_cross_entropy(const matrix& logits, const token_t* targets, const float* weights,
                                 const matrix_of<T>& d_logits, double* total) const;
 
-    /// The rows of the text that a sampler asks for, [rows.most, columns]; 0 where it asks for fewer. All texts have the
-    /// same length.
+    /// The rows of the text that a sampler asks for, [rows.most, columns]; 0 where it asks for fewer. All texts have
+    /// the same length.
     template <class T>
     void gather(const matrix_of<T>& text, index_t length, const unmask::device_rows& rows,
                 const matrix_of<T>& output) const;

@@ -210,8 +210,7 @@ __global__ void add_parts_kernel(const float* parts, index_t part_stride, index_
     }
 }
 
-void add_parts(const float* parts, index_t part_stride, index_t count, float* sums, index_t size,
-               cudaStream_t stream) {
+void add_parts(const float* parts, index_t part_stride, index_t count, float* sums, index_t size, cudaStream_t stream) {
     enqueue(&add_parts_kernel, blocks_for(size, warp_size), stream, parts, part_stride, count, sums, size);
 }
 
@@ -236,9 +235,8 @@ row_source<const T> read_only(const row_source<T>& rows) {
 } // namespace
 
 void cuda_layers::clear(const matrix& all) const {
-    expect_success(
-        cudaMemsetAsync(all.data, 0, static_cast<std::size_t>(all.size()) * sizeof(float), exec_.stream),
-        "cudaMemsetAsync");
+    expect_success(cudaMemsetAsync(all.data, 0, static_cast<std::size_t>(all.size()) * sizeof(float), exec_.stream),
+                   "cudaMemsetAsync");
 }
 void cuda_layers::copy(const matrix& from, const matrix& to) const {
     expect_success(cudaMemcpyAsync(to.data, from.data, static_cast<std::size_t>(from.size()) * sizeof(float),
@@ -310,8 +308,8 @@ void cuda_layers::gate_output(const matrix_of<T>& input, const matrix_of<T>& gat
             output.data, output.size());
 }
 template <class T>
-void cuda_layers::gate_output_backward(const matrix_of<T>& input, const matrix_of<T>& gate,
-                                       const matrix_of<T>& d_input, const matrix_of<T>& d_gate) const {
+void cuda_layers::gate_output_backward(const matrix_of<T>& input, const matrix_of<T>& gate, const matrix_of<T>& d_input,
+                                       const matrix_of<T>& d_gate) const {
     enqueue(&gate_output_backward_kernel<T>, blocks_for(input.size(), block_threads), exec_.stream, input.data,
             gate.data, d_input.data, d_gate.data, input.size());
 }
@@ -336,22 +334,34 @@ void cuda_layers::gather(const matrix_of<T>& text, index_t length, const unmask:
 
 // For both types of activations.
 template void cuda_layers::rms_norm(const grouped_rows&, const matrix&, const matrix_of<float>&) const;
-template void cuda_layers::rms_norm_backward(const grouped_rows&, const matrix&, const matrix_of<float>&, const grouped_rows&, const matrix&) const;
-template void cuda_layers::rotate(const matrix_of<float>&, index_t, const matrix&, unmask::tensor_view<index_t, 1>, float) const;
+template void cuda_layers::rms_norm_backward(const grouped_rows&, const matrix&, const matrix_of<float>&,
+                                             const grouped_rows&, const matrix&) const;
+template void cuda_layers::rotate(const matrix_of<float>&, index_t, const matrix&, unmask::tensor_view<index_t, 1>,
+                                  float) const;
 template void cuda_layers::gate_output(const matrix_of<float>&, const matrix_of<float>&, const matrix_of<float>&) const;
-template void cuda_layers::gate_output_backward(const matrix_of<float>&, const matrix_of<float>&, const matrix_of<float>&, const matrix_of<float>&) const;
+template void cuda_layers::gate_output_backward(const matrix_of<float>&, const matrix_of<float>&,
+                                                const matrix_of<float>&, const matrix_of<float>&) const;
 template void cuda_layers::swiglu(const matrix_of<float>&, const matrix_of<float>&) const;
-template void cuda_layers::swiglu_backward(const matrix_of<float>&, const matrix_of<float>&, const matrix_of<float>&) const;
-template void cuda_layers::gather(const matrix_of<float>&, index_t, const unmask::device_rows&, const matrix_of<float>&) const;
+template void cuda_layers::swiglu_backward(const matrix_of<float>&, const matrix_of<float>&,
+                                           const matrix_of<float>&) const;
+template void cuda_layers::gather(const matrix_of<float>&, index_t, const unmask::device_rows&,
+                                  const matrix_of<float>&) const;
 
 template void cuda_layers::round(const matrix&, const matrix_of<unmask::bfloat16>&) const;
 template void cuda_layers::rms_norm(const grouped_rows&, const matrix&, const matrix_of<unmask::bfloat16>&) const;
-template void cuda_layers::rms_norm_backward(const grouped_rows&, const matrix&, const matrix_of<unmask::bfloat16>&, const grouped_rows&, const matrix&) const;
-template void cuda_layers::rotate(const matrix_of<unmask::bfloat16>&, index_t, const matrix&, unmask::tensor_view<index_t, 1>, float) const;
-template void cuda_layers::gate_output(const matrix_of<unmask::bfloat16>&, const matrix_of<unmask::bfloat16>&, const matrix_of<unmask::bfloat16>&) const;
-template void cuda_layers::gate_output_backward(const matrix_of<unmask::bfloat16>&, const matrix_of<unmask::bfloat16>&, const matrix_of<unmask::bfloat16>&, const matrix_of<unmask::bfloat16>&) const;
+template void cuda_layers::rms_norm_backward(const grouped_rows&, const matrix&, const matrix_of<unmask::bfloat16>&,
+                                             const grouped_rows&, const matrix&) const;
+template void cuda_layers::rotate(const matrix_of<unmask::bfloat16>&, index_t, const matrix&,
+                                  unmask::tensor_view<index_t, 1>, float) const;
+template void cuda_layers::gate_output(const matrix_of<unmask::bfloat16>&, const matrix_of<unmask::bfloat16>&,
+                                       const matrix_of<unmask::bfloat16>&) const;
+template void cuda_layers::gate_output_backward(const matrix_of<unmask::bfloat16>&, const matrix_of<unmask::bfloat16>&,
+                                                const matrix_of<unmask::bfloat16>&,
+                                                const matrix_of<unmask::bfloat16>&) const;
 template void cuda_layers::swiglu(const matrix_of<unmask::bfloat16>&, const matrix_of<unmask::bfloat16>&) const;
-template void cuda_layers::swiglu_backward(const matrix_of<unmask::bfloat16>&, const matrix_of<unmask::bfloat16>&, const matrix_of<unmask::bfloat16>&) const;
-template void cuda_layers::gather(const matrix_of<unmask::bfloat16>&, index_t, const unmask::device_rows&, const matrix_of<unmask::bfloat16>&) const;
+template void cuda_layers::swiglu_backward(const matrix_of<unmask::bfloat16>&, const matrix_of<unmask::bfloat16>&,
+                                           const matrix_of<unmask::bfloat16>&) const;
+template void cuda_layers::gather(const matrix_of<unmask::bfloat16>&, index_t, const unmask::device_rows&,
+                                  const matrix_of<unmask::bfloat16>&) const;
 
 } // namespace language_model

@@ -10,8 +10,8 @@ namespace language_model {
 
 namespace {
 
-// A warp for each row. The gradient may be written where the logits are: every lane reads and writes numbers of its own,
-// and the target's logit is read before. d_logits may be null.
+// A warp for each row. The gradient may be written where the logits are: every lane reads and writes numbers of its
+// own, and the target's logit is read before. d_logits may be null.
 template <class T>
 __global__ void cross_entropy_kernel(const float* logits, const token_t* targets, const float* weights, T* d_logits,
                                      double* losses, index_t vocabulary, index_t rows) {
@@ -58,8 +58,8 @@ void cuda_layers::weighted_cross_entropy(const matrix& logits, const token_t* ta
     enqueue(&add_all_kernel<double>, 1, exec_.stream, losses.data(), rows, total);
 }
 
-template void cuda_layers::weighted_cross_entropy(const matrix&, const token_t*, const float*,
-                                                  const matrix_of<float>&, double*) const;
+template void cuda_layers::weighted_cross_entropy(const matrix&, const token_t*, const float*, const matrix_of<float>&,
+                                                  double*) const;
 template void cuda_layers::weighted_cross_entropy(const matrix&, const token_t*, const float*,
                                                   const matrix_of<unmask::bfloat16>&, double*) const;
 

@@ -23,8 +23,8 @@ class device_predictor {
 public:
     virtual ~device_predictor() = default;
 
-    /// What stands at some positions of texts of one length: see unmask::device_denoiser. Takes memory at the first call
-    /// and when the texts are others.
+    /// What stands at some positions of texts of one length: see unmask::device_denoiser. Takes memory at the first
+    /// call and when the texts are others.
     virtual void predict(const unmask::cuda_executor& exec, const unmask::device_canvas& page,
                          const unmask::device_rows& rows, const matrix& logits) = 0;
 };
@@ -34,8 +34,7 @@ template <class Model, class T>
 class device_predictor_of final : public device_predictor {
 public:
     device_predictor_of(Model model, const std::vector<float>& weights)
-        : model_(std::move(model)), weights_(weights),
-          products_(std::is_same_v<T, float> ? 0 : std::ssize(weights)) {
+        : model_(std::move(model)), weights_(weights), products_(std::is_same_v<T, float> ? 0 : std::ssize(weights)) {
         if constexpr (!std::is_same_v<T, float>) {
             round_weights({}, weights_.data(), products_.data(), weights_.size());
             expect_success(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
@@ -52,8 +51,8 @@ public:
         }
         if (!work_ || work_->batch != page.sequences() || work_->length != length) {
             work_.reset();
-            work_.emplace(model_.template make_workspace<workspace_type>(page.sequences(), length,
-                                                                         workspace_use::inference));
+            work_.emplace(
+                model_.template make_workspace<workspace_type>(page.sequences(), length, workspace_use::inference));
         }
         if (!asked_ || asked_->size() < rows.most * model_.shape().width) {
             asked_.reset();

@@ -13,24 +13,9 @@
 #include "adamw.cuh"
 #include "cuda_layers.cuh"
 #include "device_trainer.hpp"
+#include "own_stream.cuh"
 
 namespace language_model {
-
-/// A stream of its own, which does not wait for the default one.
-class own_stream {
-public:
-    own_stream() {
-        expect_success(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-    }
-    own_stream(const own_stream&) = delete;
-    own_stream& operator=(const own_stream&) = delete;
-    ~own_stream() { (void)cudaStreamDestroy(stream_); }
-
-    [[nodiscard]] cudaStream_t get() const { return stream_; }
-
-private:
-    cudaStream_t stream_ = nullptr;
-};
 
 /// Trains a transformer on the GPU. T is float or unmask::bfloat16.
 template <class Model, class T>
@@ -99,8 +84,8 @@ private:
         for (index_t first = 0; first < std::ssize(batch.tokens); first += rows) {
             const std::span tokens(all_tokens.data() + first, static_cast<std::size_t>(rows));
             model_.forward(on_, bound_weights(), tokens, work);
-            on_.weighted_cross_entropy(work.logits, targets.data() + first, weights.data() + first,
-                                       work.d_logits, loss_.data());
+            on_.weighted_cross_entropy(work.logits, targets.data() + first, weights.data() + first, work.d_logits,
+                                       loss_.data());
             after(tokens);
         }
         at_end();

@@ -34,8 +34,8 @@ struct matrix {
     bool transposed;
 
     [[nodiscard]] std::size_t bytes() const {
-        const auto elements = static_cast<std::size_t>(columns - 1) * static_cast<std::size_t>(stride) +
-                              static_cast<std::size_t>(rows);
+        const auto elements =
+            static_cast<std::size_t>(columns - 1) * static_cast<std::size_t>(stride) + static_cast<std::size_t>(rows);
         return elements * (type == CUDA_R_32F ? sizeof(float) : sizeof(unmask::bfloat16));
     }
     [[nodiscard]] std::ptrdiff_t place(int row, int column) const {
@@ -64,8 +64,12 @@ struct matrix {
 // The matrix that is read as [rows, columns].
 matrix operand(const void* data, cudaDataType_t type, cublasOperation_t operation, int rows, int columns, int stride) {
     const bool transposed = operation != CUBLAS_OP_N;
-    return {static_cast<char*>(const_cast<void*>(data)), type, transposed ? columns : rows,
-            transposed ? rows : columns,                 stride, transposed};
+    return {static_cast<char*>(const_cast<void*>(data)),
+            type,
+            transposed ? columns : rows,
+            transposed ? rows : columns,
+            stride,
+            transposed};
 }
 
 void multiply(float alpha, matrix a, matrix b, float beta, matrix c, int inner) {
