@@ -8,6 +8,7 @@
 
 #include <unmask/executor/cpu_executor.hpp>
 
+#include "rules.hpp"
 #include "weights.hpp"
 
 namespace language_model {
@@ -35,19 +36,22 @@ inline double learning_rate(const optimizer_settings& settings, index_t step) {
                                               (1.0 + std::cos(std::numbers::pi * progress));
 }
 
-/// AdamW (Loshchilov and Hutter, arXiv 1711.05101) over one array of weights.
+/// The numbers of one step, which counts from 0.
+inline adamw_step step_of(const optimizer_settings& settings, index_t step) {
+    const double rate = learning_rate(settings, step);
+    const auto count = static_cast<double>(step + 1);
+    return {.beta1 = static_cast<float>(settings.beta1),
+            .beta2 = static_cast<float>(settings.beta2),
+            .pace = static_cast<float>(rate / (1.0 - std::pow(settings.beta1, count))),
+            .correction = static_cast<float>(1.0 / (1.0 - std::pow(settings.beta2, count))),
+            .decay = static_cast<float>(1.0 - rate * settings.weight_decay)};
+}
+
+/// AdamW over one array of weights.
 class adamw {
 public:
     explicit adamw(const std::vector<tensor_place>& places)
-        : first(static_cast<std::size_t>(size_of(places))), second(first.size()) {
-        constexpr index_t most = 1 << 15;
-        for (const tensor_place& place : places) {
-            const bool decays = place.purpose == role::weight || place.purpose == role::residual;
-            for (index_t begin = 0; begin < place.size(); begin += most) {
-                slices_.push_back({place.offset + begin, std::min(most, place.size() - begin), decays});
-            }
-        }
-    }
+        : first(static_cast<std::size_t>(size_of(places))), second(first.size()), slices_(slices_of(places, 1 << 15)) {}
 
     std::vector<float> first;  ///< running mean of the gradient
     std::vector<float> second; ///< running mean of its square
@@ -65,22 +69,17 @@ public:
             square += part;
         }
         const double norm = std::sqrt(square);
+        const adamw_step rule = step_of(settings, step);
         const auto clip = static_cast<float>(norm > settings.largest_norm ? settings.largest_norm / norm : 1.0);
         exec.parallel_for(static_cast<index_t>(slices_.size()), [&](index_t i, int) {
-            change(slices_[static_cast<std::size_t>(i)], settings, step, clip, weights.data(), gradients[0].data());
+            change(slices_[static_cast<std::size_t>(i)], rule, clip, weights.data(), gradients[0].data());
         });
         return norm;
     }
 
 private:
-    struct slice {
-        index_t begin;
-        index_t count;
-        bool decays;
-    };
-
     // Adds all gradients of a slice to the first one; the sum of the squares.
-    static double add_up(const slice& where, std::vector<std::vector<float>>& gradients) {
+    static double add_up(const weight_slice& where, std::vector<std::vector<float>>& gradients) {
         float* sum = gradients[0].data() + where.begin;
         for (std::size_t part = 1; part < gradients.size(); ++part) {
             const float* more = gradients[part].data() + where.begin;
@@ -97,29 +96,19 @@ private:
         return static_cast<double>(square);
     }
 
-    void change(const slice& where, const optimizer_settings& settings, index_t step, float clip, float* weights,
-                const float* gradient) {
-        const double rate = learning_rate(settings, step);
-        const auto count = static_cast<double>(step + 1);
-        const auto beta1 = static_cast<float>(settings.beta1);
-        const auto beta2 = static_cast<float>(settings.beta2);
-        const auto pace = static_cast<float>(rate / (1.0 - std::pow(settings.beta1, count)));
-        const auto correction = static_cast<float>(1.0 / (1.0 - std::pow(settings.beta2, count)));
-        const auto keep = static_cast<float>(where.decays ? 1.0 - rate * settings.weight_decay : 1.0);
+    void change(const weight_slice& where, const adamw_step& rule, float clip, float* weights, const float* gradient) {
+        const float keep = where.decays ? rule.decay : 1.0F;
         float* w = weights + where.begin;
         const float* g = gradient + where.begin;
         float* m = first.data() + where.begin;
         float* v = second.data() + where.begin;
 #pragma omp simd
         for (index_t i = 0; i < where.count; ++i) {
-            const float clipped = clip * g[i];
-            m[i] = beta1 * m[i] + (1.0F - beta1) * clipped;
-            v[i] = beta2 * v[i] + (1.0F - beta2) * clipped * clipped;
-            w[i] = keep * w[i] - pace * m[i] / (std::sqrt(v[i] * correction) + 1e-8F);
+            rule(w[i], m[i], v[i], g[i], keep, clip);
         }
     }
 
-    std::vector<slice> slices_;
+    std::vector<weight_slice> slices_;
 };
 
 } // namespace language_model

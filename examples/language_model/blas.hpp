@@ -3,21 +3,9 @@
 
 #include <cblas.h>
 
-#include <unmask/tensor/tensor_view.hpp>
+#include "matrix.hpp"
 
 namespace language_model {
-
-using unmask::index_t;
-
-/// Row-major matrices in somebody else's memory.
-using matrix = unmask::tensor_view<float, 2>;
-using const_matrix = unmask::tensor_view<const float, 2>;
-
-/// Rows [begin, begin + count) of a matrix.
-template <class T>
-unmask::tensor_view<T, 2> rows_of(const unmask::tensor_view<T, 2>& m, index_t begin, index_t count) {
-    return {m.pointer(begin), {count, m.extents[1]}, m.strides};
-}
 
 namespace detail {
 inline void gemm(CBLAS_TRANSPOSE transpose_a, const_matrix a, CBLAS_TRANSPOSE transpose_b, const_matrix b, float beta,

@@ -13,6 +13,8 @@
 #include <unmask/executor/cpu_executor.hpp>
 #include <unmask/random/philox.hpp>
 
+#include "batch.hpp"
+#include "cpu_layers.hpp"
 #include "loss.hpp"
 #include "workspace.hpp"
 
@@ -41,76 +43,109 @@ struct bound_settings {
 ///
 /// In blocks it is the mean over the blocks of the same bound of each, given the clean blocks before (BD3-LM, arXiv
 /// 2503.09573).
-template <class Model>
-bound held_out_bound(const unmask::cpu_executor& exec, const Model& model, std::vector<float>& weights,
-                     std::span<const token_t> text, token_t mask, const bound_settings& settings) {
-    const index_t length = settings.length;
-    const index_t available = static_cast<index_t>(text.size()) / length;
-    const index_t windows = settings.windows == 0 ? available : std::min(settings.windows, available);
-    if (windows < 1) {
-        throw std::invalid_argument("held_out_bound: the text is shorter than one window");
+class bound_windows {
+public:
+    /// Throws std::invalid_argument if the text is too short, or the length no multiple of the block.
+    bound_windows(std::span<const token_t> text, token_t mask, const bound_settings& settings)
+        : text_(text), mask_(mask), settings_(settings), available_(std::ssize(text) / settings.length),
+          count_(settings.windows == 0 ? available_ : std::min(settings.windows, available_)) {
+        if (count_ < 1) {
+            throw std::invalid_argument("held_out_bound: the text is shorter than one window");
+        }
+        if (settings.length % unit() != 0) {
+            throw std::invalid_argument("held_out_bound: the length is no multiple of the block");
+        }
     }
-    const index_t unit = settings.block > 0 ? settings.block : length;
-    const index_t rows = settings.block > 0 ? 2 * length : length;
-    if (length % unit != 0) {
-        throw std::invalid_argument("held_out_bound: the length is no multiple of the block");
-    }
-    use_one_blas_thread();
-    std::vector<workspace> workspaces;
-    for (int worker = 0; worker < exec.workers(); ++worker) {
-        workspaces.push_back(model.make_workspace(settings.draws, rows));
-    }
-    const auto bound_weights = model.bound(weights.data());
-    const unmask::philox generator{{settings.seed, 0x626f756eU}};
-    std::vector<double> bits(static_cast<std::size_t>(windows));
 
-    exec.parallel_for(windows, [&](index_t window, int worker) {
-        const index_t first = window * available / windows * length;
-        const auto size = static_cast<std::size_t>(settings.draws * rows);
-        std::vector<token_t> tokens(size);
-        std::vector<token_t> targets(size);
-        std::vector<float> of_position(size, 0.0F);
-        std::vector<std::size_t> order(static_cast<std::size_t>(unit));
+    [[nodiscard]] index_t count() const { return count_; }
+    /// Of a sequence of a batch.
+    [[nodiscard]] index_t rows() const { return settings_.block > 0 ? 2 * settings_.length : settings_.length; }
+
+    /// A window, masked in all ways: one sequence for each.
+    [[nodiscard]] training_batch batch(index_t window) const {
+        const unmask::philox generator{{settings_.seed, 0x626f756eU}};
+        const index_t length = settings_.length;
+        const index_t first = window * available_ / count_ * length;
+        const auto size = static_cast<std::size_t>(settings_.draws * rows());
+        training_batch masked{.tokens = std::vector<token_t>(size),
+                              .targets = std::vector<token_t>(size),
+                              .weights = std::vector<float>(size, 0.0F)};
+        std::vector<std::size_t> order(static_cast<std::size_t>(unit()));
         const double start = static_cast<double>(window) * (std::numbers::phi - 1.0);
-        for (index_t draw = 0; draw < settings.draws; ++draw) {
+        for (index_t draw = 0; draw < settings_.draws; ++draw) {
             const auto word = [&](index_t i) {
                 return generator({static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(draw),
                                   static_cast<std::uint32_t>(first), 0})[0];
             };
-            const auto begin = static_cast<std::size_t>(draw * rows);
-            for (std::size_t at = begin; at < begin + static_cast<std::size_t>(rows);
+            const auto begin = static_cast<std::size_t>(draw * rows());
+            for (std::size_t at = begin; at < begin + static_cast<std::size_t>(rows());
                  at += static_cast<std::size_t>(length)) {
-                std::copy_n(text.begin() + first, length, targets.begin() + static_cast<std::ptrdiff_t>(at));
-                std::copy_n(text.begin() + first, length, tokens.begin() + static_cast<std::ptrdiff_t>(at));
+                std::copy_n(text_.begin() + first, length, masked.targets.begin() + static_cast<std::ptrdiff_t>(at));
+                std::copy_n(text_.begin() + first, length, masked.tokens.begin() + static_cast<std::ptrdiff_t>(at));
             }
-            for (index_t block = 0; block < length / unit; ++block) {
-                const double t = start + static_cast<double>(draw) / static_cast<double>(settings.draws) +
+            for (index_t block = 0; block < length / unit(); ++block) {
+                const double t = start + static_cast<double>(draw) / static_cast<double>(settings_.draws) +
                                  static_cast<double>(block) * (std::numbers::phi - 1.0);
-                const auto count = 1 + static_cast<std::size_t>((t - std::floor(t)) * static_cast<double>(unit));
-                const std::size_t block_begin = begin + static_cast<std::size_t>(block * unit);
-                const float weight = static_cast<float>(unit) / static_cast<float>(length) / static_cast<float>(count);
+                const auto count = 1 + static_cast<std::size_t>((t - std::floor(t)) * static_cast<double>(unit()));
+                const std::size_t block_begin = begin + static_cast<std::size_t>(block * unit());
+                const float weight =
+                    static_cast<float>(unit()) / static_cast<float>(length) / static_cast<float>(count);
                 std::iota(order.begin(), order.end(), std::size_t{0});
                 for (std::size_t i = 0; i < count; ++i) { // the first steps of a shuffle
-                    const std::size_t other = i + word(block * unit + static_cast<index_t>(i)) % (order.size() - i);
+                    const std::size_t other = i + word(block * unit() + static_cast<index_t>(i)) % (order.size() - i);
                     std::swap(order[i], order[other]);
-                    tokens[block_begin + order[i]] = mask;
-                    of_position[block_begin + order[i]] = weight;
+                    masked.tokens[block_begin + order[i]] = mask_;
+                    masked.weights[block_begin + order[i]] = weight;
                 }
             }
         }
-        workspace& work = workspaces[static_cast<std::size_t>(worker)];
-        model.forward(unmask::cpu_executor{1}, bound_weights, tokens, work);
-        bits[static_cast<std::size_t>(window)] = weighted_cross_entropy(work.logits, targets, of_position) /
-                                                 (std::numbers::ln2 * static_cast<double>(settings.draws));
-    });
-
-    const auto n = static_cast<double>(windows);
-    const double mean = std::accumulate(bits.begin(), bits.end(), 0.0) / n;
-    double squares = 0.0;
-    for (const double each : bits) {
-        squares += (each - mean) * (each - mean);
+        return masked;
     }
-    return {mean, windows > 1 ? std::sqrt(squares / (n - 1.0) / n) : 0.0, windows};
+
+    /// What the losses of all windows' batches say.
+    [[nodiscard]] bound of(const std::vector<double>& losses) const {
+        std::vector<double> bits;
+        for (const double loss : losses) {
+            bits.push_back(loss / (std::numbers::ln2 * static_cast<double>(settings_.draws)));
+        }
+        const auto n = static_cast<double>(count_);
+        const double mean = std::accumulate(bits.begin(), bits.end(), 0.0) / n;
+        double squares = 0.0;
+        for (const double each : bits) {
+            squares += (each - mean) * (each - mean);
+        }
+        return {mean, count_ > 1 ? std::sqrt(squares / (n - 1.0) / n) : 0.0, count_};
+    }
+
+private:
+    [[nodiscard]] index_t unit() const { return settings_.block > 0 ? settings_.block : settings_.length; }
+
+    std::span<const token_t> text_;
+    token_t mask_;
+    bound_settings settings_;
+    index_t available_;
+    index_t count_;
+};
+
+/// The bound of a model on the CPU.
+template <class Model>
+bound held_out_bound(const unmask::cpu_executor& exec, const Model& model, std::vector<float>& weights,
+                     std::span<const token_t> text, token_t mask, const bound_settings& settings) {
+    const bound_windows windows(text, mask, settings);
+    use_one_blas_thread();
+    std::vector<workspace> workspaces;
+    for (int worker = 0; worker < exec.workers(); ++worker) {
+        workspaces.push_back(model.make_workspace(settings.draws, windows.rows()));
+    }
+    const auto bound_weights = model.bound(weights.data());
+    std::vector<double> losses(static_cast<std::size_t>(windows.count()));
+    exec.parallel_for(windows.count(), [&](index_t window, int worker) {
+        const training_batch batch = windows.batch(window);
+        workspace& work = workspaces[static_cast<std::size_t>(worker)];
+        model.forward(cpu_layers{{1}}, bound_weights, batch.tokens, work);
+        losses[static_cast<std::size_t>(window)] = weighted_cross_entropy(work.logits, batch.targets, batch.weights);
+    });
+    return windows.of(losses);
 }
 
 } // namespace language_model

@@ -22,7 +22,9 @@
 #include "command_line.hpp"
 #include "compare.hpp"
 #include "corpus.hpp"
+#include "cuda/generate_on_gpu.hpp"
 #include "denoiser.hpp"
+#include "device_option.hpp"
 #include "page.hpp"
 #include "preset_by_name.hpp"
 #include "terminal_view.hpp"
@@ -60,6 +62,9 @@ constexpr const char* help =
                          llada21: run the model in blocks, for which this one was not trained (none)
   --seed N               the same seed gives the same text (1)
   --threads N            (all cores)
+  --device NAME          cpu or cuda (cpu). On the GPU, without cache and guidance: llada, dream, fast_dllm,
+                         fast_dllm_factor, dinfer_hierarchy, sdar, llada2, klass, eb, mdlm
+  --precision NAME       of the model: float, or bfloat16 on the GPU (cpu: float; cuda: bfloat16)
   --view on|off|auto     watch the text appear; auto: if standard output is a terminal (auto)
   --trace FILE           write down what happened: .jsonl for programs, .html to look at
   --quiet                the text alone: no view, no statistics
@@ -172,6 +177,20 @@ void write_trace_file(const std::string& path, const unmask::canvas& before, con
     }
 }
 
+void print_texts(const std::vector<std::vector<token_t>>& tokens, const tokenizer& characters, bool words,
+                 const std::string& text_path) {
+    std::vector<std::string> texts;
+    for (const std::vector<token_t>& each : tokens) {
+        texts.push_back(characters.decode(each, blank_character));
+        std::printf("%s%s\n", texts.size() > 1 ? "\n" : "", texts.back().c_str());
+    }
+    if (words) {
+        const word_count count = count_known_words(texts, vocabulary_of(load_corpus(text_path).training));
+        std::printf("\n%lld of %lld words (%.1f %%) occur in the training text\n", static_cast<long long>(count.known),
+                    static_cast<long long>(count.words), 100.0 * count.share());
+    }
+}
+
 void print_statistics(const unmask::statistics& result) {
     const double seconds = result.seconds_in_model + result.seconds_in_sampling;
     std::printf("\n%lld function evaluations in %lld calls, %.2f characters each; %.2f s in the model, %.2f s in "
@@ -182,8 +201,23 @@ void print_statistics(const unmask::statistics& result) {
                 result.stopped_early ? "; interrupted" : "");
 }
 
+void print_statistics(const gpu_texts& written) {
+    const auto characters = static_cast<double>(written.committed);
+    std::printf("\n%lld function evaluations in %lld calls, %.2f characters each; %.2f s on the GPU; %.0f "
+                "characters/s\n",
+                static_cast<long long>(written.evaluations), static_cast<long long>(written.calls),
+                characters / static_cast<double>(std::max<index_t>(written.evaluations, 1)), written.seconds,
+                characters / written.seconds);
+}
+
 void generate(command_line& options) {
     const unmask::cpu_executor exec{static_cast<int>(options.integer("threads", 0, {0, most_threads}))};
+    const std::optional<precision> on_gpu = gpu_precision_of(options);
+    for (const char* option : {"trace", "view", "compare"}) {
+        if (on_gpu) {
+            options.refuse_beside(option, "device", "a GPU says nothing before the texts are done");
+        }
+    }
     const bool words = options.flag("words");
     const bool compare = options.flag("compare");
     for (const char* option : {"preset", "cache", "trace", "words"}) {
@@ -203,6 +237,16 @@ void generate(command_line& options) {
     const std::vector<token_t> text = text_to_write(options, card);
     sampling_choice choice = choice_of(options);
     options.finish();
+    if (on_gpu) {
+        choice.masked = std::count(text.begin(), text.end(), unmask::blank);
+        check(choice);
+        const gpu_texts written = generate_on_gpu(file, choice, text, samples, seed, *on_gpu);
+        print_texts(written.texts, tokenizer(card.alphabet), words, text_path);
+        if (!quiet) {
+            print_statistics(written);
+        }
+        return;
+    }
 
     language_model_denoiser model(file, exec, std::max(card.length, std::ssize(text)));
     unmask::canvas page(model.vocabulary());
@@ -221,16 +265,12 @@ void generate(command_line& options) {
     if (!trace_path.empty()) {
         write_trace_file(trace_path, before, trace, seed, model.characters());
     }
-    std::vector<std::string> texts;
+    std::vector<std::vector<token_t>> texts;
     for (index_t sequence = 0; sequence < page.sequences(); ++sequence) {
-        texts.push_back(text_of(page, sequence, model.characters()));
-        std::printf("%s%s\n", sequence > 0 ? "\n" : "", texts.back().c_str());
+        const auto tokens = page.tokens(sequence);
+        texts.emplace_back(tokens.begin(), tokens.end());
     }
-    if (words) {
-        const word_count count = count_known_words(texts, vocabulary_of(load_corpus(text_path).training));
-        std::printf("\n%lld of %lld words (%.1f %%) occur in the training text\n", static_cast<long long>(count.known),
-                    static_cast<long long>(count.words), 100.0 * count.share());
-    }
+    print_texts(texts, model.characters(), words, text_path);
     if (!quiet) {
         print_statistics(result);
     }

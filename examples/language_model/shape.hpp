@@ -5,7 +5,6 @@
 #include <string>
 #include <tuple>
 
-#include "blas.hpp"
 #include "integers.hpp"
 
 namespace language_model {

@@ -12,6 +12,7 @@
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/sink/off_by_one_sink.hpp>
 
+#include "matrix.hpp"
 #include "shape.hpp"
 
 namespace language_model {
@@ -24,7 +25,8 @@ struct sink_parameters {
     template <class Visit>
     void each(const std::string& /*layer*/, const model_shape& /*shape*/, const Visit& /*visit*/) {}
     [[nodiscard]] Sink policy() const { return {}; }
-    void attach(unmask::attention_gradients<float>& /*gradients*/) const {}
+    template <class T>
+    void attach(unmask::attention_gradients<T>& /*gradients*/) const {}
 };
 
 template <>
@@ -38,7 +40,8 @@ struct sink_parameters<unmask::logit_sink> {
     [[nodiscard]] unmask::logit_sink policy() const {
         return {unmask::view(static_cast<const float*>(logits.data), logits.size())};
     }
-    void attach(unmask::attention_gradients<float>& gradients) const {
+    template <class T>
+    void attach(unmask::attention_gradients<T>& gradients) const {
         gradients.sink_logits = unmask::view(logits.data, logits.size());
     }
 };
@@ -52,7 +55,10 @@ struct sink_parameters<unmask::key_sink> {
         visit(layer + "sink_keys", keys, shape.heads, shape.head_dim(), role::embedding);
     }
     [[nodiscard]] unmask::key_sink policy() const { return {keys}; }
-    void attach(unmask::attention_gradients<float>& gradients) const { gradients.sink_keys = keys; }
+    template <class T>
+    void attach(unmask::attention_gradients<T>& gradients) const {
+        gradients.sink_keys = keys;
+    }
 };
 
 template <>
@@ -66,44 +72,43 @@ struct sink_parameters<unmask::key_value_sink> {
         visit(layer + "sink_values", values, shape.heads, shape.head_dim(), role::embedding);
     }
     [[nodiscard]] unmask::key_value_sink policy() const { return {keys, values}; }
-    void attach(unmask::attention_gradients<float>& gradients) const {
+    template <class T>
+    void attach(unmask::attention_gradients<T>& gradients) const {
         gradients.sink_keys = keys;
         gradients.sink_values = values;
     }
 };
 
-/// Adds up a sink's gradients: attention overwrites what it is given, and training sums over passes.
+/// How many numbers one layer learns for a sink.
 template <class Sink>
-class sink_gradient_sum {
-public:
-    sink_gradient_sum(sink_parameters<Sink> total, const model_shape& shape) {
-        const auto remember = [this](const std::string&, const matrix& tensor, index_t, index_t, role) {
-            totals_.push_back(tensor);
-        };
-        const auto allocate = [this](const std::string&, matrix& tensor, index_t rows, index_t columns, role) {
-            memory_.emplace_back(static_cast<std::size_t>(rows * columns));
-            tensor = unmask::view(memory_.back().data(), rows, columns);
-        };
-        total.each({}, shape, remember);
-        part_.each({}, shape, allocate);
-    }
+index_t sink_size(const model_shape& shape) {
+    index_t size = 0;
+    sink_parameters<Sink>{}.each(
+        {}, shape,
+        [&size](const std::string&, const matrix&, index_t rows, index_t columns, role) { size += rows * columns; });
+    return size;
+}
 
-    /// Where one pass writes.
-    [[nodiscard]] const sink_parameters<Sink>& part() const { return part_; }
+/// The parameters of one layer, in memory for sink_size numbers.
+template <class Sink>
+sink_parameters<Sink> bind_sink(const model_shape& shape, float* memory) {
+    sink_parameters<Sink> parameters;
+    parameters.each({}, shape, [&memory](const std::string&, matrix& tensor, index_t rows, index_t columns, role) {
+        tensor = unmask::view(memory, rows, columns);
+        memory += rows * columns;
+    });
+    return parameters;
+}
 
-    void add() const {
-        for (std::size_t i = 0; i < totals_.size(); ++i) {
-            for (std::size_t j = 0; j < memory_[i].size(); ++j) {
-                totals_[i].data[j] += memory_[i][j];
-            }
-        }
-    }
-
-private:
-    sink_parameters<Sink> part_;
-    std::vector<matrix> totals_;
-    std::vector<std::vector<float>> memory_;
-};
+/// Its tensors.
+template <class Sink>
+std::vector<matrix> tensors_of(sink_parameters<Sink> parameters, const model_shape& shape) {
+    std::vector<matrix> tensors;
+    parameters.each({}, shape, [&tensors](const std::string&, const matrix& tensor, index_t, index_t, role) {
+        tensors.push_back(tensor);
+    });
+    return tensors;
+}
 
 /// How many sink tokens a mask expects in front of the text.
 template <class Mask>

@@ -10,6 +10,7 @@
 #include <unmask/executor/cpu_executor.hpp>
 
 #include "batch.hpp"
+#include "cpu_layers.hpp"
 #include "loss.hpp"
 #include "weights.hpp"
 #include "workspace.hpp"
@@ -20,7 +21,7 @@ namespace language_model {
 
 template <class Model>
 double loss_of(const Model& model, std::vector<float>& weights, const training_batch& batch, workspace& work) {
-    model.forward(unmask::cpu_executor{1}, model.bound(weights.data()), batch.tokens, work);
+    model.forward(cpu_layers{{1}}, model.bound(weights.data()), batch.tokens, work);
     return weighted_cross_entropy(work.logits, batch.targets, batch.weights);
 }
 
@@ -44,8 +45,7 @@ void check_gradients(const Model& model, std::vector<float> weights, const train
     workspace work = model.make_workspace(sequences, std::ssize(batch.tokens) / sequences);
     std::vector<float> gradients(weights.size(), 0.0F);
     loss_of(model, weights, batch, work);
-    model.backward(unmask::cpu_executor{1}, model.bound(weights.data()), model.bound(gradients.data()), batch.tokens,
-                   work);
+    model.backward(cpu_layers{{1}}, model.bound(weights.data()), model.bound(gradients.data()), batch.tokens, work);
 
     for (const tensor_place& place : model.places()) {
         // Along a direction: one number that depends on every element of the tensor.

@@ -53,7 +53,7 @@ TEST_CASE("a sink token and its folded key and value give the same logits") {
     for (std::size_t i = 0; i < tokens.size(); ++i) {
         tokens[i] = static_cast<token_t>(i * 7 % 12);
     }
-    with_token.forward(unmask::cpu_executor{1}, from, tokens, token_work);
+    with_token.forward(cpu_layers{{1}}, from, tokens, token_work);
 
     std::vector<float> folded_weights(static_cast<std::size_t>(folded.parameters()));
     for (const tensor_place& place : folded.places()) {
@@ -70,7 +70,7 @@ TEST_CASE("a sink token and its folded key and value give the same logits") {
         std::copy_n(row + 2 * small.width, small.width, to.layers[i].sink.values.data);
     }
     workspace folded_work = folded.make_workspace(sequences, length);
-    folded.forward(unmask::cpu_executor{1}, to, tokens, folded_work);
+    folded.forward(cpu_layers{{1}}, to, tokens, folded_work);
     for (index_t i = 0; i < folded_work.logits.size(); ++i) {
         CHECK(folded_work.logits.data[i] == doctest::Approx(token_work.logits.data[i]).epsilon(1e-4));
     }

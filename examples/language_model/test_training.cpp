@@ -123,7 +123,7 @@ TEST_CASE("what is used for generation is what was trained") {
     denoiser.denoise(page, rows, unmask::view(logits.data(), tokens.size(), tiny.vocabulary));
 
     workspace work = model.make_workspace(1, 40);
-    model.forward(unmask::cpu_executor{1}, model.bound(weights.data()), page.tokens(0), work);
+    model.forward(cpu_layers{{1}}, model.bound(weights.data()), page.tokens(0), work);
     for (std::size_t i = 0; i < logits.size(); ++i) {
         CHECK(logits[i] == doctest::Approx(work.logits.data[i]).epsilon(1e-4));
     }

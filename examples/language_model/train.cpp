@@ -7,12 +7,16 @@
 #include <exception>
 #include <filesystem>
 #include <numbers>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "checkpoint.hpp"
 #include "command_line.hpp"
 #include "corpus.hpp"
+#include "cuda_trainer.hpp"
+#include "device_option.hpp"
 #include "evaluate.hpp"
 #include "ngram.hpp"
 #include "progress.hpp"
@@ -37,7 +41,10 @@ constexpr const char* help =
   --width N --layers N --heads N --ffn N          the model (192, 5, 3, 512)
   --learning-rate X --final-learning-rate X --warm-up N --weight-decay X          (2e-3, 1e-4, 200, 0.1)
   --seed N --threads N   (1, all cores); the number of threads does not change the result
-  --pass N               sequences that go through the model together (2)
+  --device NAME          cpu or cuda (cpu); files of one are read by the other
+  --precision NAME       of products and attention: float, or bfloat16 on the GPU, with sums and weights in float
+                         (cpu: float; cuda: bfloat16)
+  --pass N               sequences that go through the model together (cpu: 2; cuda: the batch)
   --log-every N --save-every N --evaluate-every N          (50, 500, 1000)
   --windows N --draws N  windows of held-out text to measure (all), maskings of each (8)
 )";
@@ -51,23 +58,38 @@ std::string describe(const bound& b) {
     return text;
 }
 
-template <class Model>
-void train(const Model& model, model_card card, const training_settings& settings, const corpus& text,
-           command_line& options) {
-    const std::string out = options.text("out", "");
-    const std::string state = out + ".state";
-    const index_t log_every = options.integer("log-every", 50, {1});
-    const index_t save_every = options.integer("save-every", 500, {1});
-    const index_t evaluate_every = options.integer("evaluate-every", 1000, {1});
-    const index_t all_windows = options.integer("windows", 0, {0});
-    const index_t all_draws = options.integer("draws", 8, {1});
-    const auto threads = static_cast<int>(options.integer("threads", 0, {0, 1024}));
-    options.finish();
+// What a run learns from, and is measured on.
+struct training_text {
+    tokenizer characters;
+    std::vector<token_t> training;
+    std::vector<token_t> held_out;
 
-    const tokenizer characters(card.alphabet);
-    const auto training = characters.encode(text.training);
-    const auto held_out = characters.encode(text.held_out);
-    trainer<Model> run(model, settings, training, characters.mask(), threads);
+    training_text(const corpus& text, const std::string& alphabet)
+        : characters(alphabet), training(characters.encode(text.training)), held_out(characters.encode(text.held_out)) {
+    }
+};
+
+// What a run says and writes as it goes on.
+struct run_plan {
+    std::string out;
+    index_t log_every;
+    index_t save_every;
+    index_t evaluate_every;
+    index_t windows;
+    index_t draws;
+
+    explicit run_plan(command_line& options)
+        : out(options.text("out", "")), log_every(options.integer("log-every", 50, {1})),
+          save_every(options.integer("save-every", 500, {1})),
+          evaluate_every(options.integer("evaluate-every", 1000, {1})), windows(options.integer("windows", 0, {0})),
+          draws(options.integer("draws", 8, {1})) {}
+};
+
+// Run is a trainer or a cuda_trainer.
+template <class Run>
+void train(Run& run, const std::vector<tensor_place>& places, model_card card, const training_settings& settings,
+           const training_text& text, const run_plan& plan) {
+    const std::string state = plan.out + ".state";
     if (std::filesystem::exists(state)) {
         const safetensors_file file = read_safetensors(state);
         const model_card saved = card_of(file);
@@ -80,36 +102,39 @@ void train(const Model& model, model_card card, const training_settings& setting
     }
     const index_t steps = settings.optimizer.steps;
     progress line(card.step, steps, settings.batch * settings.length);
-    line.note("sink " + card.sink + ", " + std::to_string(model.parameters()) + " parameters, " +
-              std::to_string(training.size()) + " characters of text, from step " + std::to_string(card.step));
+    line.note("sink " + card.sink + ", " + std::to_string(size_of(places)) + " parameters, " +
+              std::to_string(text.training.size()) + " characters of text, from step " + std::to_string(card.step));
     const auto save = [&] {
         run.save(state, card);
-        write_safetensors(out, named(model.places(), run.weights()), to_metadata(card));
+        const std::vector<float>& weights = run.weights();
+        write_safetensors(plan.out, named(places, weights), to_metadata(card));
     };
     const auto measure = [&](index_t windows, index_t draws) {
-        return held_out_bound(run.executor(), model, run.weights(), held_out, characters.mask(),
-                              {.length = settings.length, .windows = windows, .draws = draws});
+        return run.held_out_bound(text.held_out, text.characters.mask(),
+                                  {.length = settings.length, .windows = windows, .draws = draws});
     };
 
     while (card.step < steps && interrupted == 0) {
         line.add(run.step(card.step) / std::numbers::ln2);
         ++card.step;
-        if (card.step % log_every == 0 || card.step == steps) {
+        if (card.step % plan.log_every == 0 || card.step == steps) {
             line.report(card.step, learning_rate(settings.optimizer, card.step));
         }
-        if (card.step % evaluate_every == 0 && card.step < steps) {
+        if (card.step % plan.evaluate_every == 0 && card.step < steps) {
             line.note("step " + std::to_string(card.step) + "  " + describe(measure(64, 4)));
         }
-        if (card.step % save_every == 0) {
+        if (card.step % plan.save_every == 0) {
             save();
         }
     }
     save();
     line.note(interrupted != 0 ? "interrupted; the same command goes on from here"
-                               : describe(measure(all_windows, all_draws)));
+                               : describe(measure(plan.windows, plan.draws)));
 }
 
 void train(command_line& options) {
+    const std::optional<precision> on_gpu = gpu_precision_of(options);
+    const auto threads = static_cast<int>(options.integer("threads", 0, {0, 1024}));
     const corpus text = load_corpus(options.text("text", ""));
     model_card card;
     card.sink = options.text("sink", "token");
@@ -123,7 +148,7 @@ void train(command_line& options) {
     training_settings settings;
     settings.batch = options.integer("batch", settings.batch);
     settings.length = card.length;
-    settings.pass = options.integer("pass", settings.pass);
+    settings.pass = options.integer("pass", on_gpu ? settings.batch : settings.pass);
     settings.seed = static_cast<std::uint32_t>(options.integer("seed", settings.seed));
     optimizer_settings& optimizer = settings.optimizer;
     optimizer.learning_rate = options.number("learning-rate", optimizer.learning_rate);
@@ -131,7 +156,20 @@ void train(command_line& options) {
     optimizer.warm_up = options.integer("warm-up", optimizer.warm_up);
     optimizer.steps = options.integer("steps", optimizer.steps);
     optimizer.weight_decay = options.number("weight-decay", optimizer.weight_decay);
-    with_variant(card.sink, card.shape, [&](const auto& model) { train(model, card, settings, text, options); });
+    const run_plan plan(options);
+    options.finish();
+    const training_text encoded(text, card.alphabet);
+    const auto source = batches_of_text(encoded.training, settings, encoded.characters.mask());
+    with_variant(card.sink, card.shape, [&]<class Model>(const Model& model) {
+        if (on_gpu) {
+            cuda_trainer run(make_device_trainer(card.sink, {card.shape, settings.length, settings.pass}, *on_gpu),
+                             model.places(), card.shape, settings, source);
+            train(run, model.places(), card, settings, encoded, plan);
+        } else {
+            trainer<Model> run(model, settings, source, threads);
+            train(run, model.places(), card, settings, encoded, plan);
+        }
+    });
 }
 
 void evaluate(command_line& options) {

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
-#include <functional>
 #include <map>
 #include <numeric>
 #include <span>
@@ -15,25 +13,13 @@
 #include <unmask/executor/cpu_executor.hpp>
 
 #include "adamw.hpp"
-#include "batch.hpp"
-#include "checkpoint.hpp"
+#include "cpu_layers.hpp"
+#include "evaluate.hpp"
 #include "loss.hpp"
+#include "training.hpp"
 #include "workspace.hpp"
 
 namespace language_model {
-
-/// What a training run sees. Two runs with equal settings take the same steps to the bit, whatever the threads.
-struct training_settings {
-    index_t batch = 16;   ///< sequences a step, a multiple of `pass`
-    index_t length = 256; ///< characters a sequence; tokens, if a batch source makes others of them
-    index_t pass = 2;     ///< sequences that go through the model together: as many as keep its activations in cache
-    std::uint32_t seed = 1;
-    optimizer_settings optimizer;
-    weight_draw start = weight_draw::by_number;
-};
-
-/// The batch of a step, [batch, length] as the settings say. It must depend on the step alone.
-using batch_source = std::function<training_batch(index_t step)>;
 
 /// Trains a transformer: data parallel over shards of the batch, each with a gradient of its own.
 template <class Model>
@@ -41,16 +27,7 @@ class trainer {
 public:
     /// Text [characters] must outlive the trainer; the mask is the token that hides a character.
     trainer(Model model, const training_settings& settings, std::span<const token_t> text, token_t mask, int threads)
-        : trainer(
-              std::move(model), settings,
-              [settings, text, mask](index_t step) {
-                  return make_batch(text, settings.batch, settings.length, mask, settings.seed, step);
-              },
-              threads) {
-        if (static_cast<index_t>(text.size()) < settings.length) {
-            throw std::invalid_argument("trainer: the text is shorter than one sequence");
-        }
-    }
+        : trainer(std::move(model), settings, batches_of_text(text, settings, mask), threads) {}
 
     /// The same with batches from elsewhere.
     trainer(Model model, const training_settings& settings, batch_source source, int threads)
@@ -95,18 +72,18 @@ public:
     void save(const std::string& path, const model_card& card) const { save(path, to_metadata(card)); }
 
     void save(const std::string& path, const std::map<std::string, std::string>& metadata) const {
-        auto tensors = named(model_.places(), weights_);
-        const std::vector<index_t> all = {model_.parameters()};
-        tensors.push_back({"first_moment", all, optimizer_.first});
-        tensors.push_back({"second_moment", all, optimizer_.second});
-        write_safetensors(path, tensors, metadata);
+        save_state(path, model_.places(), weights_, optimizer_.first, optimizer_.second, metadata);
     }
 
     void load(const safetensors_file& file) {
-        const std::vector<index_t> all = {model_.parameters()};
         weights_ = weights_of(file, model_.places());
-        optimizer_.first = tensor_of(file, "first_moment", all);
-        optimizer_.second = tensor_of(file, "second_moment", all);
+        optimizer_.first = moment_of(file, "first_moment", weights_);
+        optimizer_.second = moment_of(file, "second_moment", weights_);
+    }
+
+    /// The bound of the model as it is.
+    [[nodiscard]] bound held_out_bound(std::span<const token_t> text, token_t mask, const bound_settings& settings) {
+        return language_model::held_out_bound(exec_, model_, weights_, text, mask, settings);
     }
 
 private:
@@ -118,7 +95,7 @@ private:
         const auto count = static_cast<std::size_t>(settings_.pass * settings_.length);
         const std::size_t begin = static_cast<std::size_t>(pass) * count;
         const auto tokens = std::span(batch.tokens).subspan(begin, count);
-        const unmask::cpu_executor one_thread{1};
+        const cpu_layers one_thread{{1}};
         const auto weights = model_.bound(weights_.data());
         model_.forward(one_thread, weights, tokens, work);
         const double loss = weighted_cross_entropy(work.logits, std::span(batch.targets).subspan(begin, count),

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <algorithm>
 #include <span>
 #include <string>
+#include <type_traits>
+#include <vector>
 
-#include <unmask/attention/attention.hpp>
+#include <unmask/attention/tensors.hpp>
 #include <unmask/error.hpp>
-#include <unmask/executor/cpu_executor.hpp>
+#include <unmask/mask/mask_policy.hpp>
+#include <unmask/sink/sink_policy.hpp>
 
-#include "layers.hpp"
+#include "matrix.hpp"
 #include "token_places.hpp"
 #include "weights.hpp"
 #include "workspace.hpp"
@@ -42,55 +44,73 @@ public:
     [[nodiscard]] const std::vector<tensor_place>& places() const { return places_; }
     [[nodiscard]] index_t parameters() const { return size_of(places_); }
     [[nodiscard]] weights_type bound(float* memory) const { return bind<Sink>(shape_, sinks_, memory); }
+    /// The same with products in an array of their own, unless T is float.
+    template <class T>
+    [[nodiscard]] model_weights<Sink, T> bound(float* memory, T* products) const {
+        return bind<Sink, T>(shape_, sinks_, memory, products);
+    }
     [[nodiscard]] workspace make_workspace(index_t batch, index_t length) const {
-        return {shape_, batch, length, sinks_, tokens_};
+        return make_workspace<workspace>(batch, length, workspace_use::training);
+    }
+    template <class Workspace>
+    [[nodiscard]] Workspace make_workspace(index_t batch, index_t length, workspace_use use) const {
+        return {shape_, batch, length, sinks_, tokens_, sink_size<Sink>(shape_), use};
     }
 
-    /// Tokens [work.batch · work.length], the mask among them, to work.logits: what stands at every position.
-    void forward(const unmask::cpu_executor& exec, const weights_type& weights, std::span<const token_t> tokens,
-                 workspace& work) const {
-        encode(exec, weights, tokens, work);
-        multiply(work.final_normed, weights.head, work.logits);
+    /// Tokens [work.batch · work.length], the mask among them, to work.logits: what stands at every position. Layers
+    /// are those of a processor (cpu_layers): its memory is where weights, tokens and workspace are. T is what they
+    /// compute with.
+    template <class Layers, class T, class Memory>
+    void forward(const Layers& on, const model_weights<Sink, T>& weights, std::span<const token_t> tokens,
+                 workspace_in<T, Memory>& work) const {
+        encode(on, weights, tokens, work);
+        on.multiply(work.final_normed, weights.head, work.logits);
     }
 
     /// The forward pass up to the head: tokens to work.final_normed.
-    void encode(const unmask::cpu_executor& exec, const weights_type& weights, std::span<const token_t> tokens,
-                workspace& work) const {
-        embed(weights, tokens, work.layers.front().input, work);
+    template <class Layers, class T, class Memory>
+    void encode(const Layers& on, const model_weights<Sink, T>& weights, std::span<const token_t> tokens,
+                workspace_in<T, Memory>& work) const {
+        const matrix& stream = work.layers.front().input;
+        if (sinks_ > 0) {
+            on.repeat(weights.sink_embedding, sink_rows(stream, work));
+        }
+        on.embed(tokens, weights.embedding, text_rows(stream, work));
         for (std::size_t i = 0; i < work.layers.size(); ++i) {
             const bool last = i + 1 == work.layers.size();
-            layer_forward(exec, weights.layers[i], work.layers[i], last ? work.stream : work.layers[i + 1].input, work);
+            layer_forward(on, weights.layers[i], work.layers[i], last ? work.stream : work.layers[i + 1].input, work);
         }
-        for (index_t sequence = 0; sequence < work.batch; ++sequence) {
-            rms_norm(content(work.stream, sequence, work), weights.final_norm, text(work.final_normed, sequence, work));
-        }
+        on.rms_norm(text_rows(work.stream, work), weights.final_norm, work.final_normed);
     }
 
-    /// Adds to the gradients of all weights. Takes the gradient of the logits in work.logits, and the rest of the
+    /// Adds to the gradients of all weights. Takes the gradient of the logits in work.d_logits, and the rest of the
     /// workspace as forward left it for the same tokens.
-    void backward(const unmask::cpu_executor& exec, const weights_type& weights, const weights_type& gradients,
-                  std::span<const token_t> tokens, workspace& work) const {
-        const matrix d_final = rows_of(work.d_normed, 0, work.batch * work.length);
-        multiply_backward(work.final_normed, weights.head, work.logits, d_final, gradients.head);
-        std::fill_n(work.d_stream.data, work.d_stream.size(), 0.0F);
-        for (index_t sequence = 0; sequence < work.batch; ++sequence) {
-            rms_norm_backward(content(work.stream, sequence, work), weights.final_norm, text(d_final, sequence, work),
-                              content(work.d_stream, sequence, work), gradients.final_norm);
-        }
+    template <class Layers, class T, class Memory>
+    void backward(const Layers& on, const model_weights<Sink, T>& weights, const weights_type& gradients,
+                  std::span<const token_t> tokens, workspace_in<T, Memory>& work) const {
+        const matrix_of<T> d_final = rows_of(work.d_normed, 0, work.batch * work.length);
+        on.multiply_backward(work.final_normed, weights.head, work.d_logits, d_final, gradients.head);
+        on.clear(work.d_stream);
+        on.rms_norm_backward(text_rows(work.stream, work), weights.final_norm, d_final, text_rows(work.d_stream, work),
+                             gradients.final_norm);
         for (std::size_t i = work.layers.size(); i-- > 0;) {
-            layer_backward(exec, weights.layers[i], gradients.layers[i], work.layers[i], work);
+            layer_backward(on, weights.layers[i], gradients.layers[i], work.layers[i], work);
         }
-        embed_backward(gradients, tokens, work);
+        if (sinks_ > 0) {
+            on.repeat_backward(sink_rows(work.d_stream, work), gradients.sink_embedding);
+        }
+        on.embed_backward(tokens, text_rows(work.d_stream, work), gradients.embedding);
     }
 
     /// The rows of one sequence's text among those of all positions: what of the stream is no sink token.
     [[nodiscard]] matrix content(const matrix& rows, index_t sequence, const workspace& work) const {
-        return rows_of(rows, sequence * work.positions + sinks_, work.length);
+        return rows_of(text_rows(rows, work), sequence);
     }
 
     /// One layer's attention as a pass left it, sink tokens included.
-    [[nodiscard]] unmask::attention_tensors<float> attention_tensors(const layer_activations& layer,
-                                                                     const workspace& work) const {
+    template <class T, class Memory>
+    [[nodiscard]] unmask::attention_tensors<T> attention_tensors(const activations_of_layer<T>& layer,
+                                                                 const workspace_in<T, Memory>& work) const {
         const index_t width = shape_.width;
         return {.query = heads(layer.query_key_value, 0, work),
                 .key = heads(layer.query_key_value, width, work),
@@ -107,138 +127,124 @@ private:
         return shape;
     }
 
-    static matrix text(const matrix& rows, index_t sequence, const workspace& work) {
-        return rows_of(rows, sequence * work.length, work.length);
+    // The stream's rows without the sink tokens', and those alone.
+    template <class Work>
+    grouped_rows text_rows(const matrix& rows, const Work& work) const {
+        return some_rows(rows, sinks_, work.length, work);
+    }
+    template <class Work>
+    grouped_rows sink_rows(const matrix& rows, const Work& work) const {
+        return some_rows(rows, 0, sinks_, work);
+    }
+    template <class Work>
+    static grouped_rows some_rows(const matrix& rows, index_t first, index_t count, const Work& work) {
+        const index_t width = rows.extents[1];
+        return {rows.pointer(first), {work.batch, count, width}, {work.positions * width, width, 1}};
     }
 
-    void embed(const weights_type& weights, std::span<const token_t> tokens, const matrix& stream,
-               const workspace& work) const {
-        const index_t width = shape_.width;
-        for (index_t sequence = 0; sequence < work.batch; ++sequence) {
-            if (sinks_ > 0) {
-                std::copy_n(weights.sink_embedding.data, sinks_ * width, stream.pointer(sequence * work.positions));
-            }
-            const matrix rows = content(stream, sequence, work);
-            for (index_t i = 0; i < work.length; ++i) {
-                const token_t token = tokens[static_cast<std::size_t>(sequence * work.length + i)];
-                std::copy_n(weights.embedding.pointer(token), width, rows.pointer(i));
-            }
-        }
-    }
-
-    void embed_backward(const weights_type& gradients, std::span<const token_t> tokens, const workspace& work) const {
-        const index_t width = shape_.width;
-        const auto add = [width](const float* from, float* to, index_t rows) {
-            for (index_t i = 0; i < rows * width; ++i) {
-                to[i] += from[i];
-            }
-        };
-        for (index_t sequence = 0; sequence < work.batch; ++sequence) {
-            if (sinks_ > 0) {
-                add(work.d_stream.pointer(sequence * work.positions), gradients.sink_embedding.data, sinks_);
-            }
-            const matrix rows = content(work.d_stream, sequence, work);
-            for (index_t i = 0; i < work.length; ++i) {
-                const token_t token = tokens[static_cast<std::size_t>(sequence * work.length + i)];
-                add(rows.pointer(i), gradients.embedding.pointer(token), 1);
-            }
-        }
-    }
-
-    void layer_forward(const unmask::cpu_executor& exec, const layer_weights<Sink>& weights, layer_activations& layer,
-                       const matrix& output, const workspace& work) const {
-        in_row_blocks(exec, layer.input.extents[0], [&](const auto& part) {
-            rms_norm(part(layer.input), weights.attention_norm, part(layer.attention_normed));
-            multiply(part(layer.attention_normed), weights.query_key_value, part(layer.query_key_value));
+    template <class Layers, class T, class Memory>
+    void layer_forward(const Layers& on, const layer_weights<Sink, T>& weights, const activations_of_layer<T>& layer,
+                       const matrix& output, const workspace_in<T, Memory>& work) const {
+        on.in_row_blocks(layer.input.extents[0], [&](const auto& part) {
+            on.rms_norm(part(layer.input), weights.attention_norm, part(layer.attention_normed));
+            on.multiply(part(layer.attention_normed), weights.query_key_value, part(layer.query_key_value));
         });
-        rotate_queries_and_keys(layer.query_key_value, work, 1.0F);
-        unmask::attention_forward(exec, attention_tensors(layer, work), mask_, weights.sink.policy());
-        in_row_blocks(exec, layer.input.extents[0], [&](const auto& part) {
+        rotate_queries_and_keys(on, layer.query_key_value, work, 1.0F);
+        on.attention_forward(attention_tensors(layer, work), mask_, weights.sink.policy());
+        on.in_row_blocks(layer.input.extents[0], [&](const auto& part) {
             if (shape_.output_gate) {
-                multiply(part(layer.attention_normed), weights.attention_gate, part(layer.gate));
-                gate_output(part(layer.attended), part(layer.gate), part(layer.gated));
+                on.multiply(part(layer.attention_normed), weights.attention_gate, part(layer.gate));
+                on.gate_output(part(layer.attended), part(layer.gate), part(layer.gated));
             }
-            copy(part(layer.input), part(layer.middle));
-            add_product(part(attention_result(layer)), weights.attention_output, part(layer.middle));
+            on.copy(part(layer.input), part(layer.middle));
+            on.add_product(part(attention_result(layer)), weights.attention_output, part(layer.middle));
 
-            rms_norm(part(layer.middle), weights.feed_forward_norm, part(layer.feed_forward_normed));
-            multiply(part(layer.feed_forward_normed), weights.gate_up, part(layer.gate_up));
-            swiglu(part(layer.gate_up), part(layer.activated));
-            copy(part(layer.middle), part(output));
-            add_product(part(layer.activated), weights.down, part(output));
+            on.rms_norm(part(layer.middle), weights.feed_forward_norm, part(layer.feed_forward_normed));
+            on.multiply(part(layer.feed_forward_normed), weights.gate_up, part(layer.gate_up));
+            on.swiglu(part(layer.gate_up), part(layer.activated));
+            on.copy(part(layer.middle), part(output));
+            on.add_product(part(layer.activated), weights.down, part(output));
         });
     }
 
-    [[nodiscard]] const matrix& attention_result(const layer_activations& layer) const {
+    template <class T>
+    [[nodiscard]] const matrix_of<T>& attention_result(const activations_of_layer<T>& layer) const {
         return shape_.output_gate ? layer.gated : layer.attended;
     }
 
-    // Calls body(part) once for every worker; part(matrix) is then that worker's share of the matrix's rows.
-    template <class Body>
-    static void in_row_blocks(const unmask::cpu_executor& exec, index_t rows, const Body& body) {
-        const index_t blocks = std::min<index_t>(exec.workers(), rows);
-        exec.parallel_for(blocks, [&](index_t block, int) {
-            const index_t begin = block * rows / blocks;
-            const index_t end = (block + 1) * rows / blocks;
-            body([=](const matrix& whole) { return rows_of(whole, begin, end - begin); });
-        });
+    // The gradient of the stream as what it is multiplied with: rounded, if that is no float.
+    template <class Layers, class T, class Memory>
+    static const matrix_of<T>& stream_gradient(const Layers& on, const workspace_in<T, Memory>& work) {
+        if constexpr (std::is_same_v<T, float>) {
+            return work.d_stream;
+        } else {
+            on.round(work.d_stream, work.d_rounded);
+            return work.d_rounded;
+        }
     }
-
-    static void copy(const matrix& from, const matrix& to) { std::copy_n(from.data, from.size(), to.data); }
 
     // Takes the gradient of the layer's output in work.d_stream and leaves that of its input there.
-    void layer_backward(const unmask::cpu_executor& exec, const layer_weights<Sink>& weights,
-                        const layer_weights<Sink>& gradients, const layer_activations& layer, workspace& work) const {
-        multiply_backward(layer.activated, weights.down, work.d_stream, work.d_activated, gradients.down);
-        swiglu_backward(layer.gate_up, work.d_activated, work.d_gate_up);
-        multiply_backward(layer.feed_forward_normed, weights.gate_up, work.d_gate_up, work.d_normed, gradients.gate_up);
-        rms_norm_backward(layer.middle, weights.feed_forward_norm, work.d_normed, work.d_stream,
-                          gradients.feed_forward_norm);
+    template <class Layers, class T, class Memory>
+    void layer_backward(const Layers& on, const layer_weights<Sink, T>& weights, const layer_weights<Sink>& gradients,
+                        const activations_of_layer<T>& layer, const workspace_in<T, Memory>& work) const {
+        on.multiply_backward(layer.activated, weights.down, stream_gradient(on, work), work.d_activated,
+                             gradients.down);
+        on.swiglu_backward(layer.gate_up, work.d_activated, work.d_gate_up);
+        on.multiply_backward(layer.feed_forward_normed, weights.gate_up, work.d_gate_up, work.d_normed,
+                             gradients.gate_up);
+        on.rms_norm_backward(layer.middle, weights.feed_forward_norm, work.d_normed, work.d_stream,
+                             gradients.feed_forward_norm);
 
-        multiply_backward(attention_result(layer), weights.attention_output, work.d_stream, work.d_attended,
-                          gradients.attention_output);
+        on.multiply_backward(attention_result(layer), weights.attention_output, stream_gradient(on, work),
+                             work.d_attended, gradients.attention_output);
         if (shape_.output_gate) {
-            gate_output_backward(layer.attended, layer.gate, work.d_attended, work.d_gate);
-            multiply_backward(layer.attention_normed, weights.attention_gate, work.d_gate, work.d_normed,
-                              gradients.attention_gate);
-            rms_norm_backward(layer.input, weights.attention_norm, work.d_normed, work.d_stream,
-                              gradients.attention_norm);
+            on.gate_output_backward(layer.attended, layer.gate, work.d_attended, work.d_gate);
+            on.multiply_backward(layer.attention_normed, weights.attention_gate, work.d_gate, work.d_normed,
+                                 gradients.attention_gate);
+            on.rms_norm_backward(layer.input, weights.attention_norm, work.d_normed, work.d_stream,
+                                 gradients.attention_norm);
         }
-        attention_backward(exec, weights, gradients, layer, work);
-        rotate_queries_and_keys(work.d_query_key_value, work, -1.0F);
-        multiply_backward(layer.attention_normed, weights.query_key_value, work.d_query_key_value, work.d_normed,
-                          gradients.query_key_value);
-        rms_norm_backward(layer.input, weights.attention_norm, work.d_normed, work.d_stream, gradients.attention_norm);
+        attention_backward(on, weights, gradients, layer, work);
+        rotate_queries_and_keys(on, work.d_query_key_value, work, -1.0F);
+        on.multiply_backward(layer.attention_normed, weights.query_key_value, work.d_query_key_value, work.d_normed,
+                             gradients.query_key_value);
+        on.rms_norm_backward(layer.input, weights.attention_norm, work.d_normed, work.d_stream,
+                             gradients.attention_norm);
     }
 
-    void attention_backward(const unmask::cpu_executor& exec, const layer_weights<Sink>& weights,
-                            const layer_weights<Sink>& gradients, const layer_activations& layer,
-                            workspace& work) const {
+    // Attention overwrites what it is given, and training sums over passes.
+    template <class Layers, class T, class Memory>
+    void attention_backward(const Layers& on, const layer_weights<Sink, T>& weights,
+                            const layer_weights<Sink>& gradients, const activations_of_layer<T>& layer,
+                            const workspace_in<T, Memory>& work) const {
         const index_t width = shape_.width;
-        unmask::attention_gradients<float> d{.output = heads(work.d_attended, 0, work),
-                                             .query = heads(work.d_query_key_value, 0, work),
-                                             .key = heads(work.d_query_key_value, width, work),
-                                             .value = heads(work.d_query_key_value, 2 * width, work)};
-        const sink_gradient_sum<Sink> sum(gradients.sink, shape_);
-        sum.part().attach(d);
-        unmask::attention_backward(exec, attention_tensors(layer, work), d, mask_, weights.sink.policy());
-        sum.add();
+        unmask::attention_gradients<T> d{.output = heads(work.d_attended, 0, work),
+                                         .query = heads(work.d_query_key_value, 0, work),
+                                         .key = heads(work.d_query_key_value, width, work),
+                                         .value = heads(work.d_query_key_value, 2 * width, work)};
+        const auto of_pass = bind_sink<Sink>(shape_, work.d_sink.data);
+        of_pass.attach(d);
+        on.attention_backward(attention_tensors(layer, work), d, mask_, weights.sink.policy());
+        const auto sums = tensors_of(gradients.sink, shape_);
+        const auto parts = tensors_of(of_pass, shape_);
+        for (std::size_t i = 0; i < sums.size(); ++i) {
+            on.add(parts[i], sums[i]);
+        }
     }
 
     // Columns [begin, begin + width) of a matrix as [batch, positions, heads, head_dim].
-    unmask::tensor_view<float, 4> heads(const matrix& rows, index_t begin, const workspace& work) const {
+    template <class T, class Work>
+    unmask::tensor_view<T, 4> heads(const matrix_of<T>& rows, index_t begin, const Work& work) const {
         const index_t stride = rows.strides[0];
         return {rows.data + begin,
                 {work.batch, work.positions, shape_.heads, shape_.head_dim()},
                 {work.positions * stride, stride, shape_.head_dim(), 1}};
     }
 
-    void rotate_queries_and_keys(const matrix& query_key_value, const workspace& work, float direction) const {
-        for (index_t row = 0; row < query_key_value.extents[0]; ++row) {
-            const index_t position = work.rotary_rows[static_cast<std::size_t>(row % work.positions)];
-            rotate(query_key_value.pointer(row), 2 * shape_.heads, shape_.head_dim(), work.rotary.pointer(position),
-                   direction);
-        }
+    template <class Layers, class T, class Work>
+    void rotate_queries_and_keys(const Layers& on, const matrix_of<T>& query_key_value, const Work& work,
+                                 float direction) const {
+        on.rotate(query_key_value, 2 * shape_.heads, work.rotary, work.rotary_rows, direction);
     }
 
     model_shape shape_;

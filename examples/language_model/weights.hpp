@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <numbers>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <unmask/random/philox.hpp>
@@ -14,28 +16,29 @@
 
 namespace language_model {
 
-/// The weights of one layer: views of memory that is owned elsewhere.
-template <class Sink>
+/// The weights of one layer: views of memory that is owned elsewhere. T is what matrices are stored as that are
+/// multiplied with activations.
+template <class Sink, class T = float>
 struct layer_weights {
-    matrix attention_norm;   ///< [1, width]
-    matrix query_key_value;  ///< [width, 3 · width]
-    matrix attention_output; ///< [width, width]
-    matrix attention_gate;   ///< [width, width], if the shape has an output gate
+    matrix attention_norm;         ///< [1, width]
+    matrix_of<T> query_key_value;  ///< [width, 3 · width]
+    matrix_of<T> attention_output; ///< [width, width]
+    matrix_of<T> attention_gate;   ///< [width, width], if the shape has an output gate
     sink_parameters<Sink> sink;
     matrix feed_forward_norm; ///< [1, width]
-    matrix gate_up;           ///< [width, 2 · ffn]
-    matrix down;              ///< [ffn, width]
+    matrix_of<T> gate_up;     ///< [width, 2 · ffn]
+    matrix_of<T> down;        ///< [ffn, width]
 };
 
 /// The weights of a model, or anything with one float a weight: gradients, moments. All of it lies in one array, in the
 /// order of `each`, so that sums, updates and checkpoints need not know the model.
-template <class Sink>
+template <class Sink, class T = float>
 struct model_weights {
     matrix embedding;      ///< [vocabulary + 1, width]; the last row is the mask's
     matrix sink_embedding; ///< [sink tokens, width]
-    std::vector<layer_weights<Sink>> layers;
+    std::vector<layer_weights<Sink, T>> layers;
     matrix final_norm; ///< [1, width]
-    matrix head;       ///< [width, vocabulary]: neither the mask nor a sink can be predicted
+    matrix_of<T> head; ///< [width, vocabulary]: neither the mask nor a sink can be predicted
 
     /// Calls visit(name, tensor, rows, columns, role) for every tensor, always in the same order.
     template <class Visit>
@@ -46,7 +49,7 @@ struct model_weights {
             visit("sink_embedding", sink_embedding, sinks, shape.width, role::embedding);
         }
         for (std::size_t i = 0; i < layers.size(); ++i) {
-            layer_weights<Sink>& layer = layers[i];
+            layer_weights<Sink, T>& layer = layers[i];
             const std::string name = "layers." + std::to_string(i) + ".";
             visit(name + "attention_norm", layer.attention_norm, 1, shape.width, role::gain);
             visit(name + "query_key_value", layer.query_key_value, shape.width, 3 * shape.width, role::weight);
@@ -81,7 +84,7 @@ std::vector<tensor_place> places_of(const model_shape& shape, index_t sinks) {
     std::vector<tensor_place> places;
     index_t offset = 0;
     model_weights<Sink>{}.each(shape, sinks,
-                               [&](std::string name, const matrix&, index_t rows, index_t columns, role purpose) {
+                               [&](std::string name, const auto&, index_t rows, index_t columns, role purpose) {
                                    places.push_back({std::move(name), offset, rows, columns, purpose});
                                    offset += rows * columns;
                                });
@@ -93,14 +96,40 @@ inline index_t size_of(const std::vector<tensor_place>& places) {
     return places.empty() ? 0 : places.back().offset + places.back().size();
 }
 
-/// The same array as tensors with names.
-template <class Sink>
-model_weights<Sink> bind(const model_shape& shape, index_t sinks, float* memory) {
-    model_weights<Sink> weights;
-    weights.each(shape, sinks, [&memory](const std::string&, matrix& tensor, index_t rows, index_t columns, role) {
-        tensor = unmask::view(memory, rows, columns);
-        memory += rows * columns;
-    });
+/// A part of the array of weights: of one tensor, and small enough to share the work.
+struct weight_slice {
+    index_t begin;
+    index_t count;
+    bool decays;
+};
+
+/// The slices of all tensors, each of up to `most` weights.
+inline std::vector<weight_slice> slices_of(const std::vector<tensor_place>& places, index_t most) {
+    std::vector<weight_slice> slices;
+    for (const tensor_place& place : places) {
+        const bool decays = place.purpose == role::weight || place.purpose == role::residual;
+        for (index_t begin = 0; begin < place.size(); begin += most) {
+            slices.push_back({place.offset + begin, std::min(most, place.size() - begin), decays});
+        }
+    }
+    return slices;
+}
+
+/// The same array as tensors with names. Where T is not float, what is multiplied with activations is taken from
+/// another array of the same layout, `products`.
+template <class Sink, class T = float>
+model_weights<Sink, T> bind(const model_shape& shape, index_t sinks, float* memory, T* products = nullptr) {
+    model_weights<Sink, T> weights;
+    index_t offset = 0;
+    weights.each(shape, sinks,
+                 [&]<class E>(const std::string&, matrix_of<E>& tensor, index_t rows, index_t columns, role) {
+                     if constexpr (std::is_same_v<E, float>) {
+                         tensor = unmask::view(memory + offset, rows, columns);
+                     } else {
+                         tensor = unmask::view(products + offset, rows, columns);
+                     }
+                     offset += rows * columns;
+                 });
     return weights;
 }
 

@@ -11,6 +11,7 @@
 #include <unmask/mask/extra_sink.hpp>
 #include <unmask/sink/key_value_sink.hpp>
 
+#include "cpu_layers.hpp"
 #include "transformer.hpp"
 
 namespace sink_study {
@@ -49,7 +50,7 @@ struct example_run {
         for (index_t i = 0; i < length; ++i) {
             tokens.push_back(static_cast<token_t>((i * i + text * (i + 3)) % (shape.vocabulary + 1)));
         }
-        model.forward(exec, model.bound(weights.data()), tokens, work);
+        model.forward(cpu_layers{exec}, model.bound(weights.data()), tokens, work);
     }
 
     // What the sink token's stream is in front of a layer.

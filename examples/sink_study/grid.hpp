@@ -23,8 +23,9 @@ namespace sink_study {
 class grid {
 public:
     /// Stop is asked often, from several threads.
-    grid(study_size size, const study_data& data, study_folders folders, std::function<bool()> stop)
-        : size_(std::move(size)), data_(data), folders_(std::move(folders)), stop_(std::move(stop)) {}
+    grid(study_size size, const study_data& data, study_folders folders, std::function<bool()> stop,
+         bool on_gpu = false)
+        : size_(std::move(size)), data_(data), folders_(std::move(folders)), stop_(std::move(stop)), on_gpu_(on_gpu) {}
 
     /// Returns the number of jobs that were finished by this call. When one fails the others stop as if they had been
     /// told to, and its exception is thrown.
@@ -102,6 +103,7 @@ private:
 
     job_control control(running_job& own) {
         job_control result;
+        result.on_gpu = on_gpu_;
         result.stop = [this] { return failed_ || stop_(); };
         result.progress = [this, &own](index_t step, double bits) {
             const std::scoped_lock lock(mutex_);
@@ -140,6 +142,7 @@ private:
     const study_data& data_;
     study_folders folders_;
     std::function<bool()> stop_;
+    bool on_gpu_;
     std::atomic<bool> failed_ = false;
 
     std::mutex mutex_; ///< of all below

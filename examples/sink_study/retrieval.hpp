@@ -12,6 +12,7 @@
 #include <unmask/random/philox.hpp>
 
 #include "blas.hpp"
+#include "cpu_layers.hpp"
 #include "loss.hpp"
 #include "workspace.hpp"
 
@@ -84,7 +85,7 @@ double exact_match(const Model& model, std::vector<float>& weights, index_t leng
         for (const index_t answer : each.answers) {
             each.tokens[static_cast<std::size_t>(answer)] = static_cast<token_t>(retrieval_alphabet.size());
         }
-        model.forward(unmask::cpu_executor{1}, bound_weights, each.tokens, work);
+        model.forward(cpu_layers{{1}}, bound_weights, each.tokens, work);
         right += std::all_of(each.answers.begin(), each.answers.end(), [&](index_t answer) {
             const float* logits = work.logits.pointer(answer);
             return std::max_element(logits, logits + work.logits.extents[1]) - logits == payload;

@@ -13,8 +13,10 @@
 #include <stdexcept>
 
 #include "checkpoint.hpp"
+#include "cuda_trainer.hpp"
 #include "evaluate.hpp"
 #include "measure.hpp"
+#include "study_trainer.hpp"
 #include "traced_model.hpp"
 
 namespace sink_study {
@@ -82,11 +84,11 @@ std::vector<unmask::sink_record> trace(const Running& model, std::vector<float>&
     return trace_of(traced, which, size, data);
 }
 
-template <class Model, class Running>
-bool train(const Model& model, const Running& running, const job& which, const study_size& size, const study_data& data,
-           const study_folders& folders, const job_control& control) {
+// Run is a trainer or a cuda_trainer.
+template <class Run, class Model, class Running>
+bool train(Run& run, const Model& model, const Running& running, const job& which, const study_size& size,
+           const study_data& data, const study_folders& folders, const job_control& control) {
     const training_settings settings = training_of(which, size);
-    trainer<Model> run(model, settings, data.batches(which, size), 1);
     const auto identity = identity_of(which, size);
     const index_t steps = settings.optimizer.steps;
     index_t step = 0;
@@ -132,13 +134,14 @@ bool train(const Model& model, const Running& running, const job& which, const s
                     .sink = which.variant,
                     .length = size.of(which).length,
                     .step = step};
-    write_safetensors(folders.weights(which), named(model.places(), run.weights()), to_metadata(card));
-    std::vector<float>& weights = run.weights();
+    std::vector<float> weights = run.weights();
+    write_safetensors(folders.weights(which), named(model.places(), weights), to_metadata(card));
     write_result(folders.result(which), {{"task", which.task},
                                          {"variant", which.variant},
                                          {"training", which.training},
                                          {"seed", which.seed},
                                          {"size", size.name},
+                                         {"device", control.on_gpu ? "cuda" : "cpu"},
                                          {"settings", settings_of(which, size, data)},
                                          {"steps", steps},
                                          {"seconds", std::round(seconds)},
@@ -153,8 +156,18 @@ bool train(const Model& model, const Running& running, const job& which, const s
 
 bool run_job(const job& which, const study_size& size, const study_data& data, const study_folders& folders,
              const job_control& control) {
-    return with_variant(which.variant, data.variant(which, size), [&](const auto& model, const auto& running) {
-        return train(model, running, which, size, data, folders, control);
+    const variant_settings variant = data.variant(which, size);
+    const training_settings settings = training_of(which, size);
+    const auto batches = data.batches(which, size);
+    return with_variant(which.variant, variant, [&]<class Model>(const Model& model, const auto& running) {
+        if (control.on_gpu) {
+            const device_training together{model.shape(), settings.length, settings.batch};
+            cuda_trainer run(make_study_trainer(which.variant, variant, together), model.places(), model.shape(),
+                             settings, batches);
+            return train(run, model, running, which, size, data, folders, control);
+        }
+        trainer<Model> run(model, settings, batches, 1);
+        return train(run, model, running, which, size, data, folders, control);
     });
 }
 

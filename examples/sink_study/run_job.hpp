@@ -23,17 +23,19 @@ struct study_folders {
     [[nodiscard]] std::string weights(const job& which) const { return work + "/" + which.name() + ".safetensors"; }
 };
 
-/// How a job is told to stop, and tells how far it is.
+/// How a job is told where to run and when to stop, and tells how far it is.
 struct job_control {
     std::function<bool()> stop = [] { return false; };
     std::function<void(index_t step, double bits)> progress = [](index_t, double) {};
     double save_every = 60.0; ///< seconds
+    bool on_gpu = false;      ///< where it learns; it is measured on the CPU
 };
 
 /// Trains the model of a job on one thread, from its state if there is one, evaluates it, measures its sinks, and
 /// leaves its weights and then its result. Returns whether it did; false if it was stopped: its state is then up to
-/// date. A job stopped and gone on with gives the same bits as one that wasn't. Throws std::runtime_error if files
-/// can't be read or written, or the state is of another job.
+/// date. A job stopped and gone on with gives the same bits as one that wasn't, on the same kind of processor. Throws
+/// std::runtime_error if files can't be read or written, or the state is of another job, or it is to run on a GPU and
+/// there is none.
 bool run_job(const job& which, const study_size& size, const study_data& data, const study_folders& folders,
              const job_control& control);
 

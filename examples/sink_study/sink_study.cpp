@@ -17,6 +17,7 @@
 #include <unmask/analysis/report/svg.hpp>
 
 #include "command_line.hpp"
+#include "device_option.hpp"
 #include "grid.hpp"
 #include "report.hpp"
 
@@ -33,6 +34,7 @@ constexpr const char* help =
   --size NAME       small (hours on two cores), medium (10 times that), large (100 times)        (small)
   --hours H         stop, ready to go on, when so many are used up                               (no limit)
   --threads N       jobs at a time, one thread each                                              (2)
+  --device NAME     cpu, or cuda: models learn on the GPU, in float, and are measured on the CPU (cpu)
   --results DIR     a JSON file for every finished job                                           (results)
   --work DIR        states of unfinished jobs, weights of finished ones                          (sink_study_work)
   --out DIR         where the report is written                                                  (sink_study_report)
@@ -48,6 +50,7 @@ void run(command_line& options, const study_folders& folders) {
     const double hours = options.number("hours", 1e6);
     const auto threads = static_cast<int>(options.integer("threads", 2));
     const std::string text = options.text("text", "");
+    const bool on_gpu = is_on_gpu(options);
     options.finish();
     std::filesystem::create_directories(folders.results);
     std::filesystem::create_directories(folders.work);
@@ -57,7 +60,7 @@ void run(command_line& options, const study_folders& folders) {
                std::chrono::steady_clock::now() - start > std::chrono::duration<double>(3600 * hours);
     };
     const study_data data(load_corpus(text));
-    grid(size, data, folders, stop).run(all_jobs(), threads);
+    grid(size, data, folders, stop, on_gpu).run(all_jobs(), threads);
     if (stop()) {
         std::puts("stopped; the same command goes on from here");
     }

@@ -11,46 +11,12 @@
 #include <string>
 #include <vector>
 
-#include <unistd.h>
-
 #include "grid.hpp"
+#include "test_study.hpp"
 
 using namespace sink_study;
 
 namespace {
-
-// A folder that is gone when the test is.
-struct scratch {
-    std::filesystem::path folder =
-        std::filesystem::temp_directory_path() / ("unmask_sink_study_" + std::to_string(getpid()));
-    study_folders folders{(folder / "results").string(), (folder / "work").string()};
-
-    scratch() {
-        std::filesystem::create_directories(folders.results);
-        std::filesystem::create_directories(folders.work);
-    }
-    scratch(const scratch&) = delete;
-    scratch& operator=(const scratch&) = delete;
-    ~scratch() { std::filesystem::remove_all(folder); }
-};
-
-const study_data& proverbs() {
-    static const study_data data = [] {
-        std::string text;
-        for (int i = 0; i < 60; ++i) {
-            text += "a soft answer turneth away wrath: but grievous words stir up anger.\n";
-        }
-        return study_data(split(text));
-    }();
-    return data;
-}
-
-study_size quick(index_t steps) {
-    study_size size = size_of("tiny");
-    size.text.steps = steps;
-    size.retrieval.steps = steps;
-    return size;
-}
 
 double bits_of(const study_folders& folders, const job& which) {
     return read_result(folders.result(which)).at("held_out").at("bits").get<double>();

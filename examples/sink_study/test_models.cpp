@@ -102,13 +102,13 @@ TEST_CASE("in training a noised block gets the logits that it gets behind clean 
             REQUIRE(running.parameters() == training.parameters());
             workspace pair = training.make_workspace(sequences, 2 * length);
             workspace text = running.make_workspace(1, length);
-            training.forward(unmask::cpu_executor{1}, training.bound(weights.data()), batch.tokens, pair);
+            training.forward(cpu_layers{{1}}, training.bound(weights.data()), batch.tokens, pair);
             for (index_t sequence = 0; sequence < sequences; ++sequence) {
                 const auto noised = batch.tokens.begin() + sequence * 2 * length;
                 for (index_t begin = 0; begin < length; begin += block) {
                     std::vector<token_t> tokens(noised + length, noised + 2 * length);
                     std::copy_n(noised + begin, block, tokens.begin() + begin);
-                    running.forward(unmask::cpu_executor{1}, running.bound(weights.data()), tokens, text);
+                    running.forward(cpu_layers{{1}}, running.bound(weights.data()), tokens, text);
                     for (index_t i = begin; i < begin + block; ++i) {
                         for (index_t v = 0; v < small.shape.vocabulary; ++v) {
                             CHECK(pair.logits(sequence * 2 * length + i, v) ==
@@ -171,7 +171,7 @@ TEST_CASE("exact match is the share of sequences with both answers right") {
             return {{.vocabulary = 41, .width = 4, .layers = 1, .heads = 1, .ffn = 4}, batch, size, 0};
         }
         [[nodiscard]] int bound(float*) const { return 0; }
-        void forward(const unmask::cpu_executor&, int, const std::vector<token_t>& tokens, workspace& work) const {
+        void forward(const cpu_layers&, int, const std::vector<token_t>& tokens, workspace& work) const {
             const token_t payload = *std::find_if(
                 tokens.begin(), tokens.end(), [](token_t token) { return token >= noise_symbols && token < marker; });
             REQUIRE(std::count(tokens.begin(), tokens.end(), 41) == 2); // the answers are hidden

@@ -9,6 +9,7 @@
 #include <unmask/executor/cpu_executor.hpp>
 #include <unmask/mask/ranges.hpp>
 
+#include "cpu_layers.hpp"
 #include "transformer.hpp"
 
 namespace sink_study {
@@ -38,7 +39,7 @@ public:
     }
 
     const_matrix logits(std::span<const token_t> tokens) override {
-        model_.forward(exec_, weights_, tokens, work_);
+        model_.forward(cpu_layers{exec_}, weights_, tokens, work_);
         return work_.logits;
     }
 

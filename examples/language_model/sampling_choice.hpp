@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include <unmask/config.hpp>
+
+namespace language_model {
+
+using unmask::index_t;
+
+/// The presets that the shipped model can be sampled with.
+inline constexpr const char* preset_names =
+    "llada, dream, fast_dllm, fast_dllm_factor, dinfer_credit, dinfer_hierarchy, "
+    "sdar, llada2, llada21, klass, eb, mdlm, remdm, wino";
+
+/// What a command line says of how to sample. Where it says nothing, a preset's published value holds, except that a
+/// preset with a number of steps in all has one for each character, and llada blocks of 8.
+struct sampling_choice {
+    std::string preset = "llada";
+    index_t masked = 0;                ///< characters to be written
+    std::optional<index_t> steps{};    ///< in all; of a block in sdar, llada2 and llada21
+    std::optional<index_t> block{};    ///< characters
+    std::optional<double> threshold{}; ///< a probability
+    double temperature = 0.7;          ///< of a character's draw, as the next two
+    index_t top_k = 0;                 ///< 0: all
+    std::optional<double> top_p{};
+    double guidance = 0;        ///< LLaDA's scale; 0: none
+    std::string cache = "none"; ///< or exact, prefix, dual
+};
+
+/// Throws the error of an option.
+[[noreturn]] inline void refuse(const std::string& option, const std::string& was, const std::string& expected) {
+    throw std::invalid_argument("--" + option + " is '" + was + "', expected " + expected);
+}
+
+} // namespace language_model
