@@ -5,11 +5,14 @@
 #include <stdexcept>
 #include <string>
 
+#include <unmask/io/shown.hpp>
+
 #include "command_line.hpp"
 #include "cuda/device_trainer.hpp"
-#include "shown.hpp"
 
 namespace language_model {
+
+using unmask::shown;
 
 /// Throws the error of an option unless a condition holds.
 inline void expect_option(bool condition, const char* option, const std::string& was, const char* expected) {

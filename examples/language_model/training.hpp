@@ -45,15 +45,16 @@ inline void save_state(const std::string& path, const std::vector<tensor_place>&
                        const std::vector<float>& second_moment, const std::map<std::string, std::string>& metadata) {
     auto tensors = named(places, weights);
     const std::vector<index_t> all = {std::ssize(weights)};
-    tensors.push_back({"first_moment", all, first_moment});
-    tensors.push_back({"second_moment", all, second_moment});
+    tensors["first_moment"] = tensor_values<float>{all, first_moment, {}};
+    tensors["second_moment"] = tensor_values<float>{all, second_moment, {}};
     write_safetensors(path, tensors, metadata);
 }
 
 /// One of the moments of a file that save_state wrote for so many weights.
 inline std::vector<float> moment_of(const safetensors_file& file, const std::string& name,
                                     const std::vector<float>& weights) {
-    return tensor_of(file, name, {std::ssize(weights)});
+    const auto numbers = file.tensor(name, {std::ssize(weights)}).as<float>();
+    return {numbers.values.begin(), numbers.values.end()};
 }
 
 } // namespace language_model
