@@ -72,7 +72,8 @@ public:
     static constexpr bool shifts_logits = Shifts;
 
     /// The weights must outlive the model.
-    bidirectional_model(const decoder& weights, const unmask::cpu_executor& exec) : sampled_model(weights, exec) {}
+    bidirectional_model(const decoder& weights, const unmask::cpu_executor& exec)
+        : sampled_model(weights, exec), empty_(config().layers, config().key_value_heads, config().head_dim) {}
 
     void denoise(const unmask::canvas& page, std::span<const unmask::row> rows, unmask::tensor_view<float, 2> logits) {
         by_sequence(rows, logits, [&](index_t sequence, std::span<const index_t> positions, matrix part) {
@@ -93,7 +94,7 @@ public:
             // A shifted row lies one position before the block: it is computed with it.
             const index_t begin = each.refresh ? 0 : std::min(each.recompute.begin, positions.front());
             const index_t end = each.refresh ? length : each.recompute.end;
-            run_kept(page.tokens(sequence), begin, end, kept_of(sequence, each.refresh));
+            run_kept(page.tokens(sequence), begin, end, of_sequence(kept_, sequence, empty_));
             for (index_t& position : positions) {
                 position -= begin;
             }
@@ -103,14 +104,6 @@ public:
 
 private:
     using store = unmask::key_value_store<float>;
-
-    store& kept_of(index_t sequence, bool refresh) {
-        store& kept = of_sequence(kept_, sequence, store(config().layers, config().key_value_heads, config().head_dim));
-        if (refresh) {
-            kept.truncate(0);
-        }
-        return kept;
-    }
 
     void run_kept(std::span<const token_t> tokens, index_t begin, index_t end, store& kept) {
         const index_t length = std::ssize(tokens);
@@ -124,6 +117,7 @@ private:
         });
     }
 
+    store empty_;
     std::vector<store> kept_; ///< of a sequence
 };
 
