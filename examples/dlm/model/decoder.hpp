@@ -175,7 +175,8 @@ private:
         return {.query = heads(memory.query, config_.heads),
                 .key = heads(memory.key, config_.key_value_heads),
                 .value = heads(memory.value, config_.key_value_heads),
-                .output = heads(memory.attended, config_.heads)};
+                .output = heads(memory.attended, config_.heads),
+                .log_sum_exp = unmask::view(memory.log_sum_exp.data, index_t{1}, config_.heads, memory.rows())};
     }
 
     void feed_forward(const unmask::cpu_executor& exec, const layer& weights, pass_memory& memory) const {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <unmask/analysis/sink_tracker.hpp>
 #include <unmask/attention/attention.hpp>
 #include <unmask/attention/key_value_store.hpp>
 #include <unmask/attention/kv_cache.hpp>
@@ -29,6 +30,8 @@ public:
         return {static_cast<token_t>(config.vocabulary), config.mask, config.end};
     }
     [[nodiscard]] const model_config& config() const { return weights_.config(); }
+
+    unmask::sink_tracker* tracker = nullptr; ///< is told of every layer of a call, if there is one
 
 protected:
     sampled_model(const decoder& weights, const unmask::cpu_executor& exec) : weights_(weights), exec_(exec) {}
@@ -55,6 +58,17 @@ protected:
         return list[static_cast<std::size_t>(sequence)];
     }
 
+    /// A layer's attention for one sequence, of which the tracker hears.
+    template <class Mask>
+    void attend(index_t sequence, index_t layer, const decoder::attention_rows& rows, const Mask& mask,
+                bool is_call = true, index_t first = 0) const {
+        const unmask::attention_options options{.query_offset = first};
+        unmask::attention_forward(exec_, rows, mask, unmask::no_sink{}, options);
+        if (tracker != nullptr && is_call) {
+            tracker->attention(exec_, layer, std::span(&sequence, 1), rows, mask, unmask::no_sink{}, options);
+        }
+    }
+
     [[nodiscard]] const decoder& weights() const { return weights_; }
     [[nodiscard]] const unmask::cpu_executor& executor() const { return exec_; }
     pass_memory memory;
@@ -77,8 +91,8 @@ public:
 
     void denoise(const unmask::canvas& page, std::span<const unmask::row> rows, unmask::tensor_view<float, 2> logits) {
         by_sequence(rows, logits, [&](index_t sequence, std::span<const index_t> positions, matrix part) {
-            weights().run(executor(), page.tokens(sequence), 0, memory, [&](index_t, const auto& tensors) {
-                unmask::attention_forward(executor(), tensors, unmask::bidirectional{});
+            weights().run(executor(), page.tokens(sequence), 0, memory, [&](index_t layer, const auto& tensors) {
+                attend(sequence, layer, tensors, unmask::bidirectional{});
             });
             weights().predict(executor(), positions, memory, part);
         });
@@ -94,7 +108,7 @@ public:
             // A shifted row lies one position before the block: it is computed with it.
             const index_t begin = each.refresh ? 0 : std::min(each.recompute.begin, positions.front());
             const index_t end = each.refresh ? length : each.recompute.end;
-            run_kept(page.tokens(sequence), begin, end, of_sequence(kept_, sequence, empty_));
+            run_kept(sequence, page.tokens(sequence), begin, end);
             for (index_t& position : positions) {
                 position -= begin;
             }
@@ -105,15 +119,15 @@ public:
 private:
     using store = unmask::key_value_store<float>;
 
-    void run_kept(std::span<const token_t> tokens, index_t begin, index_t end, store& kept) {
+    void run_kept(index_t sequence, std::span<const token_t> tokens, index_t begin, index_t end) {
+        store& kept = of_sequence(kept_, sequence, empty_);
         const index_t length = std::ssize(tokens);
         const auto part = tokens.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
         weights().run(executor(), part, begin, memory, [&](index_t layer, auto tensors) {
             kept.write(layer, begin, tensors.key, tensors.value);
             tensors.key = kept.key(layer, length);
             tensors.value = kept.value(layer, length);
-            unmask::attention_forward(executor(), tensors, unmask::bidirectional{}, unmask::no_sink{},
-                                      {.query_offset = begin});
+            attend(sequence, layer, tensors, unmask::bidirectional{}, /*is_call=*/true, begin);
         });
     }
 
@@ -147,7 +161,7 @@ public:
             return;
         }
         sequence_state& kept = kept_[static_cast<std::size_t>(range.sequence)];
-        run(page.tokens(range.sequence), range.end, kept);
+        run(range.sequence, page.tokens(range.sequence), range.end, kept, /*is_call=*/false);
         kept.cache.keep(range.end);
         if (config().shifts_logits) {
             kept.last.resize(static_cast<std::size_t>(config().width));
@@ -162,7 +176,7 @@ public:
             const index_t begin = kept.cache.length();
             const index_t end =
                 std::min((positions.back() / block_length() + 1) * block_length(), page.length(sequence));
-            run(page.tokens(sequence), end, kept);
+            run(sequence, page.tokens(sequence), end, kept, /*is_call=*/true);
             const index_t shift = config().shifts_logits ? 1 : 0;
             inputs_.resize(positions.size() * static_cast<std::size_t>(config().width));
             const matrix inputs = unmask::view(inputs_.data(), std::ssize(positions), config().width);
@@ -185,15 +199,14 @@ private:
     };
 
     // Positions from the first that is not kept to `end`.
-    void run(std::span<const token_t> tokens, index_t end, sequence_state& kept) {
+    void run(index_t sequence, std::span<const token_t> tokens, index_t end, sequence_state& kept, bool is_call) {
         const index_t begin = kept.cache.length();
         const auto part = tokens.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
         weights().run(executor(), part, begin, memory, [&](index_t layer, auto tensors) {
             kept.cache.write(layer, begin, tensors.key, tensors.value);
             tensors.key = kept.cache.key(layer, end);
             tensors.value = kept.cache.value(layer, end);
-            unmask::attention_forward(executor(), tensors, kept.cache.mask(), unmask::no_sink{},
-                                      {.query_offset = begin});
+            attend(sequence, layer, tensors, kept.cache.mask(), is_call, begin);
         });
     }
 

@@ -19,7 +19,8 @@ public:
     matrix key;
     matrix value;
     matrix attended;
-    matrix gate; ///< then what the feed-forward network's middle comes to
+    matrix log_sum_exp; ///< [heads, rows]
+    matrix gate;        ///< then what the feed-forward network's middle comes to
     matrix up;
 
     [[nodiscard]] index_t rows() const { return stream.extents[0]; }
@@ -46,6 +47,7 @@ public:
         attended = take(config.heads * config.head_dim);
         gate = take(config.ffn);
         up = take(config.ffn);
+        log_sum_exp = unmask::view(next, config.heads, rows);
     }
 
     /// The first rows of `normed`.
@@ -75,7 +77,8 @@ public:
 
 private:
     static index_t row_size(const model_config& config) {
-        return 2 * (config.width + (config.heads + config.key_value_heads) * config.head_dim + config.ffn);
+        return 2 * (config.width + (config.heads + config.key_value_heads) * config.head_dim + config.ffn) +
+               config.heads;
     }
 
     std::vector<float> memory_;

@@ -5,12 +5,16 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <numeric>
+#include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include <unmask/analysis/sink_tracker.hpp>
 #include <unmask/sampler/presets.hpp>
 
 #include "made_model.hpp"
@@ -187,6 +191,30 @@ TEST_CASE("sequences of a canvas do not meet") {
     const auto all = logits_of(both, pages, {{0, 5}, {1, 9}, {1, 10}});
     CHECK(all[1] == expected[0]);
     CHECK(all[2] == expected[1]);
+}
+
+TEST_CASE("a tracker sees every layer of every call, and changes no token") {
+    const made_case made("sdar");
+    const auto sampler = presets::sdar({.steps = 4, .block_length = 4, .threshold = 0.15});
+    dlm::block_model model(*made.weights, exec);
+    unmask::sink_tracker tracker;
+    model.tracker = &tracker;
+    unmask::canvas page(model.vocabulary());
+    page.add(made.data.at("prompt").get<tokens_t>(), 14);
+    sampler(exec, model, page, 1, tracker);
+    const auto expected = made.data.at("canvases").get<std::vector<tokens_t>>();
+    CHECK(std::ranges::equal(page.tokens(0), expected.back()));
+    REQUIRE(tracker.records().size() == expected.size());
+    for (const unmask::sink_record& record : tracker.records()) {
+        CHECK(record.layers == made.config.layers);
+        for (unmask::index_t layer = 0; layer < record.layers; ++layer) {
+            for (unmask::index_t head = 0; head < record.heads; ++head) {
+                const auto received = record.received_of(layer, head);
+                // Each of a block's positions spreads 1 over the keys.
+                CHECK(std::accumulate(received.begin(), received.end(), 0.0) == doctest::Approx(4.0));
+            }
+        }
+    }
 }
 
 TEST_CASE("tokens come step by step as from the published samplers") {
