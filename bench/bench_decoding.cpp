@@ -34,7 +34,7 @@ const auto sampler = unmask::presets::llada2({.steps = block, .block_length = bl
 template <class Model>
 void run(benchmark::State& state, const bench::options& options) {
     const unmask::cpu_executor exec{options.threads};
-    const language_model::safetensors_file file = language_model::read_safetensors(CHECKPOINT);
+    const unmask::safetensors_file file = unmask::read_safetensors(CHECKPOINT);
     Model model(file, exec, block, length);
     unmask::index_t tokens = 0;
     unmask::canvas page = empty_page(model.vocabulary());

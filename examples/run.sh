@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/packages.sh
-need g++ cmake ninja-build libopenblas-dev nlohmann-json3-dev
+need g++ cmake ninja-build libopenblas-dev
 
 cmake -S . -B build-examples -G Ninja -DCMAKE_BUILD_TYPE=Release -DUNMASK_BUILD_TESTS=OFF -DUNMASK_BUILD_BENCHMARKS=OFF
 cmake --build build-examples --parallel "${JOBS:-$(nproc)}" --target language_model_generate

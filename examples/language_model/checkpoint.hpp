@@ -3,20 +3,29 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstddef>
 #include <map>
+#include <span>
 #include <string>
 #include <system_error>
 #include <vector>
 
-#include "file_error.hpp"
+#include <unmask/io/safetensors.hpp>
+
 #include "integers.hpp"
-#include "safetensors.hpp"
-#include "shown.hpp"
 #include "sink_names.hpp"
 #include "tokenizer.hpp"
 #include "weights.hpp"
 
 namespace language_model {
+
+using unmask::file_error;
+using unmask::read_safetensors;
+using unmask::safetensors_file;
+using unmask::shown;
+using unmask::stored_tensor;
+using unmask::tensor_values;
+using unmask::write_safetensors;
 
 /// What a file says about the model in it, besides the weights.
 struct model_card {
@@ -92,47 +101,37 @@ inline model_card card_of(const safetensors_file& file) {
     return card;
 }
 
-/// The tensors of an array of weights, each under its name.
-inline std::vector<tensor_to_store> named(const std::vector<tensor_place>& places, const std::vector<float>& weights) {
-    std::vector<tensor_to_store> tensors;
+/// The tensors of an array of weights, each under its name. They refer to the array.
+inline std::map<std::string, stored_tensor> named(const std::vector<tensor_place>& places,
+                                                  const std::vector<float>& weights) {
+    std::map<std::string, stored_tensor> tensors;
     for (const tensor_place& place : places) {
-        tensors.push_back({place.name,
-                           {place.rows, place.columns},
-                           {weights.data() + place.offset, static_cast<std::size_t>(place.size())}});
+        const std::span values(weights.data() + place.offset, static_cast<std::size_t>(place.size()));
+        tensors[place.name] = tensor_values<float>{{place.rows, place.columns}, values, {}};
     }
     return tensors;
 }
 
-/// One tensor of a file. Throws file_error if it is missing or of another shape.
-inline const std::vector<float>& tensor_of(const safetensors_file& file, const std::string& name,
-                                           const std::vector<index_t>& shape) {
-    const auto text_of = [](const std::vector<index_t>& extents) {
-        std::string text;
-        for (const index_t extent : extents) {
-            text += (text.empty() ? "[" : ", ") + std::to_string(extent);
-        }
-        return text.empty() ? "[]" : text + "]";
-    };
-    const auto found = file.tensors.find(name);
-    if (found == file.tensors.end()) {
-        throw file_error(file.name, "tensor " + shown(name), "missing", "shape " + text_of(shape));
+/// The same tensors in bfloat16.
+inline std::map<std::string, stored_tensor> rounded(std::map<std::string, stored_tensor> tensors) {
+    for (auto& [name, tensor] : tensors) {
+        tensor = tensor.as<unmask::bfloat16>();
     }
-    if (found->second.shape != shape) {
-        throw file_error(file.name, "the shape of tensor " + shown(name), text_of(found->second.shape), text_of(shape));
-    }
-    return found->second.values;
+    return tensors;
 }
 
-/// The weights of a file as one array. Throws file_error as tensor_of does, before memory is taken for them.
+/// The weights of a file as one array. Throws file_error if one is missing or of another shape, before memory is taken
+/// for them.
 inline std::vector<float> weights_of(const safetensors_file& file, const std::vector<tensor_place>& places) {
-    std::vector<const std::vector<float>*> tensors;
+    std::vector<const stored_tensor*> tensors;
     for (const tensor_place& place : places) {
-        tensors.push_back(&tensor_of(file, place.name, {place.rows, place.columns}));
+        tensors.push_back(&file.tensor(place.name, {place.rows, place.columns}));
     }
     std::vector<float> weights;
     weights.reserve(static_cast<std::size_t>(size_of(places)));
-    for (const std::vector<float>* values : tensors) {
-        weights.insert(weights.end(), values->begin(), values->end());
+    for (const stored_tensor* tensor : tensors) {
+        const auto numbers = tensor->as<float>();
+        weights.insert(weights.end(), numbers.values.begin(), numbers.values.end());
     }
     return weights;
 }

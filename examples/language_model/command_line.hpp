@@ -11,10 +11,13 @@
 #include <string>
 #include <system_error>
 
+#include <unmask/io/shown.hpp>
+
 #include "integers.hpp"
-#include "shown.hpp"
 
 namespace language_model {
+
+using unmask::shown;
 
 /// Options of the form `--name value` and `--name` alone; the last of a name holds. Asking for one makes it known;
 /// `finish` refuses the rest. Everything wrong is std::invalid_argument, in the words of the command line.

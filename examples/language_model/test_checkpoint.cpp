@@ -6,6 +6,9 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
+#include <memory>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +21,15 @@ using namespace language_model;
 
 namespace {
 
+// A tensor of ones.
+stored_tensor ones(std::vector<index_t> shape) {
+    const index_t size = std::accumulate(shape.begin(), shape.end(), index_t{1}, std::multiplies<>());
+    const auto numbers = std::make_shared<std::vector<float>>(size, 1.0F);
+    stored_tensor tensor = tensor_values<float>{std::move(shape), *numbers, numbers};
+    tensor.file = "f";
+    return tensor;
+}
+
 safetensors_file described() {
     const model_card card{.shape = {.vocabulary = 4, .width = 8, .layers = 2, .heads = 2, .ffn = 6},
                           .alphabet = "\nabc",
@@ -26,8 +38,7 @@ safetensors_file described() {
                           .step = 7};
     safetensors_file file{.name = "f", .metadata = to_metadata(card), .tensors = {}};
     for (const tensor_place& place : places_of<unmask::no_sink>(card.shape, 0)) {
-        file.tensors[place.name] = {{place.rows, place.columns},
-                                    std::vector<float>(static_cast<std::size_t>(place.size()), 1.0F)};
+        file.tensors[place.name] = ones({place.rows, place.columns});
     }
     return file;
 }
@@ -148,11 +159,11 @@ TEST_CASE("weights are taken if all of them are there, in their shapes") {
         const std::string shape = "[" + std::to_string(place.rows) + ", " + std::to_string(place.columns) + "]";
         CHECK(complaint([&] { weights_of(other, places); }) ==
               "f: tensor '" + place.name + "' is missing, expected shape " + shape);
-        other.tensors[place.name] = {{place.rows * place.columns}, file.tensors.at(place.name).values};
+        other.tensors[place.name] = ones({place.rows * place.columns});
         CHECK(complaint([&] { weights_of(other, places); }) == "f: the shape of tensor '" + place.name + "' is [" +
                                                                    std::to_string(place.size()) + "], expected " +
                                                                    shape);
-        other.tensors[place.name] = {{}, {1.0F}};
+        other.tensors[place.name] = ones({});
         CHECK(complaint([&] { weights_of(other, places); }) ==
               "f: the shape of tensor '" + place.name + "' is [], expected " + shape);
     }

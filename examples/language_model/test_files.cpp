@@ -14,8 +14,6 @@
 
 #include "corpus.hpp"
 #include "layers.hpp"
-#include "safetensors.hpp"
-#include "shown.hpp"
 #include "tokenizer.hpp"
 
 using namespace language_model;
@@ -61,30 +59,6 @@ TEST_CASE("a character outside the alphabet is shown whole") {
     CHECK(complaint("\x1b[2J") == "--prompt has '\\x1b'" + expected);
 }
 
-TEST_CASE("other people's text is shown on one line, and no terminal obeys it") {
-    CHECK(shown("") == "''");
-    CHECK(shown("it's 5 ~") == "'it's 5 ~'");
-    CHECK(shown("a\nb\t\x7f") == "'a\\nb\\x09\\x7f'");
-    CHECK(shown("\u0080\u009f\u00a0") == "'\\xc2\\x80\\xc2\\x9f\u00a0'");
-    CHECK(shown("\xc3(\xff\xf5\x80\xc0\x80") == "'\\xc3(\\xff\\xf5\\x80\\xc0\\x80'");
-    CHECK(shown(std::string(80, 'x')) == "'" + std::string(80, 'x') + "'");
-    CHECK(shown(std::string(81, 'x')) == "'" + std::string(80, 'x') + "…'");
-    std::string accents;
-    for (int i = 0; i < 100; ++i) {
-        accents += "\u00e9";
-    }
-    CHECK(shown(accents) == "'" + accents.substr(0, 160) + "…'");
-    for (int a = 0; a < 256; ++a) { // two bytes: as they are, or as digits
-        for (int b = 0; b < 256; ++b) {
-            const std::string text = {static_cast<char>(a), static_cast<char>(b)};
-            const bool letter = a >= 0xc2 && a < 0xe0 && b >= 0x80 && b < 0xc0;
-            CHECK(character_size(text) == (letter ? 2 : 1));
-            const std::string result = shown(text);
-            CHECK(std::all_of(result.begin(), result.end(), [&](char c) { return c >= 0x20 ? c < 0x7f : letter; }));
-        }
-    }
-}
-
 TEST_CASE("an alphabet is characters that can be seen, each once") {
     CHECK(is_alphabet("\n\t ~!a_"));
     for (const char* text : {"", "aa", "a\xe9", "\u00e9", "a\x1b", "\r", "\x7f"}) {
@@ -114,32 +88,6 @@ TEST_CASE("the last twentieth of the lines is held out") {
     CHECK(parts.training.starts_with("line 0\nline 1\n"));
     CHECK(parts.training.ends_with("line 94\n"));
     CHECK(parts.held_out == "line 95\nline 96\nline 97\nline 98\nline 99\n");
-}
-
-TEST_CASE("tensors survive a file, rounded to 16 bits if asked") {
-    const std::string path = temporary("unmask_test.safetensors");
-    const std::vector<float> weights = {1.0F, -0.1F, 3.14159274F, 1e-30F, -65504.0F, 0.0F};
-    const std::vector<float> one = {42.0F};
-    const std::map<std::string, std::string> metadata = {{"alphabet", "\n \"\\a"}, {"step", "7"}};
-    for (const number_format format : {number_format::float32, number_format::bfloat16}) {
-        write_safetensors(path, {{"weights", {2, 3}, weights}, {"one", {1}, one}}, metadata, format);
-        const safetensors_file file = read_safetensors(path);
-        CHECK(file.metadata == metadata);
-        CHECK(file.tensors.size() == 2);
-        CHECK(file.tensors.at("weights").shape == std::vector<index_t>{2, 3});
-        CHECK(file.tensors.at("one").values == one);
-        for (std::size_t i = 0; i < weights.size(); ++i) {
-            const float read = file.tensors.at("weights").values[i];
-            CHECK(read == (format == number_format::float32 ? weights[i] : unmask::bfloat16(weights[i])));
-        }
-    }
-    const auto size = std::filesystem::file_size(path);
-    std::filesystem::resize_file(path, size - 1);
-    CHECK_THROWS_AS(read_safetensors(path), std::runtime_error);
-    std::filesystem::resize_file(path, 20);
-    CHECK_THROWS_AS(read_safetensors(path), std::runtime_error);
-    std::filesystem::remove(path);
-    CHECK_THROWS_AS(read_safetensors(path), std::runtime_error);
 }
 
 TEST_CASE("fast_exp agrees with std::exp") {

@@ -117,7 +117,7 @@ set(file ${CMAKE_CURRENT_BINARY_DIR}/generate_stranger.safetensors)
 foreach(change "256/-99/'length' of the metadata is '-99', expected an integer from 1 to 65536"
                "256/abc/'length' of the metadata is 'abc', expected"
                "\"layers\":\"5\"/\"layers\":\"6\"/tensor 'layers.5.attention_norm' is missing, expected shape"
-               "\"BF16\"/\"BF32\"/dtype of tensor 'embedding' is 'BF32', expected F32 or BF16")
+               "\"BF16\"/\"BF32\"/dtype of tensor 'embedding' is \"BF32\", expected F64")
   string(REGEX MATCH "^([^/]*)/([^/]*)/(.*)$" change "${change}")
   set(expected "${CMAKE_MATCH_3}")
   execute_process(COMMAND sed "s/${CMAKE_MATCH_1}/${CMAKE_MATCH_2}/" ${CHECKPOINT} OUTPUT_FILE ${file}

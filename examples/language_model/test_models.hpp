@@ -30,7 +30,7 @@ inline safetensors_file random_model(const std::string& sink, index_t layers = 2
     const std::string path = (std::filesystem::temp_directory_path() / "unmask_test_model.safetensors").string();
     with_variant(sink, card.shape, [&](const auto& model) {
         const auto weights = initial_weights(model.places(), card.shape, 7);
-        write_safetensors(path, named(model.places(), weights), to_metadata(card), number_format::bfloat16);
+        write_safetensors(path, rounded(named(model.places(), weights)), to_metadata(card));
     });
     safetensors_file file = read_safetensors(path);
     std::filesystem::remove(path);

@@ -107,7 +107,7 @@ TEST_CASE("what is used for generation is what was trained") {
     const std::string path = (std::filesystem::temp_directory_path() / "unmask_test_trained.safetensors").string();
     auto weights = initial_weights(model.places(), tiny, 3);
     const model_card card{.shape = tiny, .alphabet = letters.alphabet(), .sink = "token", .length = 40, .step = 1};
-    write_safetensors(path, named(model.places(), weights), to_metadata(card), number_format::float32);
+    write_safetensors(path, named(model.places(), weights), to_metadata(card));
     language_model_denoiser denoiser(read_safetensors(path), unmask::cpu_executor{1});
     std::filesystem::remove(path);
 

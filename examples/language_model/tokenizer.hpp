@@ -12,12 +12,13 @@
 #include <vector>
 
 #include <unmask/config.hpp>
-
-#include "shown.hpp"
+#include <unmask/io/shown.hpp>
 
 namespace language_model {
 
+using unmask::character_size;
 using unmask::index_t;
+using unmask::shown;
 using unmask::token_t;
 
 /// May an alphabet have it: is it ASCII that can be seen, newline or tab? What a model writes goes to a terminal, which

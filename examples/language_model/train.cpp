@@ -175,7 +175,7 @@ void export_model(command_line& options) {
     const model_card card = card_of(file);
     with_variant(card.sink, card.shape, [&](const auto& model) {
         const auto weights = weights_of(file, model.places());
-        write_safetensors(to, named(model.places(), weights), to_metadata(card), number_format::bfloat16);
+        write_safetensors(to, rounded(named(model.places(), weights)), to_metadata(card));
     });
 }
 

@@ -97,16 +97,20 @@ public:
     void save(const std::string& path, const std::map<std::string, std::string>& metadata) const {
         auto tensors = named(model_.places(), weights_);
         const std::vector<index_t> all = {model_.parameters()};
-        tensors.push_back({"first_moment", all, optimizer_.first});
-        tensors.push_back({"second_moment", all, optimizer_.second});
+        tensors["first_moment"] = tensor_values<float>{all, optimizer_.first, {}};
+        tensors["second_moment"] = tensor_values<float>{all, optimizer_.second, {}};
         write_safetensors(path, tensors, metadata);
     }
 
     void load(const safetensors_file& file) {
         const std::vector<index_t> all = {model_.parameters()};
         weights_ = weights_of(file, model_.places());
-        optimizer_.first = tensor_of(file, "first_moment", all);
-        optimizer_.second = tensor_of(file, "second_moment", all);
+        const auto copy = [&](const char* name) {
+            const auto numbers = file.tensor(name, all).as<float>();
+            return std::vector<float>(numbers.values.begin(), numbers.values.end());
+        };
+        optimizer_.first = copy("first_moment");
+        optimizer_.second = copy("second_moment");
     }
 
 private:

@@ -4,10 +4,10 @@
 #include <stdexcept>
 #include <string>
 
+#include <unmask/io/shown.hpp>
 #include <unmask/mask/bidirectional.hpp>
 #include <unmask/mask/extra_sink.hpp>
 
-#include "shown.hpp"
 #include "sink_names.hpp"
 #include "transformer.hpp"
 
@@ -35,7 +35,7 @@ decltype(auto) with_variant(const std::string& sink, const model_shape& shape, U
     if (sink == "key_value") {
         return use(transformer<bidirectional, unmask::key_value_sink>(shape));
     }
-    throw std::invalid_argument("the sink is " + shown(sink) + ", expected " + list_of_sink_names());
+    throw std::invalid_argument("the sink is " + unmask::shown(sink) + ", expected " + list_of_sink_names());
 }
 
 } // namespace language_model

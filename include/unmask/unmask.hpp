@@ -24,6 +24,7 @@
 #include <unmask/config.hpp>
 #include <unmask/error.hpp>
 #include <unmask/executor/cpu_executor.hpp>
+#include <unmask/io/safetensors.hpp>
 #include <unmask/mask/audit.hpp>
 #include <unmask/mask/bidirectional.hpp>
 #include <unmask/mask/block.hpp>

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <unmask/config.hpp>
+#include <unmask/io/detail/utf8.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 
@@ -17,28 +18,6 @@ concept token_text = requires(Text& text, token_t token) {
 };
 
 namespace detail {
-
-// The length of the well-formed UTF-8 character at the beginning of a text, or 0 (Unicode 15, table 3-7).
-inline std::size_t utf8_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-    const auto follows = [&](std::size_t i, unsigned least = 0x80, unsigned most = 0xbf) {
-        return byte(i) >= least && byte(i) <= most;
-    };
-    const unsigned first = byte(0);
-    if (first < 0x80) {
-        return text.empty() ? 0 : 1;
-    }
-    if (first >= 0xc2 && first <= 0xdf) {
-        return follows(1) ? 2 : 0;
-    }
-    if (first >= 0xe0 && first <= 0xef) {
-        return follows(1, first == 0xe0 ? 0xa0 : 0x80, first == 0xed ? 0x9f : 0xbf) && follows(2) ? 3 : 0;
-    }
-    if (first >= 0xf0 && first <= 0xf4) {
-        return follows(1, first == 0xf0 ? 0x90 : 0x80, first == 0xf4 ? 0x8f : 0xbf) && follows(2) && follows(3) ? 4 : 0;
-    }
-    return 0;
-}
 
 // A text that is safe to show: invalid UTF-8 becomes U+FFFD, and control characters other than newline and tab, which
 // could control a terminal, become their symbols (␛ for escape).

@@ -4,13 +4,16 @@
 #include <stdexcept>
 #include <string>
 
-namespace language_model {
+#include <unmask/config.hpp>
 
-/// A file that can't be used. what() reads "model.safetensors: the dtype of 'head' is 'F64', expected F32 or BF16".
+UNMASK_NAMESPACE_BEGIN
+
+/// A file that can't be used. what() reads "model.safetensors: dtype of tensor 'head' is 'F4', expected F64, F32, …".
 class file_error : public std::runtime_error {
 public:
+    /// An error of `file`, in which `what` is `was` and should have been `expected`.
     file_error(const std::string& file, const std::string& what, const std::string& was, const std::string& expected)
         : std::runtime_error(file + ": " + what + " is " + was + ", expected " + expected) {}
 };
 
-} // namespace language_model
+UNMASK_NAMESPACE_END

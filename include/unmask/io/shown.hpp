@@ -6,32 +6,24 @@
 #include <string>
 #include <string_view>
 
-namespace language_model {
+#include <unmask/config.hpp>
+#include <unmask/io/detail/utf8.hpp>
+
+UNMASK_NAMESPACE_BEGIN
 
 /// The bytes of the first character of a text in UTF-8; 1 where there is none.
 inline std::size_t character_size(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-    const unsigned first = byte(0);
-    const std::size_t size = first >= 0xc2 && first < 0xe0   ? 2
-                             : first >= 0xe0 && first < 0xf0 ? 3
-                             : first >= 0xf0 && first < 0xf5 ? 4
-                                                             : 1;
-    for (std::size_t i = 1; i < size; ++i) {
-        if ((byte(i) & 0xc0U) != 0x80U) {
-            return 1;
-        }
-    }
-    return size;
+    return std::max<std::size_t>(1, detail::utf8_length(text));
 }
 
-/// Somebody else's text in quotes, for a message: at most 80 characters of it, and those that a terminal would obey as
-/// \n or \x1b.
-inline std::string shown(std::string_view text) {
+namespace detail {
+// As shown() does, without quotes.
+inline std::string shown_plainly(std::string_view text) {
     constexpr const char* digits = "0123456789abcdef";
-    std::string result = "'";
+    std::string result;
     for (int count = 0; !text.empty(); ++count) {
         if (count == 80) {
-            return result + "…'";
+            return result + "…";
         }
         const std::string_view character = text.substr(0, character_size(text));
         const auto first = static_cast<unsigned char>(character[0]);
@@ -49,7 +41,14 @@ inline std::string shown(std::string_view text) {
         }
         text.remove_prefix(character.size());
     }
-    return result + "'";
+    return result;
+}
+} // namespace detail
+
+/// Somebody else's text in quotes, for a message: at most 80 characters of it, and those that a terminal would obey as
+/// \\n or \\x1b.
+inline std::string shown(std::string_view text) {
+    return "'" + detail::shown_plainly(text) + "'";
 }
 
-} // namespace language_model
+UNMASK_NAMESPACE_END
