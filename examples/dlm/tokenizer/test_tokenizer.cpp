@@ -108,10 +108,7 @@ TEST_CASE("what is not UTF-8 is refused, with the place") {
     }
     CHECK(dlm::lossy_utf8("a\xe4\xbd"
                           "b\xf0\x9f\x98\xff\xc0\xaf") == "a\ufffdb\ufffd\ufffd\ufffd\ufffd");
-    CHECK_THROWS_WITH_AS(static_cast<void>(tokenizer.decode(std::vector<unmask::token_t>{0, 100'000})),
-                         "tokenizer::decode: a token is 100000, expected one of the vocabulary, below 566",
-                         std::invalid_argument);
-    CHECK_THROWS_AS(static_cast<void>(tokenizer.decode(std::vector<unmask::token_t>{-1})), std::invalid_argument);
+    CHECK(tokenizer.decode(std::vector<unmask::token_t>{64, 100'000, -1, 65}) == "a\ufffd\ufffdb");
 }
 
 TEST_CASE("added tokens are known by their content") {

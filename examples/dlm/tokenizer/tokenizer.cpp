@@ -67,11 +67,10 @@ std::vector<token_t> tokenizer::encode(std::string_view text, frame_tokens frame
 std::string tokenizer::decode(std::span<const token_t> tokens, bool show_special) const {
     std::string bytes;
     for (const token_t token : tokens) {
-        if (token < 0 || token >= size() || !file_->bytes[static_cast<std::size_t>(token)]) {
-            throw std::invalid_argument("tokenizer::decode: a token is " + std::to_string(token) +
-                                        ", expected one of the vocabulary, below " + std::to_string(size()));
-        }
-        if (show_special || file_->special.count(token) == 0) {
+        const bool is_known = token >= 0 && token < size() && file_->bytes[static_cast<std::size_t>(token)];
+        if (!is_known) {
+            bytes += "\xef\xbf\xbd";
+        } else if (show_special || file_->special.count(token) == 0) {
             bytes += *file_->bytes[static_cast<std::size_t>(token)];
         }
     }

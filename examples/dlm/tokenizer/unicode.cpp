@@ -73,6 +73,16 @@ char32_t next_code_point(std::string_view text, std::size_t& i) {
     return code;
 }
 
+std::optional<int> columns_of(char32_t code) {
+    constexpr char32_t joiner = 0x200d; // of emoji
+    const auto point = static_cast<utf8proc_int32_t>(code);
+    const utf8proc_category_t category = utf8proc_category(point);
+    if (category == UTF8PROC_CATEGORY_CC || (category == UTF8PROC_CATEGORY_CF && code != joiner)) {
+        return std::nullopt;
+    }
+    return utf8proc_charwidth(point);
+}
+
 std::string normalized(std::string_view text, normal_form form) {
     int options = UTF8PROC_STABLE;
     options |= form == normal_form::nfc || form == normal_form::nfkc ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
