@@ -18,6 +18,8 @@ has() {
     libomp-dev) clang_links_with -fopenmp ;;
     libopenblas-dev) has_header cblas.h && links_with -lopenblas ;;
     nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
+    libpcre2-dev) links_with -lpcre2-8 ;;
+    libutf8proc-dev) has_header utf8proc.h ;;
     doctest-dev) has_header doctest/doctest.h ;;
     libbenchmark-dev) has_header benchmark/benchmark.h ;;
     *) echo "packages.sh does not know $1" >&2 && exit 1 ;;

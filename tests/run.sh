@@ -26,7 +26,7 @@ quick)
         -DUNMASK_TEST_FLAGS_attention=-O1 -DUNMASK_TEST_FLAGS_analysis=-O0 -DUNMASK_TEST_FLAGS_sampler=-O0)
     ;;
 usual | all)
-    packages+=(clang libclang-rt-dev libomp-dev libopenblas-dev nlohmann-json3-dev)
+    packages+=(clang libclang-rt-dev libomp-dev libopenblas-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev)
     if [ "$scope" = all ]; then
         packages+=(libbenchmark-dev)
     fi

@@ -48,15 +48,15 @@ inline std::vector<cell> cells_of(const unmask::canvas& page, std::span<const un
     std::vector<std::size_t> begins;
     for (index_t sequence = 0; sequence < page.sequences(); ++sequence) {
         if (sequence > 0) {
-            cells.insert(cells.end(), 2, {'\n', look::written});
+            cells.insert(cells.end(), 2, {"\n", look::written});
         }
         begins.push_back(cells.size());
         const auto states = page.states(sequence);
         const std::string text = text_of(page, sequence, characters);
         for (std::size_t i = 0; i < text.size(); ++i) {
-            cells.push_back({text[i], states[i] == unmask::position_state::prompt   ? look::given
-                                      : states[i] == unmask::position_state::masked ? look::masked
-                                                                                    : look::written});
+            cells.push_back({std::string(1, text[i]), states[i] == unmask::position_state::prompt   ? look::given
+                                                      : states[i] == unmask::position_state::masked ? look::masked
+                                                                                                    : look::written});
         }
     }
     for (const unmask::commitment& fresh : commitments) {

@@ -39,10 +39,11 @@ inline const char* escape_sequence(look appearance) {
     }
 }
 
-/// One character of a frame.
+/// One character of a frame, in UTF-8.
 struct cell {
-    char character = ' ';
+    std::string character = " ";
     look appearance = look::written;
+    index_t columns = 1; ///< of the terminal that it takes
 };
 
 /// Characters with escape sequences, and how many rows of the terminal they fill. Every row ends with a newline.
@@ -51,7 +52,7 @@ struct drawing {
     index_t rows = 0;
 };
 
-/// Draws cells from left to right in rows of up to `width` characters; a newline starts a new row. Rows beyond
+/// Draws cells from left to right in rows of up to `width` columns; a newline starts a new row. Rows beyond
 /// `most_rows` are left out.
 inline drawing draw(std::span<const cell> cells, index_t width, index_t most_rows) {
     constexpr const char* end_of_row = "\033[0m\033[K\n"; // plain again, what an older frame left there erased
@@ -65,8 +66,10 @@ inline drawing draw(std::span<const cell> cells, index_t width, index_t most_row
         current = look::written;
     };
     for (const cell& each : cells) {
-        const bool newline = each.appearance != look::masked && each.character == '\n';
-        if (!newline && column == width) {
+        const bool is_masked = each.appearance == look::masked;
+        const bool newline = !is_masked && each.character == "\n";
+        const index_t columns = is_masked ? 1 : each.columns;
+        if (!newline && column + columns > width) {
             finish_row();
         }
         if (result.rows == most_rows) {
@@ -80,8 +83,8 @@ inline drawing draw(std::span<const cell> cells, index_t width, index_t most_row
             current = each.appearance;
             result.text += escape_sequence(current);
         }
-        result.text += each.appearance == look::masked ? std::string("·") : std::string(1, each.character);
-        ++column;
+        result.text += is_masked ? "·" : each.character;
+        column += columns;
     }
     if (column > 0 && result.rows < most_rows) {
         finish_row();

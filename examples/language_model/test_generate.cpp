@@ -137,7 +137,7 @@ TEST_CASE("a drawing wraps, breaks lines and stops at the last row") {
     const auto plain = [](const std::string& text) {
         std::vector<cell> cells;
         for (const char character : text) {
-            cells.push_back({character, look::written});
+            cells.push_back({std::string(1, character), look::written});
         }
         return cells;
     };
@@ -149,8 +149,10 @@ TEST_CASE("a drawing wraps, breaks lines and stops at the last row") {
     CHECK(draw(plain("a\nb\nc\nd"), 4, 2).text == "a" + end + "b" + end);
     CHECK(draw(plain("abcdefghijkl"), 4, 2).rows == 2);
     CHECK(draw({}, 4, 2).rows == 0);
+    const std::vector<cell> wide = {{"a", look::written}, {"世", look::written, 2}, {"界", look::written, 2}};
+    CHECK(draw(wide, 4, 9).text == "a世" + end + "界" + end);
     const std::vector<cell> mixed = {
-        {'a', look::given}, {'b', look::given}, {'\n', look::masked}, {'c', look::fresh}, {'d', look::written}};
+        {"a", look::given}, {"b", look::given}, {"\n", look::masked}, {"c", look::fresh}, {"d", look::written}};
     CHECK(draw(mixed, 9, 9).text == "\033[0;1mab\033[0;2m·\033[0;1;32mc\033[0md" + end);
 }
 
@@ -169,7 +171,7 @@ TEST_CASE("the cells of a canvas say what was given, is masked, is fresh, and wa
     std::string characters;
     std::vector<look> looks;
     for (const cell& each : cells) {
-        characters.push_back(each.character);
+        characters += each.character;
         looks.push_back(each.appearance);
     }
     CHECK(characters == "ab_c\n\n_");
