@@ -19,8 +19,8 @@
 
 namespace dlm {
 
-/// A pre-norm transformer with RMSNorm, rotary positions, grouped heads and SwiGLU: Llama and Qwen, and so LLaDA, Dream,
-/// SDAR and Fast-dLLM v2. The weights stay in the file; activations are float.
+/// A pre-norm transformer with RMSNorm, rotary positions, grouped heads and SwiGLU: Llama and Qwen, and so LLaDA,
+/// Dream, SDAR and Fast-dLLM v2. The weights stay in the file; activations are float.
 ///
 /// What a position may attend to, and where keys and values of earlier passes are, is decided by who runs it.
 class decoder {

@@ -101,7 +101,9 @@ def llada():
 
 def dream():
     model = Qwen2ForCausalLM(Qwen2Config(**SHAPE, rms_norm_eps=1e-6, rope_theta=1000000.0, tie_word_embeddings=False))
-    config = dict(SHAPE, model_type="Dream", rms_norm_eps=1e-6, rope_theta=1000000.0, mask_token_id=MASK, hidden_act="silu")
+    config = dict(
+        SHAPE, model_type="Dream", rms_norm_eps=1e-6, rope_theta=1000000.0, mask_token_id=MASK, hidden_act="silu"
+    )
     return model, config, lambda name: name, 0
 
 

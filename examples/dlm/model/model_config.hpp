@@ -52,8 +52,8 @@ struct model_config {
     tensor_names names;
 };
 
-/// Reads config.json. Throws std::runtime_error, with the file and the field, if it can't be read, or if the model is of
-/// another kind or has something that this one lacks.
+/// Reads config.json. Throws std::runtime_error, with the file and the field, if it can't be read, or if the model is
+/// of another kind or has something that this one lacks.
 model_config read_model_config(const std::string& path);
 
 } // namespace dlm

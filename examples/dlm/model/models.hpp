@@ -78,8 +78,8 @@ private:
     unmask::cpu_executor exec_;
 };
 
-/// LLaDA, or with Shifts Dream, as the sampler sees it. Every position sees every other. It can keep keys and values for
-/// the approximate caches (unmask::caching_denoiser).
+/// LLaDA, or with Shifts Dream, as the sampler sees it. Every position sees every other. It can keep keys and values
+/// for the approximate caches (unmask::caching_denoiser).
 template <bool Shifts>
 class bidirectional_model : public sampled_model {
 public:
@@ -135,8 +135,8 @@ private:
     std::vector<store> kept_; ///< of a sequence
 };
 
-/// SDAR and Fast-dLLM v2 as the sampler sees them, with an exact cache (unmask::block_denoiser): a position sees its own
-/// block and those before it.
+/// SDAR and Fast-dLLM v2 as the sampler sees them, with an exact cache (unmask::block_denoiser): a position sees its
+/// own block and those before it.
 ///
 /// Where logits are one position ahead (Fast-dLLM v2), the first position of a block is predicted by the last of the
 /// block before, as that was when it was final; the model keeps what that takes, and the sampler sees no shift.

@@ -41,7 +41,10 @@ def qwen():
     made = Tokenizer(models.BPE())
     made.normalizer = normalizers.NFC()
     made.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(QWEN), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            pre_tokenizers.Split(Regex(QWEN), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     made.post_processor = processors.ByteLevel(trim_offsets=False)
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|mask|>"]
@@ -53,7 +56,10 @@ def llama():
     """As Llama 3 has it: digits by threes, whole words before merges, a token before each text."""
     made = Tokenizer(models.BPE(ignore_merges=True))
     made.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(LLAMA), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            pre_tokenizers.Split(Regex(LLAMA), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     special = ["<|startoftext|>", "<|eot_id|>", "<|mdm_mask|>", AddedToken("<mask>", lstrip=True, special=True)]
     plain = [AddedToken("word", single_word=True), AddedToken("right", rstrip=True), AddedToken("éa", normalized=False)]
@@ -78,14 +84,18 @@ def gpt2():
 
 
 HOSTILE = [
-    "", " ", "  ", "\n", "\r\n\r\n", "\t \t", " \n \n  x", "a", "a ", " a", "  a  b  ", "Hello, world!", "I'm you're we'LL",
+    "", " ", "  ", "\n", "\r\n\r\n", "\t \t", " \n \n  x", "a", "a ", " a", "  a  b  ", "Hello, world!",
+    "I'm you're we'LL",
     "'S'T'RE", "'ſ", "don't'", "3.14159 12345678 1,000", "x1y22z333", "²³½ⅷ٣", "naïve café", "e\u0301 \u00e9 \u0301",
     "ＡＢＣ ﬁn ﬂ", "Å Å Å", "각 각", "你好，世界！的的", "こんにちは 世界", "안녕하세요", "नमस्ते",
-    "مرحبا بالعالم", "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽", "\u00a0\u2003\u3000\u202f\u205f", "a\u180eb \u180e", "\u200b\u200d\ufeff", "\x00\x01\x7f",
+    "مرحبا بالعالم", "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽", "\u00a0\u2003\u3000\u202f\u205f", "a\u180eb \u180e", "\u200b\u200d\ufeff",
+    "\x00\x01\x7f",
     "\u0085\u2028\u2029 x", "tab\tand\vvertical\fform", "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
-    "<|im_start|", "<|im_start|><|im_start|>", "a<|endoftext|>b", " <mask> x<mask>", "\u3000 <mask>", "word words sword word.",
+    "<|im_start|", "<|im_start|><|im_start|>", "a<|endoftext|>b", " <mask> x<mask>", "\u3000 <mask>",
+    "word words sword word.",
     "word_ _word éword", "right   x", "right\n\nright right", "<tool_call>{}</tool_call>", "<<<<", "<< < <<<", "éa éa",
-    "a.b a.ba.b axb", "a\r\nb\nc", "-----====", "!?!?...", "$100 €5", "http://a.b/c?d=e&f#g", "\\s\\S[]()", "\U0010ffff\U00020000",
+    "a.b a.ba.b axb", "a\r\nb\nc", "-----====", "!?!?...", "$100 €5", "http://a.b/c?d=e&f#g", "\\s\\S[]()",
+    "\U0010ffff\U00020000",
     "ǅ ß ẞ İ ı", "Straße STRASSE", "z̷̢̛a̶lgo", "the" * 40, " " * 70 + "x", "ab" * 200,
 ]  # fmt: skip
 
@@ -98,7 +108,8 @@ def random_text(draw):
         if kind == 3:
             return draw.choice(WORDS)
         if kind == 4:
-            return draw.choice(["<|im_start|>", "<|endoftext|>", "<mask>", "word", "right", "<<", "的", "'s", "'RE", "a.b"])
+            added = ["<|im_start|>", "<|endoftext|>", "<mask>", "word", "right", "<<"]
+            return draw.choice(added + ["的", "'s", "'RE", "a.b"])
         if kind == 5:
             return chr(draw.randrange(0x80, 0x600))
         if kind == 6:

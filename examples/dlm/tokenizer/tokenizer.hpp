@@ -34,8 +34,9 @@ public:
     /// those that the file puts round every text. Throws std::invalid_argument if the text is not UTF-8.
     [[nodiscard]] std::vector<token_t> encode(std::string_view text, frame_tokens frame = frame_tokens::none) const;
 
-    /// What tokens stand for, as UTF-8: bytes that are part of no character become U+FFFD, and so do tokens that the file
-    /// doesn't know, for models' vocabularies may be longer. Special tokens are left out, unless they are to be shown.
+    /// What tokens stand for, as UTF-8: bytes that are part of no character become U+FFFD, and so do tokens that the
+    /// file doesn't know, for models' vocabularies may be longer. Special tokens are left out, unless they are to be
+    /// shown.
     [[nodiscard]] std::string decode(std::span<const token_t> tokens, bool show_special = false) const;
 
     /// The token of an added token's content; nothing if there is none.

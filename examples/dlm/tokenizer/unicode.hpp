@@ -18,8 +18,8 @@ std::string lossy_utf8(std::string_view bytes);
 /// The code point that begins at text[i], which becomes the start of the next one. The text must be UTF-8.
 char32_t next_code_point(std::string_view text, std::size_t& i);
 
-/// How many columns of a terminal a character takes: 0, for one that joins the character before, to 2. Nothing for those
-/// that a terminal obeys.
+/// How many columns of a terminal a character takes: 0, for one that joins the character before, to 2. Nothing for
+/// those that a terminal obeys.
 std::optional<int> columns_of(char32_t code);
 
 enum class normal_form { nfc, nfd, nfkc, nfkd };
