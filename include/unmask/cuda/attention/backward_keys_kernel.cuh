@@ -236,7 +236,7 @@ private:
         if (!of.more || device::thread() >= 2 * Plan::visited || query >= unit.queries) {
             return 0.0F;
         }
-        return device::thread() < Plan::visited ? call().log_sum_exp.at(unit.sequence, head(of), query)
+        return device::thread() < Plan::visited ? shift_of(call().log_sum_exp.at(unit.sequence, head(of), query))
                                                 : p_.of.delta[p_.of.row(unit.sequence, head(of), query)];
     }
     UNMASK_DEVICE static void store_number(int turn, float value) {
@@ -248,9 +248,6 @@ private:
     // Makes P of products, and dS of dP if gradients of keys are computed.
     UNMASK_DEVICE void finish(int turn, bool partial, score_fragment& scores, score_fragment& d_scores) const {
         finish_scores(call(), scores);
-        if (partial) {
-            hide_transposed_scores(memory::state().seen(), warp_row(), scores);
-        }
         const float* numbers = memory::state().numbers(turn) + fragment_column(0);
         const auto log_sum_exp = [&](int, int j, int e) { return numbers[j * 8 + e % 2]; };
         if constexpr (Keys) {
@@ -258,6 +255,12 @@ private:
                           [&](int, int j, int e) { return numbers[Plan::visited + j * 8 + e % 2]; });
         } else {
             weigh(scores, log_sum_exp);
+        }
+        if (partial) {
+            hide_transposed(memory::state().seen(), warp_row(), scores);
+            if constexpr (Keys) {
+                hide_transposed(memory::state().seen(), warp_row(), d_scores);
+            }
         }
     }
 

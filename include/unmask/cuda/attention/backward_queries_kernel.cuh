@@ -128,7 +128,7 @@ private:
             delta_[i][h] = 0.0F;
             if (row < unit.rows) {
                 const int head = call().head_of(unit.kv_head, row);
-                log_sum_exp_[i][h] = call().log_sum_exp.at(unit.sequence, head, call().query_of(row));
+                log_sum_exp_[i][h] = shift_of(call().log_sum_exp.at(unit.sequence, head, call().query_of(row)));
                 delta_[i][h] = p_.of.delta[p_.of.row(unit.sequence, head, call().query_of(row))];
             }
         });
@@ -151,13 +151,11 @@ private:
         score_fragment scores;
         multiply_scores<T>(memory::queries(), warp_row(), memory::keys(), scores);
         finish_scores(call(), scores);
-        if (partial) {
-            hide_scores(memory::state().seen(), warp_row(), scores);
-        }
         differentiate(
             call(), scores, d_scores, [&](int i, int, int e) { return log_sum_exp_[i][e / 2]; },
             [&](int i, int, int e) { return delta_[i][e / 2]; });
         if (partial) {
+            hide_scores(memory::state().seen(), warp_row(), d_scores, 0.0F);
             device::barrier(); // nobody needs the keys as they are
             take_out_values<T, Plan::threads>(memory::keys(), memory::state().unit());
         }

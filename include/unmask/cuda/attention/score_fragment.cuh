@@ -134,10 +134,10 @@ UNMASK_DEVICE void multiply_values(const fragment<RowTiles, KeyTiles>& probabili
     }
 }
 
-// −∞ where a row does not see the key. The warp's first row is first_row.
+// −∞, or another value, where a row does not see the key. The warp's first row is first_row.
 template <int RowTiles, int ColumnTiles, int Rows, int Keys>
 UNMASK_DEVICE void hide_scores(const seen_keys<Rows, Keys>& seen, int first_row,
-                               fragment<RowTiles, ColumnTiles>& scores) {
+                               fragment<RowTiles, ColumnTiles>& scores, float hidden = minus_infinity) {
     static_assert(ColumnTiles * 8 == Keys);
     UNMASK_UNROLL
     for (int i = 0; i < RowTiles; ++i) {
@@ -151,7 +151,7 @@ UNMASK_DEVICE void hide_scores(const seen_keys<Rows, Keys>& seen, int first_row,
                     UNMASK_UNROLL
                     for (int c = 0; c < 2; ++c) {
                         float& score = scores.values[i][word * 4 + j][2 * h + c];
-                        score = (bits & (1U << (j * 8 + c))) != 0 ? score : minus_infinity;
+                        score = (bits & (1U << (j * 8 + c))) != 0 ? score : hidden;
                     }
                 }
             }
