@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/attention/backward_call.cuh>
@@ -48,7 +49,9 @@ struct backward_keys_memory {
 template <class Plan, class T, mask_policy Mask, bool Values, bool Keys>
 class tensor_core_backward_keys {
 public:
-    UNMASK_DEVICE explicit tensor_core_backward_keys(const backward_parameters<T, Mask>& parameters) : p_(parameters) {}
+    UNMASK_DEVICE explicit tensor_core_backward_keys(const backward_parameters<T, Mask>& parameters)
+        : p_(parameters), own_place_(left_place<own_tile>(warp_row())),
+          transposed_place_(transposed_place<visited_tile>()), visited_place_(right_place<visited_tile>()) {}
 
     UNMASK_DEVICE void run() {
         d_values_.clear();
@@ -73,6 +76,8 @@ public:
 
 private:
     using memory = backward_keys_memory<Plan>;
+    using own_tile = typename memory::own_tile;
+    using visited_tile = typename memory::visited_tile;
     using score_fragment = fragment<Plan::row_tiles, Plan::score_tiles>;
     using gradient_fragment = fragment<Plan::row_tiles, Plan::gradient_tiles>;
 
@@ -82,6 +87,16 @@ private:
     // Of gradients that one block computes together, one may not be wanted.
     UNMASK_DEVICE bool values_wanted() const { return Values && (!Keys || p_.of.d_value.data != nullptr); }
     UNMASK_DEVICE bool keys_wanted() const { return Keys && (!Values || p_.of.d_key.data != nullptr); }
+
+    // products = own · visitedᵀ
+    UNMASK_DEVICE void multiply(const own_tile& own, const visited_tile& visited, score_fragment& products) const {
+        multiply_scores<T>(own, device::opaque(own_place_), visited, device::opaque(transposed_place_), products);
+    }
+    // sums += factors · visited
+    UNMASK_DEVICE void add_product(const score_fragment& factors, const visited_tile& visited,
+                                   gradient_fragment& sums) const {
+        multiply_values<T>(factors, visited, device::opaque(visited_place_), sums);
+    }
 
     // Tiles of queries, of one head of the group after another.
     struct walk {
@@ -131,8 +146,8 @@ private:
             }
             score_fragment scores;
             score_fragment d_scores;
-            multiply_scores<T>(memory::keys(), warp_row(), memory::queries(turn), scores);
-            multiply_scores<T>(memory::values(), warp_row(), memory::d_output(turn), d_scores);
+            multiply(memory::keys(), memory::queries(turn), scores);
+            multiply(memory::values(), memory::d_output(turn), d_scores);
             finish(turn, current.partial(), scores, d_scores);
             if (current.partial()) {
                 device::barrier(); // nobody needs the tiles as they are
@@ -140,10 +155,10 @@ private:
                 take_out_values<T, Plan::threads>(memory::queries(turn), memory::state().unit());
             }
             if (values_wanted()) {
-                multiply_values<T>(scores, memory::d_output(turn), d_values_);
+                add_product(scores, memory::d_output(turn), d_values_);
             }
             if (keys_wanted()) {
-                multiply_values<T>(d_scores, memory::queries(turn), d_keys_);
+                add_product(d_scores, memory::queries(turn), d_keys_);
             }
             store_number(turn ^ 1, next_number);
         }
@@ -175,9 +190,9 @@ private:
             score_fragment scores;
             score_fragment d_scores;
             if constexpr (Values) {
-                multiply_scores<T>(memory::keys(), warp_row(), memory::queries(0), scores);
+                multiply(memory::keys(), memory::queries(0), scores);
             } else {
-                multiply_scores<T>(memory::values(), warp_row(), memory::d_output(0), d_scores);
+                multiply(memory::values(), memory::d_output(0), d_scores);
             }
             device::wait_copies<0>();
             device::barrier(); // the second is here, and nobody needs the first any more
@@ -187,7 +202,7 @@ private:
             }
             device::commit_copies();
             if constexpr (Keys) {
-                multiply_scores<T>(memory::keys(), warp_row(), memory::queries(0), scores);
+                multiply(memory::keys(), memory::queries(0), scores);
             }
             finish(turn, current.partial(), scores, d_scores);
             if (current.partial()) {
@@ -195,9 +210,9 @@ private:
                 take_out_values<T, Plan::threads>(second, memory::state().unit());
             }
             if constexpr (Values) {
-                multiply_values<T>(scores, second, d_values_);
+                add_product(scores, second, d_values_);
             } else {
-                multiply_values<T>(d_scores, second, d_keys_);
+                add_product(d_scores, second, d_keys_);
             }
             store_number(turn ^ 1, next_number);
             device::wait_copies<0>();
@@ -319,6 +334,9 @@ private:
     const backward_parameters<T, Mask>& p_;
     gradient_fragment d_values_;
     gradient_fragment d_keys_;
+    std::uint32_t own_place_; // of a lane, in shared memory: kept, because they take more than a turn's copies
+    std::uint32_t transposed_place_;
+    std::uint32_t visited_place_;
 };
 
 template <class Plan, class T, mask_policy Mask>

@@ -65,14 +65,30 @@ UNMASK_DEVICE int fragment_column(int j) {
     return j * 8 + static_cast<int>(fragment_lane() % 4 * 2);
 }
 
-// scores = queries · keysᵀ, of the rows from first_row on.
-template <class T, int RowTiles, int ColumnTiles, int QueryRows, int KeyRows, int HeadDim>
-UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& queries, int first_row,
-                                   const shared_tile<KeyRows, HeadDim>& keys, fragment<RowTiles, ColumnTiles>& scores) {
-    static_assert(ColumnTiles % 2 == 0 && KeyRows == ColumnTiles * 8);
+// Where in a tile the lanes of a warp find the first fragment of a left factor, from first_row on; of a right factor
+// whose columns are the tile's rows; of one whose rows they are.
+template <class Tile>
+UNMASK_DEVICE std::uint32_t left_place(int first_row) {
     const std::uint32_t lane = fragment_lane();
-    const std::uint32_t query_place = queries.place(static_cast<std::uint32_t>(first_row) + lane % 16, lane / 16);
-    const std::uint32_t key_place = keys.place(lane / 16 * 8 + lane % 8, lane / 8 % 2);
+    return Tile::place(static_cast<std::uint32_t>(first_row) + lane % 16, lane / 16);
+}
+template <class Tile>
+UNMASK_DEVICE std::uint32_t transposed_place() {
+    const std::uint32_t lane = fragment_lane();
+    return Tile::place(lane / 16 * 8 + lane % 8, lane / 8 % 2);
+}
+template <class Tile>
+UNMASK_DEVICE std::uint32_t right_place() {
+    const std::uint32_t lane = fragment_lane();
+    return Tile::place(lane % 16, lane / 16);
+}
+
+// scores = queries · keysᵀ, of the rows whose fragment is at query_place.
+template <class T, int RowTiles, int ColumnTiles, int QueryRows, int KeyRows, int HeadDim>
+UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& queries, std::uint32_t query_place,
+                                   const shared_tile<KeyRows, HeadDim>& keys, std::uint32_t key_place,
+                                   fragment<RowTiles, ColumnTiles>& scores) {
+    static_assert(ColumnTiles % 2 == 0 && KeyRows == ColumnTiles * 8);
     scores.clear();
     // A page a turn. Not all are unrolled, and of large fragments not even a page: that would load so far ahead that
     // registers spill.
@@ -102,14 +118,20 @@ UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& querie
     }
 }
 
+// The same, of the rows from first_row on.
+template <class T, int RowTiles, int ColumnTiles, int QueryRows, int KeyRows, int HeadDim>
+UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& queries, int first_row,
+                                   const shared_tile<KeyRows, HeadDim>& keys, fragment<RowTiles, ColumnTiles>& scores) {
+    const std::uint32_t query_place = left_place<shared_tile<QueryRows, HeadDim>>(first_row);
+    multiply_scores<T>(queries, query_place, keys, transposed_place<shared_tile<KeyRows, HeadDim>>(), scores);
+}
+
 // output += probabilities · values. A score's registers are, rounded and in pairs, those of the left factor.
 template <class T, int RowTiles, int KeyTiles, int ColumnTiles, int KeyRows, int HeadDim>
 UNMASK_DEVICE void multiply_values(const fragment<RowTiles, KeyTiles>& probabilities,
-                                   const shared_tile<KeyRows, HeadDim>& values,
+                                   const shared_tile<KeyRows, HeadDim>& values, std::uint32_t value_place,
                                    fragment<RowTiles, ColumnTiles>& output) {
     static_assert(KeyTiles % 2 == 0 && ColumnTiles % 2 == 0 && ColumnTiles * 8 == HeadDim);
-    const std::uint32_t lane = fragment_lane();
-    const std::uint32_t value_place = values.place(lane % 16, lane / 16);
     UNMASK_UNROLL
     for (int step = 0; step < KeyTiles / 2; ++step) {
         std::uint32_t a[RowTiles][4];
@@ -132,6 +154,13 @@ UNMASK_DEVICE void multiply_values(const fragment<RowTiles, KeyTiles>& probabili
             }
         }
     }
+}
+
+template <class T, int RowTiles, int KeyTiles, int ColumnTiles, int KeyRows, int HeadDim>
+UNMASK_DEVICE void multiply_values(const fragment<RowTiles, KeyTiles>& probabilities,
+                                   const shared_tile<KeyRows, HeadDim>& values,
+                                   fragment<RowTiles, ColumnTiles>& output) {
+    multiply_values<T>(probabilities, values, right_place<shared_tile<KeyRows, HeadDim>>(), output);
 }
 
 // −∞, or another value, where a row does not see the key. The warp's first row is first_row.
