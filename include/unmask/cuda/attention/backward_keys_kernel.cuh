@@ -90,7 +90,7 @@ private:
 
     // products = own · visitedᵀ
     UNMASK_DEVICE void multiply(const own_tile& own, const visited_tile& visited, score_fragment& products) const {
-        multiply_scores<T>(own, device::opaque(own_place_), visited, device::opaque(transposed_place_), products);
+        multiply_scores<T, Plan::head_dim / 16>(own, device::opaque(own_place_), visited, device::opaque(transposed_place_), products);
     }
     // sums += factors · visited
     UNMASK_DEVICE void add_product(const score_fragment& factors, const visited_tile& visited,

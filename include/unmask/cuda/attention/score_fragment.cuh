@@ -83,22 +83,24 @@ UNMASK_DEVICE std::uint32_t right_place() {
     return Tile::place(lane % 16, lane / 16);
 }
 
+// How many steps of 16 columns multiply_scores takes a turn, unless told otherwise: a page. Not all are unrolled, and of
+// large fragments not even a page: that would load so far ahead that registers spill.
+template <int RowTiles, class Tile>
+inline constexpr int usual_steps = RowTiles > 1 && Tile::chunks > 8 ? 2 : Tile::page / 16;
+
 // scores = queries · keysᵀ, of the rows whose fragment is at query_place.
-template <class T, int RowTiles, int ColumnTiles, int QueryRows, int KeyRows, int HeadDim>
+template <class T, int Steps, int RowTiles, int ColumnTiles, int QueryRows, int KeyRows, int HeadDim>
 UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& queries, std::uint32_t query_place,
                                    const shared_tile<KeyRows, HeadDim>& keys, std::uint32_t key_place,
                                    fragment<RowTiles, ColumnTiles>& scores) {
     static_assert(ColumnTiles % 2 == 0 && KeyRows == ColumnTiles * 8);
     scores.clear();
-    // A page a turn. Not all are unrolled, and of large fragments not even a page: that would load so far ahead that
-    // registers spill.
-    constexpr int steps = RowTiles > 1 && HeadDim > 64 ? 2 : shared_tile<KeyRows, HeadDim>::page / 16;
     UNMASK_NO_UNROLL
-    for (int turn = 0; turn < HeadDim / 16 / steps; ++turn) {
-        const std::uint32_t query_turn = queries.moved(query_place, 0, turn * steps * 2);
-        const std::uint32_t key_turn = keys.moved(key_place, 0, turn * steps * 2);
+    for (int turn = 0; turn < HeadDim / 16 / Steps; ++turn) {
+        const std::uint32_t query_turn = queries.moved(query_place, 0, turn * Steps * 2);
+        const std::uint32_t key_turn = keys.moved(key_place, 0, turn * Steps * 2);
         UNMASK_UNROLL
-        for (int step = 0; step < steps; ++step) {
+        for (int step = 0; step < Steps; ++step) {
             std::uint32_t a[RowTiles][4];
             UNMASK_UNROLL
             for (int i = 0; i < RowTiles; ++i) {
@@ -122,8 +124,9 @@ UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& querie
 template <class T, int RowTiles, int ColumnTiles, int QueryRows, int KeyRows, int HeadDim>
 UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& queries, int first_row,
                                    const shared_tile<KeyRows, HeadDim>& keys, fragment<RowTiles, ColumnTiles>& scores) {
+    using tile = shared_tile<KeyRows, HeadDim>;
     const std::uint32_t query_place = left_place<shared_tile<QueryRows, HeadDim>>(first_row);
-    multiply_scores<T>(queries, query_place, keys, transposed_place<shared_tile<KeyRows, HeadDim>>(), scores);
+    multiply_scores<T, usual_steps<RowTiles, tile>>(queries, query_place, keys, transposed_place<tile>(), scores);
 }
 
 // output += probabilities · values. A score's registers are, rounded and in pairs, those of the left factor.
