@@ -105,7 +105,8 @@ private:
 
     // products = own · visitedᵀ
     UNMASK_DEVICE void multiply(const own_tile& own, const visited_tile& visited, score_fragment& products) const {
-        multiply_scores<T, Plan::head_dim / 16>(own, device::opaque(own_place_), visited, device::opaque(transposed_place_), products);
+        multiply_scores<T, Plan::head_dim / 16>(own, device::opaque(own_place_), visited,
+                                                device::opaque(transposed_place_), products);
     }
 
     template <class Tile>
