@@ -26,9 +26,9 @@ struct keys_unit {
     int values_taken_out[8]; // by each warp, whether there were any: see hidden_values.cuh
 };
 
-// What all threads of a block that owns keys know alike, in shared memory: see block_state, for blocks of queries. Turns
-// have two places for their numbers, 0 and 1. What is seen lies between these, and over that of the other turn, which
-// nobody needs meanwhile: for that, of 64 and 96 columns, two blocks fit into 100 KB.
+// What all threads of a block that owns keys know alike, in shared memory: see block_state, for blocks of queries.
+// Turns have two places for their numbers, 0 and 1. What is seen lies between these and over the other turn's, which
+// nobody needs meanwhile. With that and a short list, two blocks of 64 or 96 columns fit into 100 KB.
 template <int Keys, int Queries>
 struct keys_state {
     using seen_type = seen_keys<Queries, Keys>;

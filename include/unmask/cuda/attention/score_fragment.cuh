@@ -83,8 +83,8 @@ UNMASK_DEVICE std::uint32_t right_place() {
     return Tile::place(lane % 16, lane / 16);
 }
 
-// How many steps of 16 columns multiply_scores takes a turn, unless told otherwise: a page. Not all are unrolled, and of
-// large fragments not even a page: that would load so far ahead that registers spill.
+// How many steps of 16 columns multiply_scores takes a turn, unless told otherwise: a page. Not all are unrolled, and
+// of large fragments not even a page: in the forward kernel that would load so far ahead that registers spill.
 template <int RowTiles, class Tile>
 inline constexpr int usual_steps = RowTiles > 1 && Tile::chunks > 8 ? 2 : Tile::page / 16;
 
