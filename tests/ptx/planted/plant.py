@@ -2,7 +2,9 @@
 """Plants bugs, one at a time, in a copy of the library's headers and runs a program with it: the machine must see each
 by a fault or by wrong numbers, and nothing without one. Bugs of the backward pass must be seen where they are.
 
-    plant.py --nvcc NVCC --compiler CXX --machine libptx_machine.a --root SOURCES --work FOLDER [--only TEXT]"""
+    plant.py --program PROGRAM --nvcc NVCC --compiler CXX --machine libptx_machine.a --root SOURCES --work FOLDER
+
+PROGRAM is forward_program or backward_program."""
 
 import argparse
 import os
@@ -41,7 +43,6 @@ BACKWARD_BUGS = [
     ("no barrier when queries are here", KEYS, "device::barrier(); // queries are here", "//", ""),
     ("no barrier when keys are here", QUERIES, "device::barrier(); // keys are here", "//", ""),
     ("no barrier when the next values are here", QUERIES, "device::barrier(); // the next values", "//", ""),
-    ("no barrier before hidden values are taken out", KEYS, "device::barrier(); // nobody needs the tiles", "//", ""),
     ("what is seen lies over numbers in use", "cuda/attention/keys_state.cuh", "(1 - turn) * numbers_bytes", "0", ""),
     ("numbers of another turn", KEYS, "numbers(turn) + fragment", "numbers(turn ^ 1) + fragment", "capped"),
     ("Δ is not subtracted", FRAGMENT, "(d_probability - delta(i, j, e))", "d_probability", "d_query"),
@@ -67,23 +68,23 @@ BACKWARD_BUGS = [
     ("the sink's gradient forgets the last rows", ROWS, "row < count_; ++row) {\n            sum += gradients()",
      "row < count_ - 1; ++row) {\n            sum += gradients()", "the sink's d_logit"),
 ]
-BUGS = [("program.cu", *bug, "") for bug in FORWARD_BUGS] + [("backward_program.cu", *bug) for bug in BACKWARD_BUGS]
+BUGS = {"forward_program": [(*bug, "") for bug in FORWARD_BUGS], "backward_program": BACKWARD_BUGS}
 SETTINGS = [{"UNMASK_PTX_SEED": "1"}, {"UNMASK_PTX_SEED": "2"}, {"UNMASK_PTX_SEED": "3", "UNMASK_PTX_WATCH": "1"}]
 
 
 def arguments():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True, choices=BUGS)
     for name in ("nvcc", "compiler", "machine", "root", "work"):
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--only", default="", help="those that have this in their name")
     return parser.parse_args()
 
 
-def build(options, include, source):
+def build(options, include):
     here = pathlib.Path(__file__).parent
     work = pathlib.Path(options.work)
     flags = ["-std=c++20", "-O1", "-arch=compute_80", "-code=compute_80", "--no-compress", f"-I{include}", "-c"]
-    subprocess.run([options.nvcc, *flags, here / source, "-o", work / "program.o"], check=True)
+    subprocess.run([options.nvcc, *flags, here / f"{options.program}.cu", "-o", work / "program.o"], check=True)
     subprocess.run([options.compiler, work / "program.o", options.machine, "-lpthread", "-o", work / "program"],
                    check=True)
     return work / "program"
@@ -106,10 +107,7 @@ def main():
     options = arguments()
     include = pathlib.Path(options.work) / "include"
     failures = 0
-    nothing = [(program, f"nothing in {program}", DEVICE, "", "", "") for program in sorted({bug[0] for bug in BUGS})]
-    for program, name, header, before, after, message in nothing + BUGS:
-        if options.only not in name:
-            continue
+    for name, header, before, after, message in [("nothing", DEVICE, "", "", ""), *BUGS[options.program]]:
         shutil.rmtree(include, ignore_errors=True)
         shutil.copytree(pathlib.Path(options.root) / "include", include)
         file = include / "unmask" / header
@@ -120,7 +118,7 @@ def main():
             continue
         if before:
             file.write_text(text.replace(before, after), encoding="utf-8")
-        seen = what_is_seen(build(options, include, program))
+        seen = what_is_seen(build(options, include))
         failures += bool(seen) != bool(before) or message not in seen
         print(f"{name}: {seen or 'nothing is seen'}", flush=True)
     sys.exit(failures)
