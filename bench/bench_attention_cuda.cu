@@ -22,8 +22,9 @@
 //   visited_tiles        of the whole batch
 //   extra_mib            the most memory of the GPU that one call took
 //
-// --dump=FOLDER writes into a folder what the last case read and wrote: query.bf16, key.bf16, value.bf16, output.bf16
-// as they are in memory (fp16 and fp32 likewise), and visible.u8. Without a GPU nothing is run.
+// --dump=FOLDER writes into a folder what the last case read and wrote: query.bf16, key.bf16, value.bf16, output.bf16,
+// and of backward d_output.bf16 and so on, as they are in memory (fp16 and fp32 likewise), and visible.u8. Without a
+// GPU nothing is run.
 
 namespace {
 

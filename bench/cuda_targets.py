@@ -168,6 +168,7 @@ class Pair:
     head_dim: int
     peer: str
     bound: float | None = None
+    direction: str = "forward"
 
     @property
     def length(self) -> int:
@@ -175,11 +176,11 @@ class Pair:
 
     @property
     def case(self) -> str:
-        return gpu_case(self.mask, length=self.length, head_dim=self.head_dim)
+        return gpu_case(self.mask, length=self.length, head_dim=self.head_dim, direction=self.direction)
 
     @property
     def what(self) -> str:
-        return f"forward {self.mask}, {self.length}, head dim {self.head_dim}, speed to {self.peer}"
+        return f"{self.direction} {self.mask}, {self.length}, head dim {self.head_dim}, speed to {self.peer}"
 
     def verdict(self, ratio: float | None) -> Verdict:
         return Verdict(self.what, ratio, "×", self.bound, at_least=True)
@@ -187,7 +188,8 @@ class Pair:
 
 PAIRS = [
     *[
-        Pair(mask, head_dim, peer)
+        Pair(mask, head_dim, peer, direction=direction)
+        for direction in ("forward", "backward")
         for mask in ("bidirectional", "causal")
         for head_dim in HEAD_DIMS
         for peer in ("flash", "cudnn", "flex")
@@ -195,6 +197,11 @@ PAIRS = [
     *[
         Pair(mask, head_dim, "flex", 1.0)
         for mask in ("block_32", "document_16", "block_diffusion_32")
+        for head_dim in HEAD_DIMS
+    ],
+    *[
+        Pair(mask, head_dim, "flex", 1.0, "backward")
+        for mask in ("block_32", "block_diffusion_32")
         for head_dim in HEAD_DIMS
     ],
     *[Pair(mask, head_dim, "flex") for mask in ("sliding_window_256", "extra_sink") for head_dim in HEAD_DIMS],

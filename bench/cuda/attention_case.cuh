@@ -102,6 +102,12 @@ void dump(const std::filesystem::path& folder, const device_buffers<T>& data, co
     write_tensor("key", data.key);
     write_tensor("value", data.value);
     write_tensor("output", data.output);
+    if (data.d_output.size() > 0) {
+        write_tensor("d_output", data.d_output);
+        write_tensor("d_query", data.d_query);
+        write_tensor("d_key", data.d_key);
+        write_tensor("d_value", data.d_value);
+    }
     write_visible(folder, mask, data.sizes.queries, data.sizes.length);
 }
 

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """PyTorch's attention on the GPU, on the inputs of a case of ours. Needs PyTorch with CUDA."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
+import torch._functorch.config
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
 Attention = Callable[..., torch.Tensor]  # query, key, value
+Call = Callable[[int], Sequence[torch.Tensor]]  # on one of the copies of the inputs; what it results in
 CALLS = 16  # enqueued at once, so that the GPU never waits for the host
 
 
@@ -43,7 +45,7 @@ def mask_function(mask: str, visible: torch.Tensor) -> Callable[..., torch.Tenso
 class Inputs:
     """What a case of ours dumped into a folder, as [batch, heads, length, head_dim]."""
 
-    def __init__(self, folder: Path, mask: str, batch: int, heads: int, length: int) -> None:
+    def __init__(self, folder: Path, direction: str, mask: str, batch: int, heads: int, length: int) -> None:
         def tensor(name: str) -> torch.Tensor:
             dense = torch.frombuffer(bytearray((folder / f"{name}.bf16").read_bytes()), dtype=torch.bfloat16)
             return dense.cuda().reshape(batch, length, heads, -1).transpose(1, 2).contiguous()
@@ -56,26 +58,33 @@ class Inputs:
         self.sees = mask_function(mask, visible)
         if not torch.equal(visible, self.sees(0, 0, places[:, None], places[None, :])):
             raise SystemExit(f"{mask} is not the same mask in PyTorch")
-        self.ours = tensor("output")
         inputs = [tensor(name) for name in ("query", "key", "value")]
         self.copies = [[each.clone() for each in inputs] for _ in range(3)]
+        results = {"forward": ["output"], "backward": ["d_query", "d_key", "d_value"]}[direction]
+        self.ours = [tensor(name) for name in results]
+        self.d_outputs = [tensor("d_output") for _ in self.copies] if direction == "backward" else []
         self.flushed = torch.empty(1 << 30, dtype=torch.int8, device="cuda")
 
-    def difference(self, attend: Attention) -> float:
-        """The largest between a row of ours and PyTorch's, relative to the row."""
-        theirs = attend(*self.copies[0]).float()
-        rows = (self.ours.float() - theirs).norm(dim=-1) / theirs.norm(dim=-1)
-        return float(rows.max())
+    def difference(self, call: Call) -> float:
+        """The largest between a row of ours and PyTorch's, relative to the row, or to an average one if that is larger:
+        gradients can be 0."""
 
-    def milliseconds(self, attend: Attention, at_least: float) -> float:
+        def of(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+            sizes = theirs.float().norm(dim=-1)
+            least = sizes.mean() if self.d_outputs else sizes.min()
+            return float(((ours.float() - theirs.float()).norm(dim=-1) / sizes.clamp(min=least)).max())
+
+        return max(of(ours, theirs) for ours, theirs in zip(self.ours, call(0), strict=True))
+
+    def milliseconds(self, call: Call, at_least: float) -> float:
         """Of one call, on average over calls that take this many seconds together."""
-        self.burst(attend)  # wakes up the clocks
+        self.burst(call)  # wakes up the clocks
         times: list[float] = []
         while sum(times) < 1000.0 * at_least:
-            times += self.burst(attend)
+            times += self.burst(call)
         return sum(times) / len(times)
 
-    def burst(self, attend: Attention) -> list[float]:
+    def burst(self, call: Call) -> list[float]:
         def event() -> torch.cuda.Event:
             return torch.cuda.Event(enable_timing=True)
 
@@ -83,10 +92,22 @@ class Inputs:
         for turn, (begin, end) in enumerate(events):
             self.flushed.zero_()
             begin.record()
-            attend(*self.copies[turn % len(self.copies)])
+            call(turn % len(self.copies))
             end.record()
         torch.cuda.synchronize()
         return [begin.elapsed_time(end) for begin, end in events]
+
+
+def forward(inputs: Inputs, attend: Attention) -> Call:
+    return lambda copy: [attend(*inputs.copies[copy])]
+
+
+def backward(inputs: Inputs, attend: Attention) -> Call:
+    """The backward pass alone: the outputs of all copies are computed here."""
+    torch._functorch.config.donated_buffer = False  # or what is compiled runs backward once for each output
+    leaves = [[each.detach().requires_grad_() for each in copy] for copy in inputs.copies]
+    outputs = [attend(*copy) for copy in leaves]
+    return lambda copy: torch.autograd.grad(outputs[copy], leaves[copy], inputs.d_outputs[copy], retain_graph=True)
 
 
 def sdpa(backend: SDPBackend, inputs: Inputs) -> Attention:
@@ -115,3 +136,4 @@ ATTENTION: dict[str, Callable[[Inputs], Attention]] = {
     "cudnn": partial(sdpa, SDPBackend.CUDNN_ATTENTION),
     "flex": flex,
 }
+CALL: dict[str, Callable[[Inputs, Attention], Call]] = {"forward": forward, "backward": backward}

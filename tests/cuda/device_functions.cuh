@@ -12,6 +12,7 @@ namespace test {
 using namespace unmask::detail::device;
 using unmask::bfloat16;
 using unmask::float16;
+using unmask::index_t;
 
 struct load_case {
     const std::uint16_t* matrices; // four of 8 × 8
@@ -114,13 +115,15 @@ __global__ void apply_to_floats(float_case c) {
 struct word_results {
     std::uint32_t shifted;
     int lowest;
+    index_t product;
 };
 struct word_case {
     std::uint32_t word, by;
     word_results* results;
 };
 __global__ void apply_to_words(word_case c) {
-    *c.results = {shift_left(c.word, c.by), lowest_bit(c.word)};
+    *c.results = {shift_left(c.word, c.by), lowest_bit(c.word),
+                  product(static_cast<int>(c.word), static_cast<int>(c.by))};
 }
 
 } // namespace test

@@ -150,4 +150,5 @@ TEST_CASE("elementary functions and bits") {
     CHECK(of_word(3, 0xffffffffU).shifted == 0);
     CHECK(of_word(0x80000000U).lowest == 31);
     CHECK(of_word(6).lowest == 1);
+    CHECK(of_word(0x80000000U, 0x7fffffffU).product == -0x3fffffff80000000);
 }

@@ -64,8 +64,8 @@ ARCHITECTURES = tuple(MULTIPROCESSORS)
 # Where a multiprocessor has 100 KB of shared memory, two blocks are enough, and these are alone. Wide kernels of 96 and
 # 128 columns are not launched there: narrow ones are, of which it holds two. Of 256 columns it can't hold two without
 # tiles of 16 keys.
-# Of backward kernels, those of 192 columns are alone, too, and one of 64.
-ALONE = re.compile(r"forward_(?!narrow).*_(96|128|256)|backward_(?!bfloat16_32)")
+# Of backward kernels, those of 192 columns are alone, too; for 96 and 128, small ones are launched instead of them.
+ALONE = re.compile(r"forward_(?!narrow).*_(96|128|256)|backward_bfloat16_(96|128|192|256)")
 
 ENTRY = re.compile(
     r"Compiling entry function '(?P<symbol>\w+)' for 'sm_(?P<arch>\w+)'.*?"

@@ -5,23 +5,11 @@
 #include <doctest/doctest.h>
 
 #include "device_problem.hpp"
+#include "difference.hpp"
 
 namespace {
 
 using namespace test;
-
-// The largest difference of two outputs, in units of the last place of the largest value.
-template <class T>
-double difference(const std::vector<T>& a, const std::vector<T>& b) {
-    double apart = 0.0;
-    double largest = 0.0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        const float difference = std::fabs(static_cast<float>(a[i]) - static_cast<float>(b[i]));
-        apart = std::fmax(apart, std::isnan(difference) ? INFINITY : difference);
-        largest = std::fmax(largest, std::fabs(static_cast<float>(a[i])));
-    }
-    return apart / (unit_of<T> * largest);
-}
 
 template <class T>
 void check_equal_masks(const any_mask& a, const any_mask& b) {

@@ -201,6 +201,39 @@ TEST_CASE("blocks are wide where a multiprocessor holds two of them, and else na
     }
 }
 
+TEST_CASE("backward blocks are small where a multiprocessor holds two of them, and not of the others") {
+    std::mt19937 random(9);
+    const any_mask mask(block{48});
+    ptx::settings small; // as RTX cards are
+    small.shared_bytes_a_block = 99 * 1024;
+    const auto counted = [&](index_t head_dim, bool queries, const ptx::settings& settings) {
+        const ptx::scoped_settings scope(settings);
+        problem<bfloat16> input({1, 256, 70, 1, 1, head_dim}, random);
+        const device_problem<bfloat16> device(input);
+        device_calls<bfloat16, any_mask, no_sink>::forward({}, device.tensors(), mask, no_sink{}, {});
+        attention_gradients<bfloat16> wanted = device.gradients(no_sink{});
+        if (queries) {
+            wanted.key = wanted.value = {};
+        } else {
+            wanted.query = {};
+        }
+        REQUIRE(cudaDeviceSynchronize() == cudaSuccess);
+        ptx::reset_counts();
+        device_gradients<bfloat16, any_mask, no_sink>::backward({}, device.tensors(), wanted, mask, no_sink{}, {});
+        return finished();
+    };
+    constexpr std::int64_t of_rows = 4; // blocks of the kernel for Δ
+    for (const index_t head_dim : {64, 96, 128, 192, 256}) {
+        CAPTURE(head_dim);
+        const bool other = head_dim == 96 || head_dim == 128;
+        CHECK(counted(head_dim, true, {}).blocks - of_rows == (head_dim <= 128 ? 2 : 4));
+        CHECK(counted(head_dim, true, small).blocks - of_rows == (head_dim <= 64 ? 2 : 4));
+        CHECK((counted(head_dim, true, {}).barriers != counted(head_dim, true, small).barriers) == other);
+        // Blocks of keys have as many either way, and go through smaller tiles.
+        CHECK((counted(head_dim, false, {}).barriers != counted(head_dim, false, small).barriers) == (head_dim == 128));
+    }
+}
+
 TEST_CASE("misuse is told by the same checks as on the CPU, before anything is launched") {
     std::mt19937 random(7);
     problem<bfloat16> input({1, 5, 5, 4, 2, 32}, random);

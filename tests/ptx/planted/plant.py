@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Plants bugs, one at a time, in a copy of the library's headers and runs program.cu with it: the machine must see each
-by a fault or by wrong numbers, and nothing without one.
+"""Plants bugs, one at a time, in a copy of the library's headers and runs a program with it: the machine must see each
+by a fault or by wrong numbers, and nothing without one. Bugs of the backward pass must be seen where they are.
 
-    plant.py --nvcc NVCC --compiler CXX --machine libptx_machine.a --root SOURCES --work FOLDER"""
+    plant.py --program PROGRAM --nvcc NVCC --compiler CXX --machine libptx_machine.a --root SOURCES --work FOLDER
+
+PROGRAM is forward_program or backward_program."""
 
 import argparse
 import os
@@ -13,9 +15,13 @@ import sys
 
 DEVICE = "cuda/runtime/device.cuh"
 FORWARD = "cuda/attention/forward_kernel.cuh"
+KEYS = "cuda/attention/backward_keys_kernel.cuh"
+QUERIES = "cuda/attention/backward_queries_kernel.cuh"
+ROWS = "cuda/attention/backward_rows_kernel.cuh"
+FRAGMENT = "cuda/attention/gradient_fragment.cuh"
 
 # What is planted; the header; the text, and what takes its place.
-BUGS = [
+FORWARD_BUGS = [
     ("ldmatrix without .trans", DEVICE, "m8n8.x4.trans.shared", "m8n8.x4.shared"),
     ("ldmatrix with .trans for queries and keys", DEVICE, "m8n8.x4.shared", "m8n8.x4.trans.shared"),
     ("mma: registers of b swapped", DEVICE, "{%8, %9}", "{%9, %8}"),
@@ -32,11 +38,43 @@ BUGS = [
     ("no warp barrier before the output leaves", FORWARD, "device::warp_barrier(); // a warp writes", "//"),
     ("shared memory too small by a tile", FORWARD, "2 * key_value_tile::bytes", "key_value_tile::bytes"),
 ]
+# The same, and what must be in the message.
+BACKWARD_BUGS = [
+    ("no barrier when queries are here", KEYS, "device::barrier(); // queries are here", "//", ""),
+    ("no barrier when keys are here", QUERIES, "device::barrier(); // keys are here", "//", ""),
+    ("no barrier when the next values are here", QUERIES, "device::barrier(); // the next values", "//", ""),
+    ("what is seen lies over numbers in use", "cuda/attention/keys_state.cuh", "(1 - turn) * numbers_bytes", "0", ""),
+    ("numbers of another turn", KEYS, "numbers(turn) + fragment", "numbers(turn ^ 1) + fragment", "capped"),
+    ("Δ is not subtracted", FRAGMENT, "(d_probability - delta(i, j, e))", "d_probability", "d_query"),
+    ("the derivative of the cap is left out", FRAGMENT, "d_score * cap_derivative(call, score)", "d_score",
+     "capped: "),
+    ("keys lack the scale", KEYS, "write(d_keys_, call().scale,", "write(d_keys_, 1.0F,", "d_key"),
+    ("queries lack the scale", QUERIES, "d_queries_, call().scale,", "d_queries_, 1.0F,", "d_query"),
+    ("the last head of a group is left out", KEYS, "all.head + 1 < call().group", "all.head + 2 < call().group",
+     "d_key"),
+    ("each head of a group has the first one's queries", KEYS, "all.query += call().query.head_stride;", "", "d_key"),
+    ("a tile of queries is skipped", KEYS, "all.more = tiles.next(all.at);\n        }",
+     "all.more = tiles.next(all.at) && tiles.next(all.at);\n        }", "d_key"),
+    ("a tile of keys is skipped", QUERIES, "        bool more = tiles.next(next);",
+     "        bool more = tiles.next(next) && tiles.next(next);", "d_query"),
+    ("hidden keys count for queries", QUERIES, "hide_scores(memory::state().seen(), warp_row(), d_scores, 0.0F);", "",
+     "d_query"),
+    ("hidden queries count for values", KEYS, "hide_transposed(memory::state().seen(turn), warp_row(), scores);", "",
+     "d_value"),
+    ("no warp barrier before gradients leave", FRAGMENT, "device::warp_barrier();\n    constexpr", "constexpr", ""),
+    ("the sink is left out of the queries", QUERIES, "add_sink();\n", ";\n", "d_query"),
+    ("the sink's gradient is off by a row", ROWS, "gradients()[row] = gradient;",
+     "gradients()[(row + 1) % backward_rows] = gradient;", "the sink's d_key"),
+    ("the sink's gradient forgets the last rows", ROWS, "row < count_; ++row) {\n            sum += gradients()",
+     "row < count_ - 1; ++row) {\n            sum += gradients()", "the sink's d_logit"),
+]
+BUGS = {"forward_program": [(*bug, "") for bug in FORWARD_BUGS], "backward_program": BACKWARD_BUGS}
 SETTINGS = [{"UNMASK_PTX_SEED": "1"}, {"UNMASK_PTX_SEED": "2"}, {"UNMASK_PTX_SEED": "3", "UNMASK_PTX_WATCH": "1"}]
 
 
 def arguments():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True, choices=BUGS)
     for name in ("nvcc", "compiler", "machine", "root", "work"):
         parser.add_argument(f"--{name}", required=True)
     return parser.parse_args()
@@ -46,14 +84,14 @@ def build(options, include):
     here = pathlib.Path(__file__).parent
     work = pathlib.Path(options.work)
     flags = ["-std=c++20", "-O1", "-arch=compute_80", "-code=compute_80", "--no-compress", f"-I{include}", "-c"]
-    subprocess.run([options.nvcc, *flags, here / "program.cu", "-o", work / "program.o"], check=True)
+    subprocess.run([options.nvcc, *flags, here / f"{options.program}.cu", "-o", work / "program.o"], check=True)
     subprocess.run([options.compiler, work / "program.o", options.machine, "-lpthread", "-o", work / "program"],
                    check=True)
     return work / "program"
 
 
 def what_is_seen(program):
-    """The first line that tells of a bug; empty: none."""
+    """The lines that tell of a bug; empty: none."""
     for settings in SETTINGS:
         run = subprocess.run([program], env=os.environ | settings, capture_output=True, text=True, timeout=300,
                              check=False)
@@ -61,7 +99,7 @@ def what_is_seen(program):
             sys.exit(f"the machine has given up:\n{run.stderr}")
         if run.returncode != 0:
             lines = (run.stderr + run.stdout).splitlines()
-            return next((line for line in lines if "fault" in line or "differ" in line), f"exit {run.returncode}")
+            return "; ".join(line for line in lines if "fault" in line or " differ" in line) or f"exit {run.returncode}"
     return ""
 
 
@@ -69,7 +107,7 @@ def main():
     options = arguments()
     include = pathlib.Path(options.work) / "include"
     failures = 0
-    for name, header, before, after in [("nothing", DEVICE, "", "")] + BUGS:
+    for name, header, before, after, message in [("nothing", DEVICE, "", "", ""), *BUGS[options.program]]:
         shutil.rmtree(include, ignore_errors=True)
         shutil.copytree(pathlib.Path(options.root) / "include", include)
         file = include / "unmask" / header
@@ -81,7 +119,7 @@ def main():
         if before:
             file.write_text(text.replace(before, after), encoding="utf-8")
         seen = what_is_seen(build(options, include))
-        failures += bool(seen) != bool(before)
+        failures += bool(seen) != bool(before) or message not in seen
         print(f"{name}: {seen or 'nothing is seen'}", flush=True)
     sys.exit(failures)
 

@@ -76,36 +76,62 @@ backward_call<T> backward_call_of(const kernel_call<T>& part, const attention_ca
     return of;
 }
 
+template <class Plan, class T, mask_policy Mask>
+int resident_keys_blocks(const device_properties& gpu) {
+    return resident_blocks(gpu, &backward_keys_kernel<Plan, T, Mask>, Plan::threads, backward_keys_memory<Plan>::bytes);
+}
+template <class Plan, class T, mask_policy Mask>
+int resident_queries_blocks(const device_properties& gpu) {
+    return resident_blocks(gpu, &backward_queries_kernel<Plan, T, Mask>, Plan::threads,
+                           backward_queries_memory<Plan>::bytes);
+}
+
+template <class Plan, class T, mask_policy Mask>
+void launch_backward_keys(const work_stream& work, const device_properties& gpu, int resident,
+                          const backward_call<T>& of, const Mask& mask) {
+    const block_grid grid = backward_keys_grid<Plan>(gpu, of.call, resident, !std::same_as<Mask, bidirectional>);
+    launch(&backward_keys_kernel<Plan, T, Mask>, grid.blocks(), Plan::threads, backward_keys_memory<Plan>::bytes,
+           work.stream, backward_parameters<T, Mask>{of, grid, mask});
+}
+template <class Plan, class T, mask_policy Mask>
+void launch_backward_queries(const work_stream& work, const device_properties& gpu, int resident,
+                             const backward_call<T>& of, const Mask& mask) {
+    const block_grid grid = backward_queries_grid<Plan>(gpu, of.call, resident, !std::same_as<Mask, bidirectional>);
+    launch(&backward_queries_kernel<Plan, T, Mask>, grid.blocks(), Plan::threads, backward_queries_memory<Plan>::bytes,
+           work.stream, backward_parameters<T, Mask>{of, grid, mask});
+}
+
 // True if the kernels for this head dimension take the call.
 template <int HeadDim, class T, mask_policy Mask>
 bool run_backward_head_dim(const work_stream& work, const backward_call<T>& of, const Mask& mask) {
     using keys_plan = backward_keys_plan<HeadDim>;
+    using small_keys_plan = small_backward_keys_plan<HeadDim>;
     using queries_plan = backward_queries_plan<HeadDim>;
-    constexpr bool uneven = !std::same_as<Mask, bidirectional>;
-    constexpr int keys_bytes = backward_keys_memory<keys_plan>::bytes;
-    constexpr int queries_bytes = backward_queries_memory<queries_plan>::bytes;
-    const auto keys_kernel = &backward_keys_kernel<keys_plan, T, Mask>;
-    const auto queries_kernel = &backward_queries_kernel<queries_plan, T, Mask>;
-    if (of.call.head_dim > HeadDim || !has_tensor_cores(keys_kernel)) {
+    using small_queries_plan = small_backward_queries_plan<HeadDim>;
+    if (of.call.head_dim > HeadDim || !has_tensor_cores(&backward_keys_kernel<keys_plan, T, Mask>)) {
         return false;
     }
     const device_properties gpu = device_properties::current();
-    const int keys_blocks = resident_blocks(gpu, keys_kernel, keys_plan::threads, keys_bytes);
-    const int queries_blocks = resident_blocks(gpu, queries_kernel, queries_plan::threads, queries_bytes);
-    if (keys_blocks == 0 || queries_blocks == 0) {
+    const int keys = resident_keys_blocks<keys_plan, T, Mask>(gpu);
+    const int small_keys = keys > 1 ? 0 : resident_keys_blocks<small_keys_plan, T, Mask>(gpu);
+    const int queries = resident_queries_blocks<queries_plan, T, Mask>(gpu);
+    const int small_queries = queries > 1 ? 0 : resident_queries_blocks<small_queries_plan, T, Mask>(gpu);
+    if (keys + small_keys == 0 || queries + small_queries == 0) {
         return false;
     }
-    const auto enqueue = [&](auto kernel, int threads, int bytes, const block_grid& grid) {
-        launch(kernel, grid.blocks(), threads, static_cast<std::size_t>(bytes), work.stream,
-               backward_parameters<T, Mask>{of, grid, mask});
-    };
     if (of.d_key.data != nullptr || of.d_value.data != nullptr) {
-        enqueue(keys_kernel, keys_plan::threads, keys_bytes,
-                backward_keys_grid<keys_plan>(gpu, of.call, keys_blocks, uneven));
+        if (small_keys > keys) {
+            launch_backward_keys<small_keys_plan>(work, gpu, small_keys, of, mask);
+        } else {
+            launch_backward_keys<keys_plan>(work, gpu, keys, of, mask);
+        }
     }
     if (of.d_query.data != nullptr) {
-        enqueue(queries_kernel, queries_plan::threads, queries_bytes,
-                backward_queries_grid<queries_plan>(gpu, of.call, queries_blocks, uneven));
+        if (small_queries > queries) {
+            launch_backward_queries<small_queries_plan>(work, gpu, small_queries, of, mask);
+        } else {
+            launch_backward_queries<queries_plan>(work, gpu, queries, of, mask);
+        }
     }
     return true;
 }

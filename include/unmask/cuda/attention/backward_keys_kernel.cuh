@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/attention/backward_call.cuh>
@@ -34,7 +35,7 @@ struct backward_keys_memory {
     UNMASK_DEVICE static own_tile keys() { return {device::shared_memory()}; }
     UNMASK_DEVICE static own_tile values() { return {keys().data + own_tile::bytes}; }
     UNMASK_DEVICE static visited_tile queries(int turn) {
-        return {values().data + own_tile::bytes + turn % Plan::buffers * visited_tile::bytes};
+        return {values().data + own_tile::bytes + turn * visited_tile::bytes};
     }
     UNMASK_DEVICE static visited_tile d_output(int turn) {
         return {queries(turn).data + Plan::buffers * visited_tile::bytes};
@@ -48,7 +49,9 @@ struct backward_keys_memory {
 template <class Plan, class T, mask_policy Mask, bool Values, bool Keys>
 class tensor_core_backward_keys {
 public:
-    UNMASK_DEVICE explicit tensor_core_backward_keys(const backward_parameters<T, Mask>& parameters) : p_(parameters) {}
+    UNMASK_DEVICE explicit tensor_core_backward_keys(const backward_parameters<T, Mask>& parameters)
+        : p_(parameters), own_place_(left_place<own_tile>(warp_row())),
+          transposed_place_(transposed_place<visited_tile>()), visited_place_(right_place<visited_tile>()) {}
 
     UNMASK_DEVICE void run() {
         d_values_.clear();
@@ -73,6 +76,8 @@ public:
 
 private:
     using memory = backward_keys_memory<Plan>;
+    using own_tile = typename memory::own_tile;
+    using visited_tile = typename memory::visited_tile;
     using score_fragment = fragment<Plan::row_tiles, Plan::score_tiles>;
     using gradient_fragment = fragment<Plan::row_tiles, Plan::gradient_tiles>;
 
@@ -83,14 +88,34 @@ private:
     UNMASK_DEVICE bool values_wanted() const { return Values && (!Keys || p_.of.d_value.data != nullptr); }
     UNMASK_DEVICE bool keys_wanted() const { return Keys && (!Values || p_.of.d_key.data != nullptr); }
 
+    // products = own · visitedᵀ, where `visited` is the buffer of turn 0.
+    UNMASK_DEVICE void multiply(const own_tile& own, const visited_tile& visited, int turn,
+                                score_fragment& products) const {
+        multiply_scores<T, Plan::head_dim / 16>(own, device::opaque(own_place_), visited,
+                                                device::opaque(transposed_place_) + turn_bytes(turn), products);
+    }
+    // sums += factors · visited
+    UNMASK_DEVICE void add_product(const score_fragment& factors, const visited_tile& visited, int turn,
+                                   gradient_fragment& sums) const {
+        multiply_values<T>(factors, visited, device::opaque(visited_place_) + turn_bytes(turn), sums);
+    }
+    UNMASK_DEVICE static std::uint32_t turn_bytes(int turn) {
+        return static_cast<std::uint32_t>(turn * visited_tile::bytes);
+    }
+
     // Tiles of queries, of one head of the group after another.
     struct walk {
         int head; // of the group
         tile at;
         bool more;
+        const T* query; // the head's
+        const T* d_output;
     };
-    UNMASK_DEVICE static walk first() {
-        walk all{0, memory::state().tiles().before_first(), false};
+    UNMASK_DEVICE walk first() const {
+        const keys_unit& unit = memory::state().unit();
+        const int head = unit.kv_head * call().group;
+        walk all{0, memory::state().tiles().before_first(), false, call().query.row(unit.sequence, 0, head),
+                 p_.of.d_output.row(unit.sequence, 0, head)};
         all.more = memory::state().tiles().next(all.at);
         return all;
     }
@@ -99,6 +124,8 @@ private:
         all.more = tiles.next(all.at);
         if (!all.more && all.head + 1 < call().group) {
             ++all.head;
+            all.query += call().query.head_stride;
+            all.d_output += p_.of.d_output.head_stride;
             all.at = tiles.before_first();
             all.more = tiles.next(all.at);
         }
@@ -109,8 +136,7 @@ private:
         walk next = first();
         if (next.more) {
             copy_keys();
-            copy_queries(0, next);
-            copy_d_output(0, next);
+            copy_both(0, next);
             store_number(0, number(next));
         }
         device::commit_copies();
@@ -120,19 +146,18 @@ private:
             device::wait_copies<0>();
             device::barrier(); // queries are here, and nobody needs those of the turn before any more
             if (next.more) {
-                copy_queries(turn ^ 1, next);
-                copy_d_output(turn ^ 1, next);
+                copy_both(turn ^ 1, next);
             }
             device::commit_copies();
             const float next_number = number(next); // arrives while others compute
             if (current.partial()) {
-                set_seen(current);
+                set_seen(turn, current);
                 device::barrier();
             }
             score_fragment scores;
             score_fragment d_scores;
-            multiply_scores<T>(memory::keys(), warp_row(), memory::queries(turn), scores);
-            multiply_scores<T>(memory::values(), warp_row(), memory::d_output(turn), d_scores);
+            multiply(memory::keys(), memory::queries(0), turn, scores);
+            multiply(memory::values(), memory::d_output(0), turn, d_scores);
             finish(turn, current.partial(), scores, d_scores);
             if (current.partial()) {
                 device::barrier(); // nobody needs the tiles as they are
@@ -140,10 +165,10 @@ private:
                 take_out_values<T, Plan::threads>(memory::queries(turn), memory::state().unit());
             }
             if (values_wanted()) {
-                multiply_values<T>(scores, memory::d_output(turn), d_values_);
+                add_product(scores, memory::d_output(0), turn, d_values_);
             }
             if (keys_wanted()) {
-                multiply_values<T>(d_scores, memory::queries(turn), d_keys_);
+                add_product(d_scores, memory::queries(0), turn, d_keys_);
             }
             store_number(turn ^ 1, next_number);
         }
@@ -170,14 +195,14 @@ private:
             move_on(next);
             const float next_number = number(next); // arrives while others compute
             if (current.partial()) {
-                set_seen(current);
+                set_seen(turn, current);
             }
             score_fragment scores;
             score_fragment d_scores;
             if constexpr (Values) {
-                multiply_scores<T>(memory::keys(), warp_row(), memory::queries(0), scores);
+                multiply(memory::keys(), memory::queries(0), 0, scores);
             } else {
-                multiply_scores<T>(memory::values(), warp_row(), memory::d_output(0), d_scores);
+                multiply(memory::values(), memory::d_output(0), 0, d_scores);
             }
             device::wait_copies<0>();
             device::barrier(); // the second is here, and nobody needs the first any more
@@ -187,7 +212,7 @@ private:
             }
             device::commit_copies();
             if constexpr (Keys) {
-                multiply_scores<T>(memory::keys(), warp_row(), memory::queries(0), scores);
+                multiply(memory::keys(), memory::queries(0), 0, scores);
             }
             finish(turn, current.partial(), scores, d_scores);
             if (current.partial()) {
@@ -195,9 +220,9 @@ private:
                 take_out_values<T, Plan::threads>(second, memory::state().unit());
             }
             if constexpr (Values) {
-                multiply_values<T>(scores, second, d_values_);
+                add_product(scores, second, 0, d_values_);
             } else {
-                multiply_values<T>(d_scores, second, d_keys_);
+                add_product(d_scores, second, 0, d_keys_);
             }
             store_number(turn ^ 1, next_number);
             device::wait_copies<0>();
@@ -207,26 +232,34 @@ private:
 
     UNMASK_DEVICE void copy_keys() const {
         const keys_unit& unit = memory::state().unit();
-        copy(call().key, unit.kv_head, memory::keys(), unit.first_key, unit.keys);
+        const auto copy_own = [&](const tensor<const T>& from, const own_tile& to) {
+            copy(from.row(unit.sequence, 0, unit.kv_head), from, to, unit.first_key, unit.keys);
+        };
+        copy_own(call().key, memory::keys());
         if constexpr (Keys) {
-            copy(call().value, unit.kv_head, memory::values(), unit.first_key, unit.keys);
+            copy_own(call().value, memory::values());
         }
     }
     UNMASK_DEVICE void copy_queries(int turn, const walk& of) const {
-        copy(call().query, head(of), memory::queries(turn), of.at.begin(), memory::state().unit().queries);
+        copy(of.query, call().query, memory::queries(turn), of.at.begin(), memory::state().unit().queries);
     }
     UNMASK_DEVICE void copy_d_output(int turn, const walk& of) const {
-        copy(p_.of.d_output, head(of), memory::d_output(turn), of.at.begin(), memory::state().unit().queries);
+        copy(of.d_output, p_.of.d_output, memory::d_output(turn), of.at.begin(), memory::state().unit().queries);
+    }
+    UNMASK_DEVICE void copy_both(int turn, const walk& of) const {
+        visited_tile::template copy_rows<Plan::threads, T>(
+            {memory::queries(turn), memory::d_output(turn)}, {of.query, of.d_output},
+            {static_cast<int>(call().query.position_stride), static_cast<int>(p_.of.d_output.position_stride)},
+            of.at.begin(), memory::state().unit().queries, call().head_dim);
     }
     UNMASK_DEVICE int head(const walk& of) const { return memory::state().unit().kv_head * call().group + of.head; }
     template <class Tile>
-    UNMASK_DEVICE void copy(const tensor<const T>& from, int head, const Tile& to, int first, int end) const {
-        to.template copy_rows<Plan::threads>(from.row(memory::state().unit().sequence, 0, head),
-                                             static_cast<int>(from.position_stride), first, end, call().head_dim);
+    UNMASK_DEVICE void copy(const T* head, const tensor<const T>& from, const Tile& to, int first, int end) const {
+        to.template copy_rows<Plan::threads>(head, static_cast<int>(from.position_stride), first, end, call().head_dim);
     }
 
-    UNMASK_DEVICE void set_seen(tile at) const {
-        memory::state().template set_seen<Plan::threads>(call(), p_.mask, at.begin());
+    UNMASK_DEVICE void set_seen(int turn, tile at) const {
+        memory::state().template set_seen<Plan::threads>(turn, call(), p_.mask, at.begin());
     }
 
     // What this thread reads of a tile's log-sum-exp and Δ.
@@ -236,7 +269,7 @@ private:
         if (!of.more || device::thread() >= 2 * Plan::visited || query >= unit.queries) {
             return 0.0F;
         }
-        return device::thread() < Plan::visited ? call().log_sum_exp.at(unit.sequence, head(of), query)
+        return device::thread() < Plan::visited ? shift_of(call().log_sum_exp.at(unit.sequence, head(of), query))
                                                 : p_.of.delta[p_.of.row(unit.sequence, head(of), query)];
     }
     UNMASK_DEVICE static void store_number(int turn, float value) {
@@ -248,9 +281,6 @@ private:
     // Makes P of products, and dS of dP if gradients of keys are computed.
     UNMASK_DEVICE void finish(int turn, bool partial, score_fragment& scores, score_fragment& d_scores) const {
         finish_scores(call(), scores);
-        if (partial) {
-            hide_transposed_scores(memory::state().seen(), warp_row(), scores);
-        }
         const float* numbers = memory::state().numbers(turn) + fragment_column(0);
         const auto log_sum_exp = [&](int, int j, int e) { return numbers[j * 8 + e % 2]; };
         if constexpr (Keys) {
@@ -258,6 +288,12 @@ private:
                           [&](int, int j, int e) { return numbers[Plan::visited + j * 8 + e % 2]; });
         } else {
             weigh(scores, log_sum_exp);
+        }
+        if (partial) {
+            hide_transposed(memory::state().seen(turn), warp_row(), scores);
+            if constexpr (Keys) {
+                hide_transposed(memory::state().seen(turn), warp_row(), d_scores);
+            }
         }
     }
 
@@ -316,6 +352,9 @@ private:
     const backward_parameters<T, Mask>& p_;
     gradient_fragment d_values_;
     gradient_fragment d_keys_;
+    std::uint32_t own_place_; // of a lane, in shared memory: kept, because they take more than a turn's copies
+    std::uint32_t transposed_place_;
+    std::uint32_t visited_place_;
 };
 
 template <class Plan, class T, mask_policy Mask>

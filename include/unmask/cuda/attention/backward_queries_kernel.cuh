@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include <unmask/config.hpp>
 #include <unmask/cuda/attention/backward_call.cuh>
@@ -40,7 +41,8 @@ template <class Plan, class T, mask_policy Mask>
 class tensor_core_backward_queries {
 public:
     UNMASK_DEVICE explicit tensor_core_backward_queries(const backward_parameters<T, Mask>& parameters)
-        : p_(parameters) {}
+        : p_(parameters), own_place_(left_place<own_tile>(warp_row())),
+          transposed_place_(transposed_place<visited_tile>()), visited_place_(right_place<visited_tile>()) {}
 
     UNMASK_DEVICE void run() {
         if (!memory::state().template begin<Plan::threads>(call(), p_.grid, p_.mask, device::block(),
@@ -70,7 +72,7 @@ public:
                 memory::state().template set_seen<Plan::threads>(call(), p_.mask, current.begin());
             }
             score_fragment d_scores;
-            multiply_scores<T>(memory::d_output(), warp_row(), memory::values(), d_scores);
+            multiply(memory::d_output(), memory::values(), d_scores);
             device::wait_copies<0>();
             device::barrier(); // keys are here, and nobody needs the values any more
 
@@ -94,10 +96,18 @@ public:
 
 private:
     using memory = backward_queries_memory<Plan>;
+    using own_tile = typename memory::own_tile;
+    using visited_tile = typename memory::visited_tile;
     using score_fragment = fragment<Plan::row_tiles, Plan::score_tiles>;
 
     UNMASK_DEVICE const kernel_call<T>& call() const { return p_.of.call; }
     UNMASK_DEVICE static int warp_row() { return fragment_warp_row<Plan::row_tiles>(); }
+
+    // products = own · visitedᵀ
+    UNMASK_DEVICE void multiply(const own_tile& own, const visited_tile& visited, score_fragment& products) const {
+        multiply_scores<T, Plan::head_dim / 16>(own, device::opaque(own_place_), visited,
+                                                device::opaque(transposed_place_), products);
+    }
 
     template <class Tile>
     UNMASK_DEVICE void copy_rows(const tensor<const T>& from, const Tile& to) const {
@@ -128,7 +138,7 @@ private:
             delta_[i][h] = 0.0F;
             if (row < unit.rows) {
                 const int head = call().head_of(unit.kv_head, row);
-                log_sum_exp_[i][h] = call().log_sum_exp.at(unit.sequence, head, call().query_of(row));
+                log_sum_exp_[i][h] = shift_of(call().log_sum_exp.at(unit.sequence, head, call().query_of(row)));
                 delta_[i][h] = p_.of.delta[p_.of.row(unit.sequence, head, call().query_of(row))];
             }
         });
@@ -149,19 +159,17 @@ private:
     // Of dP, in d_scores, and of keys that have arrived.
     UNMASK_DEVICE void add_keys(score_fragment& d_scores, bool partial) {
         score_fragment scores;
-        multiply_scores<T>(memory::queries(), warp_row(), memory::keys(), scores);
+        multiply(memory::queries(), memory::keys(), scores);
         finish_scores(call(), scores);
-        if (partial) {
-            hide_scores(memory::state().seen(), warp_row(), scores);
-        }
         differentiate(
             call(), scores, d_scores, [&](int i, int, int e) { return log_sum_exp_[i][e / 2]; },
             [&](int i, int, int e) { return delta_[i][e / 2]; });
         if (partial) {
+            hide_scores(memory::state().seen(), warp_row(), d_scores, 0.0F);
             device::barrier(); // nobody needs the keys as they are
             take_out_values<T, Plan::threads>(memory::keys(), memory::state().unit());
         }
-        multiply_values<T>(d_scores, memory::keys(), d_queries_);
+        multiply_values<T>(d_scores, memory::keys(), device::opaque(visited_place_), d_queries_);
     }
 
     UNMASK_DEVICE void add_sink() {
@@ -228,6 +236,9 @@ private:
     float log_sum_exp_[Plan::row_tiles][2];
     float delta_[Plan::row_tiles][2];
     fragment<Plan::row_tiles, Plan::gradient_tiles> d_queries_;
+    std::uint32_t own_place_; // of a lane, in shared memory: see tensor_core_backward_keys
+    std::uint32_t transposed_place_;
+    std::uint32_t visited_place_;
 };
 
 template <class Plan, class T, mask_policy Mask>

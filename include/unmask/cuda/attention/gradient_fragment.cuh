@@ -26,10 +26,11 @@ UNMASK_DEVICE void finish_scores(const kernel_call<T>& call, fragment<RowTiles, 
     }
 }
 
-// Makes P of scores, in place. log_sum_exp(i, j, e) is that of an element's query, as delta below.
+// Makes P of scores, in place. log_sum_exp(i, j, e) is what shift_of makes of that of an element's query. It need not
+// make sense where the score is hidden.
 template <int RowTiles, int ColumnTiles, class LogSumExp>
 UNMASK_DEVICE void weigh(fragment<RowTiles, ColumnTiles>& scores, const LogSumExp& log_sum_exp) {
-    scores.for_each([&](float& score, int i, int j, int e) { score = weight_of(score, log_sum_exp(i, j, e)); });
+    scores.for_each([&](float& score, int i, int j, int e) { score = exp(score - log_sum_exp(i, j, e)); });
 }
 
 // Makes P of scores and dS of dP, in place.
@@ -37,25 +38,25 @@ template <class T, int RowTiles, int ColumnTiles, class LogSumExp, class Delta>
 UNMASK_DEVICE void differentiate(const kernel_call<T>& call, fragment<RowTiles, ColumnTiles>& scores,
                                  fragment<RowTiles, ColumnTiles>& d_probabilities, const LogSumExp& log_sum_exp,
                                  const Delta& delta) {
-    const auto each = [&](const auto& gradient_of) {
+    const auto each = [&](const auto& derivative) {
         scores.for_each([&](float& score, int i, int j, int e) {
             float& d_probability = d_probabilities.values[i][j][e];
-            const score_gradient gradient = gradient_of(score, log_sum_exp(i, j, e), d_probability, delta(i, j, e));
-            score = gradient.probability;
-            d_probability = gradient.d_score;
+            const float probability = exp(score - log_sum_exp(i, j, e));
+            d_probability = derivative(probability * (d_probability - delta(i, j, e)), score);
+            score = probability;
         });
     };
     if (call.cap > 0.0F) {
-        each([&](auto... of) { return score_gradient(call, of...); });
+        each([&](float d_score, float score) { return d_score * cap_derivative(call, score); });
     } else {
-        each([&](auto... of) { return score_gradient(of...); });
+        each([](float d_score, float /*score*/) { return d_score; });
     }
 }
 
-// −∞ where a query, of a column, does not see the key, of a row. The warp's first row is first_row.
+// 0 where a query, of a column, does not see the key, of a row. The warp's first row is first_row.
 template <int RowTiles, int ColumnTiles, int Queries, int Keys>
-UNMASK_DEVICE void hide_transposed_scores(const seen_keys<Queries, Keys>& seen, int first_row,
-                                          fragment<RowTiles, ColumnTiles>& scores) {
+UNMASK_DEVICE void hide_transposed(const seen_keys<Queries, Keys>& seen, int first_row,
+                                   fragment<RowTiles, ColumnTiles>& values) {
     static_assert(ColumnTiles * 8 == Queries && 32 % (RowTiles * 16) == 0); // a warp's keys are in one word
     UNMASK_UNROLL
     for (int j = 0; j < ColumnTiles; ++j) {
@@ -67,8 +68,8 @@ UNMASK_DEVICE void hide_transposed_scores(const seen_keys<Queries, Keys>& seen, 
             for (int i = 0; i < RowTiles; ++i) {
                 UNMASK_UNROLL
                 for (int h = 0; h < 2; ++h) {
-                    float& score = scores.values[i][j][2 * h + c];
-                    score = (bits & (1U << (i * 16 + h * 8))) != 0 ? score : minus_infinity;
+                    float& value = values.values[i][j][2 * h + c];
+                    value = (bits & (1U << (i * 16 + h * 8))) != 0 ? value : 0.0F;
                 }
             }
         }

@@ -27,24 +27,26 @@ struct keys_unit {
 };
 
 // What all threads of a block that owns keys know alike, in shared memory: see block_state, for blocks of queries.
+// Turns have two places for their numbers, 0 and 1. What is seen lies between these and over the other turn's, which
+// nobody needs meanwhile. With that and a short list, two blocks of 64 or 96 columns fit into 100 KB.
 template <int Keys, int Queries>
 struct keys_state {
     using seen_type = seen_keys<Queries, Keys>;
-    using tile_list = cuda::tile_list<Queries, 16>; // of 96 columns, two blocks just fit into 100 KB
-    static constexpr int numbers_bytes = 4 * Queries * static_cast<int>(sizeof(float));
-    static constexpr int bytes =
-        seen_type::bytes + numbers_bytes + static_cast<int>(sizeof(keys_unit) + sizeof(typename tile_list::state));
+    using tile_list = cuda::tile_list<Queries, 16>;
+    static constexpr int numbers_bytes = 2 * Queries * static_cast<int>(sizeof(float)); // of a turn
+    static constexpr int shared_bytes = seen_type::bytes + numbers_bytes;
+    static constexpr int bytes = shared_bytes + static_cast<int>(sizeof(keys_unit) + sizeof(typename tile_list::state));
+    static_assert(seen_type::bytes >= numbers_bytes);
 
     std::byte* data;
 
-    UNMASK_DEVICE seen_type seen() const { return {reinterpret_cast<std::uint32_t*>(data)}; }
     // Of a tile's queries: log-sum-exp, then Δ.
-    UNMASK_DEVICE float* numbers(int turn) const {
-        return reinterpret_cast<float*>(data + seen_type::bytes) + turn * 2 * Queries;
+    UNMASK_DEVICE float* numbers(int turn) const { return reinterpret_cast<float*>(data + turn * seen_type::bytes); }
+    // Lost when the numbers of the next turn are stored.
+    UNMASK_DEVICE seen_type seen(int turn) const {
+        return {reinterpret_cast<std::uint32_t*>(data + (1 - turn) * numbers_bytes)};
     }
-    UNMASK_DEVICE keys_unit& unit() const {
-        return *reinterpret_cast<keys_unit*>(data + seen_type::bytes + numbers_bytes);
-    }
+    UNMASK_DEVICE keys_unit& unit() const { return *reinterpret_cast<keys_unit*>(data + shared_bytes); }
     UNMASK_DEVICE tile_list tiles() const { return {reinterpret_cast<typename tile_list::state*>(&unit() + 1)}; }
 
     // Finds out what block number `block` has to do; false if nothing. `order` is shared memory for 65 integers, which
@@ -79,9 +81,9 @@ struct keys_state {
     // Asks the mask which keys the queries see, of the tile that begins at first_query. By all threads; a barrier must
     // follow.
     template <int Threads, class T, mask_policy Mask>
-    UNMASK_DEVICE void set_seen(const kernel_call<T>& call, const Mask& mask, int first_query) const {
+    UNMASK_DEVICE void set_seen(int turn, const kernel_call<T>& call, const Mask& mask, int first_query) const {
         const keys_unit& mine = unit();
-        seen().template set<Threads>(
+        seen(turn).template set<Threads>(
             mask, mine.queries - first_query, [&](int row) { return call.query_offset + first_query + row; },
             mine.first_key, mine.keys);
     }

@@ -65,24 +65,42 @@ UNMASK_DEVICE int fragment_column(int j) {
     return j * 8 + static_cast<int>(fragment_lane() % 4 * 2);
 }
 
-// scores = queries · keysᵀ, of the rows from first_row on.
-template <class T, int RowTiles, int ColumnTiles, int QueryRows, int KeyRows, int HeadDim>
-UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& queries, int first_row,
-                                   const shared_tile<KeyRows, HeadDim>& keys, fragment<RowTiles, ColumnTiles>& scores) {
-    static_assert(ColumnTiles % 2 == 0 && KeyRows == ColumnTiles * 8);
+// Where in a tile the lanes of a warp find the first fragment of a left factor, from first_row on; of a right factor
+// whose columns are the tile's rows; of one whose rows they are.
+template <class Tile>
+UNMASK_DEVICE std::uint32_t left_place(int first_row) {
     const std::uint32_t lane = fragment_lane();
-    const std::uint32_t query_place = queries.place(static_cast<std::uint32_t>(first_row) + lane % 16, lane / 16);
-    const std::uint32_t key_place = keys.place(lane / 16 * 8 + lane % 8, lane / 8 % 2);
+    return Tile::place(static_cast<std::uint32_t>(first_row) + lane % 16, lane / 16);
+}
+template <class Tile>
+UNMASK_DEVICE std::uint32_t transposed_place() {
+    const std::uint32_t lane = fragment_lane();
+    return Tile::place(lane / 16 * 8 + lane % 8, lane / 8 % 2);
+}
+template <class Tile>
+UNMASK_DEVICE std::uint32_t right_place() {
+    const std::uint32_t lane = fragment_lane();
+    return Tile::place(lane % 16, lane / 16);
+}
+
+// How many steps of 16 columns multiply_scores takes a turn, unless told otherwise: a page. Not all are unrolled, and
+// of large fragments not even a page: in the forward kernel that would load so far ahead that registers spill.
+template <int RowTiles, class Tile>
+inline constexpr int usual_steps = RowTiles > 1 && Tile::chunks > 8 ? 2 : Tile::page / 16;
+
+// scores = queries · keysᵀ, of the rows whose fragment is at query_place.
+template <class T, int Steps, int RowTiles, int ColumnTiles, int QueryRows, int KeyRows, int HeadDim>
+UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& queries, std::uint32_t query_place,
+                                   const shared_tile<KeyRows, HeadDim>& keys, std::uint32_t key_place,
+                                   fragment<RowTiles, ColumnTiles>& scores) {
+    static_assert(ColumnTiles % 2 == 0 && KeyRows == ColumnTiles * 8);
     scores.clear();
-    // A page a turn. Not all are unrolled, and of large fragments not even a page: that would load so far ahead that
-    // registers spill.
-    constexpr int steps = RowTiles > 1 && HeadDim > 64 ? 2 : shared_tile<KeyRows, HeadDim>::page / 16;
     UNMASK_NO_UNROLL
-    for (int turn = 0; turn < HeadDim / 16 / steps; ++turn) {
-        const std::uint32_t query_turn = queries.moved(query_place, 0, turn * steps * 2);
-        const std::uint32_t key_turn = keys.moved(key_place, 0, turn * steps * 2);
+    for (int turn = 0; turn < HeadDim / 16 / Steps; ++turn) {
+        const std::uint32_t query_turn = queries.moved(query_place, 0, turn * Steps * 2);
+        const std::uint32_t key_turn = keys.moved(key_place, 0, turn * Steps * 2);
         UNMASK_UNROLL
-        for (int step = 0; step < steps; ++step) {
+        for (int step = 0; step < Steps; ++step) {
             std::uint32_t a[RowTiles][4];
             UNMASK_UNROLL
             for (int i = 0; i < RowTiles; ++i) {
@@ -102,14 +120,21 @@ UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& querie
     }
 }
 
+// The same, of the rows from first_row on.
+template <class T, int RowTiles, int ColumnTiles, int QueryRows, int KeyRows, int HeadDim>
+UNMASK_DEVICE void multiply_scores(const shared_tile<QueryRows, HeadDim>& queries, int first_row,
+                                   const shared_tile<KeyRows, HeadDim>& keys, fragment<RowTiles, ColumnTiles>& scores) {
+    using tile = shared_tile<KeyRows, HeadDim>;
+    const std::uint32_t query_place = left_place<shared_tile<QueryRows, HeadDim>>(first_row);
+    multiply_scores<T, usual_steps<RowTiles, tile>>(queries, query_place, keys, transposed_place<tile>(), scores);
+}
+
 // output += probabilities · values. A score's registers are, rounded and in pairs, those of the left factor.
 template <class T, int RowTiles, int KeyTiles, int ColumnTiles, int KeyRows, int HeadDim>
 UNMASK_DEVICE void multiply_values(const fragment<RowTiles, KeyTiles>& probabilities,
-                                   const shared_tile<KeyRows, HeadDim>& values,
+                                   const shared_tile<KeyRows, HeadDim>& values, std::uint32_t value_place,
                                    fragment<RowTiles, ColumnTiles>& output) {
     static_assert(KeyTiles % 2 == 0 && ColumnTiles % 2 == 0 && ColumnTiles * 8 == HeadDim);
-    const std::uint32_t lane = fragment_lane();
-    const std::uint32_t value_place = values.place(lane % 16, lane / 16);
     UNMASK_UNROLL
     for (int step = 0; step < KeyTiles / 2; ++step) {
         std::uint32_t a[RowTiles][4];
@@ -134,10 +159,17 @@ UNMASK_DEVICE void multiply_values(const fragment<RowTiles, KeyTiles>& probabili
     }
 }
 
-// −∞ where a row does not see the key. The warp's first row is first_row.
+template <class T, int RowTiles, int KeyTiles, int ColumnTiles, int KeyRows, int HeadDim>
+UNMASK_DEVICE void multiply_values(const fragment<RowTiles, KeyTiles>& probabilities,
+                                   const shared_tile<KeyRows, HeadDim>& values,
+                                   fragment<RowTiles, ColumnTiles>& output) {
+    multiply_values<T>(probabilities, values, right_place<shared_tile<KeyRows, HeadDim>>(), output);
+}
+
+// −∞, or another value, where a row does not see the key. The warp's first row is first_row.
 template <int RowTiles, int ColumnTiles, int Rows, int Keys>
 UNMASK_DEVICE void hide_scores(const seen_keys<Rows, Keys>& seen, int first_row,
-                               fragment<RowTiles, ColumnTiles>& scores) {
+                               fragment<RowTiles, ColumnTiles>& scores, float hidden = minus_infinity) {
     static_assert(ColumnTiles * 8 == Keys);
     UNMASK_UNROLL
     for (int i = 0; i < RowTiles; ++i) {
@@ -151,7 +183,7 @@ UNMASK_DEVICE void hide_scores(const seen_keys<Rows, Keys>& seen, int first_row,
                     UNMASK_UNROLL
                     for (int c = 0; c < 2; ++c) {
                         float& score = scores.values[i][word * 4 + j][2 * h + c];
-                        score = (bits & (1U << (j * 8 + c))) != 0 ? score : minus_infinity;
+                        score = (bits & (1U << (j * 8 + c))) != 0 ? score : hidden;
                     }
                 }
             }

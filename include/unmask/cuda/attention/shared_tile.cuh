@@ -56,6 +56,22 @@ struct shared_tile {
             return from;
         });
     }
+    // The same, of two matrices to two tiles. What their addresses have in common is computed once.
+    template <int Threads, class T>
+    UNMASK_DEVICE static void copy_rows(const shared_tile (&to)[2], const T* const (&matrix)[2], const int (&stride)[2],
+                                        int begin, int end, int columns) {
+        const T* from[2];
+        visit_passes<Threads>(end - begin, columns, [&](int row, int chunk, int down, const auto& for_each_page) {
+            UNMASK_UNROLL
+            for (int i = 0; i < 2; ++i) {
+                from[i] = down == 0 ? matrix[i] + device::product(begin + row, stride[i]) + chunk * 8
+                                    : from[i] + static_cast<index_t>(stride[i]) * rows_a_pass<Threads>;
+                for_each_page([&](int right, std::uint32_t place, bool exists) {
+                    device::copy_async(to[i].data + place, from[i] + right * 8, exists);
+                });
+            }
+        });
+    }
     // The same, of `rows` rows, each at row_of(number).
     template <int Threads, class RowOf>
     UNMASK_DEVICE void copy_rows(int rows, int columns, const RowOf& row_of) const {
@@ -71,6 +87,19 @@ private:
     // row in other pages.
     template <int Threads, class FromOf>
     UNMASK_DEVICE void copy_passes(int rows, int columns, const FromOf& from_of) const {
+        visit_passes<Threads>(rows, columns, [&](int row, int chunk, int down, const auto& for_each_page) {
+            const auto* from = from_of(row, chunk, down);
+            for_each_page([&](int right, std::uint32_t place, bool exists) {
+                device::copy_async(data + place, from + right * 8, exists);
+            });
+        });
+    }
+
+    // Calls visit(row, chunk, down, for_each_page) for each pass of a thread, where for_each_page(copy) calls
+    // copy(right, place, exists) for each of its chunks: in row + down, `right` chunks from `chunk`, and where that is
+    // in a tile.
+    template <int Threads, class Visit>
+    UNMASK_DEVICE static void visit_passes(int rows, int columns, const Visit& visit) {
         constexpr int page_chunks = page / 8;
         static_assert(rows_a_pass<Threads> % 16 == 0 && Rows % rows_a_pass<Threads> == 0);
         // Opaque: what follows from it costs less than the registers to keep it in. Unsigned, to divide by a shift.
@@ -82,12 +111,12 @@ private:
         const int columns_left = columns - chunk * 8;
         UNMASK_UNROLL
         for (int down = 0; down < Rows; down += rows_a_pass<Threads>) {
-            const auto* from = from_of(row, chunk, down);
-            UNMASK_UNROLL
-            for (int right = 0; right < chunks; right += page_chunks) {
-                const bool exists = down < rows_left && right * 8 < columns_left;
-                device::copy_async(data + moved(first_place, down, right), from + right * 8, exists);
-            }
+            visit(row, chunk, down, [&](const auto& copy) {
+                UNMASK_UNROLL
+                for (int right = 0; right < chunks; right += page_chunks) {
+                    copy(right, moved(first_place, down, right), down < rows_left && right * 8 < columns_left);
+                }
+            });
         }
     }
 };
