@@ -110,6 +110,13 @@ refuse("expected neither a cache nor guidance" --preset wino --guidance 1)
 refuse("expected one with a threshold" --threshold 0.5)
 refuse("or --longer" --length 300)
 refuse("ends in .jsonl or .html" --trace trace.txt)
+refuse("--device is 'gpu', expected cpu or cuda" --device gpu)
+refuse("--precision is 'bfloat16', expected float on the CPU" --precision bfloat16)
+refuse("--precision is 'half', expected float or bfloat16" --device cuda --precision half)
+refuse("--trace is given beside --device: a GPU says nothing before" --device cuda --trace trace.html)
+if(NOT ON_GPU)
+  refuse("--device is 'cuda', but this program was built without CUDA: .* was missing" --device cuda)
+endif()
 refuse("there is no option --speed" --speed 3)
 
 # A checkpoint from a stranger.

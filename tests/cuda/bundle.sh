@@ -20,14 +20,21 @@ programs=(tests/cuda/test_cuda_{runtime,rows,sampler,attention}
 targets=(test_cuda_{runtime,rows,sampler,attention} example_{cuda_custom_mask,cuda_training,device_sampler}
     bench_{sampler,attention}_cuda)
 
-need g++ cmake ninja-build doctest-dev libbenchmark-dev
+need g++ cmake ninja-build doctest-dev libbenchmark-dev libopenblas-dev
 cmake -S . -B "$build" -G Ninja -DUNMASK_HAS_GPU=ON -DCMAKE_CUDA_ARCHITECTURES="$architecture-real" \
     -DCMAKE_CUDA_FLAGS=--compress-mode=size \
     -DUNMASK_NATIVE=OFF -DUNMASK_OPENMP=OFF -DUNMASK_TEST_SCOPE=usual
+if grep -q language_model_cuda_tests "$build/build.ninja"; then # cuBLAS is here
+    programs+=(examples/language_model/language_model_cuda_{,bfloat16_}tests)
+    targets+=(language_model_cuda_{,bfloat16_}tests)
+fi
 cmake --build "$build" --parallel "${JOBS:-$(nproc)}" --target "${targets[@]}"
 
-# What programs need of this machine but the C library, which another may have in another version.
-libraries_of() { ldd "$@" | awk '$2 == "=>" { print $3 }' | sort -u | grep -vE '/lib(c|m|dl|rt|pthread)\.so'; }
+# What programs need of this machine but the C library, which another may have in another version, and cuBLAS, which is
+# too large.
+libraries_of() {
+    ldd "$@" | awk '$2 == "=>" { print $3 }' | sort -u | grep -vE '/lib(c|m|dl|rt|pthread|cublas|cublasLt)\.so'
+}
 
 rm -rf "$folder"
 mkdir -p "$folder/lib"

@@ -90,6 +90,12 @@ step attention 90 ./test_cuda_attention
 step example_device_sampler 10 ./device_sampler
 step example_custom_mask 10 ./cuda_custom_mask
 step example_training 10 ./cuda_training
+if ! ldd ./language_model_cuda_tests 2>&1 | grep -q "libcublas.*=> /"; then
+    echo "cuBLAS is not installed: the language model is left out"
+else
+    step language_model 40 ./language_model_cuda_tests
+    step language_model_bfloat16 40 ./language_model_cuda_bfloat16_tests
+fi
 if command -v compute-sanitizer >/dev/null; then
     sanitize memcheck_attention 40 memcheck ./test_cuda_attention -sf="*identities*"
     sanitize racecheck_attention 40 racecheck ./test_cuda_attention -sf="*stream*"
