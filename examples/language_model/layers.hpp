@@ -10,6 +10,8 @@
 
 namespace language_model {
 
+using namespace examples;
+
 /// exp(x) to a relative error below 1e-6, in a form that compilers vectorise. Input beyond ±87 is clamped.
 inline float fast_exp(float x) {
     constexpr float shift = 0x1.8p23F; // adding it rounds to an integer, left in the low bits

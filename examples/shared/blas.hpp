@@ -5,7 +5,7 @@
 
 #include <unmask/tensor/tensor_view.hpp>
 
-namespace language_model {
+namespace examples {
 
 using unmask::index_t;
 
@@ -34,6 +34,11 @@ inline void multiply(const_matrix input, const_matrix weight, matrix output) {
     detail::gemm(CblasNoTrans, input, CblasNoTrans, weight, 0.0F, output);
 }
 
+/// output += input · weightᵀ
+inline void add_product_transposed(const_matrix input, const_matrix weight, matrix output) {
+    detail::gemm(CblasNoTrans, input, CblasTrans, weight, 1.0F, output);
+}
+
 /// output += input · weight
 inline void add_product(const_matrix input, const_matrix weight, matrix output) {
     detail::gemm(CblasNoTrans, input, CblasNoTrans, weight, 1.0F, output);
@@ -51,4 +56,4 @@ inline void use_one_blas_thread() {
     openblas_set_num_threads(1);
 }
 
-} // namespace language_model
+} // namespace examples
