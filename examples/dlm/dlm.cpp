@@ -31,7 +31,7 @@
 #include "tokenizer/tokenizer.hpp"
 
 using namespace dlm;
-using language_model::command_line;
+using examples::command_line;
 
 namespace {
 
@@ -104,7 +104,7 @@ std::vector<token_t> prompt_of(command_line& options, const model_config& config
 // Fills the page, on the terminal if wanted. An interrupt then ends the run after the current call.
 unmask::statistics run(const language_model::text_sampler& sampler, const tokenizer& words, unmask::canvas& page,
                        std::uint64_t seed, bool view, unmask::trace& trace, unmask::sink_tracker* tracker) {
-    std::optional<language_model::terminal_view> screen;
+    std::optional<examples::terminal_view> screen;
     if (view) {
         std::signal(SIGINT, [](int) { interrupted = 1; });
         std::signal(SIGTERM, [](int) { interrupted = 1; });

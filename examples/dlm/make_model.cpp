@@ -95,7 +95,7 @@ json tensors_of(const dlm::model_config& c) {
     return tensors;
 }
 
-void make(language_model::command_line& options) {
+void make(examples::command_line& options) {
     const std::string folder = options.text("model", "");
     const std::string family = options.text("family", "LLaDA");
     const std::string size = options.text("size", "small");
@@ -120,7 +120,7 @@ void make(language_model::command_line& options) {
 
 int main(int count, char** arguments) {
     try {
-        language_model::command_line options(count, arguments);
+        examples::command_line options(count, arguments);
         if (options.flag("help")) {
             std::fputs(help, stdout);
             return 0;

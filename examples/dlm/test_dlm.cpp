@@ -12,8 +12,8 @@
 
 namespace {
 
-using language_model::cell;
-using language_model::look;
+using examples::cell;
+using examples::look;
 
 dlm::model_config family(const std::string& name) {
     dlm::model_config config;

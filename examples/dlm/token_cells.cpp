@@ -8,8 +8,8 @@
 
 namespace dlm {
 
-using language_model::cell;
-using language_model::look;
+using examples::cell;
+using examples::look;
 
 std::vector<cell> token_cells(const unmask::canvas& page, std::span<const unmask::commitment> commitments,
                               const tokenizer& words) {

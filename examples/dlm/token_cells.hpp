@@ -14,7 +14,7 @@ namespace dlm {
 
 /// What a terminal shows of a canvas' first sequence: a dot for a masked token, fresh what was just written. Characters
 /// that a terminal would obey are shown as U+FFFD.
-std::vector<language_model::cell> token_cells(const unmask::canvas& page,
-                                              std::span<const unmask::commitment> commitments, const tokenizer& words);
+std::vector<examples::cell> token_cells(const unmask::canvas& page, std::span<const unmask::commitment> commitments,
+                                        const tokenizer& words);
 
 } // namespace dlm

@@ -19,6 +19,8 @@
 
 namespace language_model {
 
+using namespace examples;
+
 using unmask::file_error;
 using unmask::read_safetensors;
 using unmask::safetensors_file;

@@ -11,6 +11,8 @@
 
 namespace language_model {
 
+using namespace examples;
+
 using unmask::token_t;
 
 /// What a transformer is made of, on the CPU: see cuda/cuda_layers.cuh for the same on the GPU. Functions that end in

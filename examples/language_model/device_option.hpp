@@ -12,6 +12,8 @@
 
 namespace language_model {
 
+using namespace examples;
+
 using unmask::shown;
 
 /// Throws the error of an option unless a condition holds.

@@ -9,6 +9,8 @@
 
 namespace language_model {
 
+using namespace examples;
+
 /// Rows in a matrix product. Every product of inference has this many, and a position always stands in the same one:
 /// what BLAS makes of a row may depend on both, to the last bit, so a position's result would otherwise depend on which
 /// others are computed beside it. What a tile lacks is filled with rows that nobody reads.

@@ -9,6 +9,8 @@
 
 namespace language_model {
 
+using namespace examples;
+
 namespace detail {
 inline float inverse_rms(const float* x, index_t width) {
     float sum = 0.0F;

@@ -11,12 +11,14 @@
 #include <unmask/sampler/canvas.hpp>
 #include <unmask/sampler/observer.hpp>
 
-#include "terminal_view.hpp"
+#include "canvas_cells.hpp"
 #include "tokenizer.hpp"
 
 // Between text and the sampler's canvas.
 
 namespace language_model {
+
+using namespace examples;
 
 /// In a template: a character to be filled in.
 inline constexpr char blank_character = '_';
@@ -41,32 +43,10 @@ inline std::string text_of(const unmask::canvas& page, index_t sequence, const t
     return characters.decode(page.tokens(sequence), blank_character);
 }
 
-/// What a terminal shows of a canvas: its sequences, an empty line between two, fresh what was just written.
+/// What a terminal shows of a canvas.
 inline std::vector<cell> cells_of(const unmask::canvas& page, std::span<const unmask::commitment> commitments,
                                   const tokenizer& characters) {
-    std::vector<cell> cells;
-    std::vector<std::size_t> begins;
-    for (index_t sequence = 0; sequence < page.sequences(); ++sequence) {
-        if (sequence > 0) {
-            cells.insert(cells.end(), 2, {"\n", look::written});
-        }
-        begins.push_back(cells.size());
-        const auto states = page.states(sequence);
-        const std::string text = text_of(page, sequence, characters);
-        for (std::size_t i = 0; i < text.size(); ++i) {
-            cells.push_back({std::string(1, text[i]), states[i] == unmask::position_state::prompt   ? look::given
-                                                      : states[i] == unmask::position_state::masked ? look::masked
-                                                                                                    : look::written});
-        }
-    }
-    for (const unmask::commitment& fresh : commitments) {
-        const auto [sequence, position] = fresh.where;
-        if (page.state(sequence, position) == unmask::position_state::masked) { // again
-            continue;
-        }
-        cells[begins[static_cast<std::size_t>(sequence)] + static_cast<std::size_t>(position)].appearance = look::fresh;
-    }
-    return cells;
+    return examples::cells_of(page, commitments, [&](token_t token) { return characters.decode({&token, 1}, ' '); });
 }
 
 } // namespace language_model

@@ -7,6 +7,8 @@
 
 namespace language_model {
 
+using namespace examples;
+
 /// The angles of rotary position embedding (Su et al., arXiv 2104.09864), base 10 000: row p holds cos and sin of
 /// p · base^(−2i / head_dim) for i < head_dim / 2. Table [positions, head_dim].
 inline void fill_rotary_table(matrix table) {

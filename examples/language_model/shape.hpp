@@ -9,6 +9,8 @@
 
 namespace language_model {
 
+using namespace examples;
+
 /// Larger sizes are mistakes: no file of theirs would fit on a disk.
 inline constexpr index_t most_width = 1 << 16;
 inline constexpr index_t most_layers = 1 << 12;

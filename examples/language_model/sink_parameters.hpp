@@ -17,6 +17,8 @@
 
 namespace language_model {
 
+using namespace examples;
+
 /// What one layer learns for a sink policy. A specialisation lists its tensors (`each`), makes the policy from them
 /// (`policy`), and, holding gradients instead of weights, says where the backward pass puts them (`attach`). As it
 /// stands here: nothing to learn.

@@ -19,6 +19,8 @@
 
 namespace language_model {
 
+using namespace examples;
+
 using unmask::token_t;
 
 /// The mask of models that look both ways, behind 0 or more sink tokens. Without a shadow every position sees all: one

@@ -16,6 +16,8 @@
 
 namespace language_model {
 
+using namespace examples;
+
 /// What the forward pass of one layer leaves for the backward pass. Rows are positions, all sequences after each other.
 /// T is what the layers compute with; what runs through all of them, the stream, is float.
 template <class T>

@@ -9,10 +9,12 @@
 
 #include <unmask/tensor/float_types.hpp>
 
-#include "../matrix.hpp"
 #include "device_memory.cuh"
+#include "matrix.hpp"
 
 namespace language_model {
+
+using namespace examples;
 
 /// Matrix products on the GPU, by cuBLAS: of float, without TF32, or of bfloat16, with sums in float. The memory that
 /// cuBLAS works in is its own, so that products can be recorded in a CUDA graph, and the same products give the same

@@ -7,8 +7,8 @@
 #include <unmask/executor/cuda_executor.cuh>
 #include <unmask/sampler/device_denoiser.cuh>
 
-#include "../matrix.hpp"
 #include "blas.cuh"
+#include "matrix.hpp"
 
 namespace language_model {
 

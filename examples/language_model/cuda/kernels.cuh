@@ -5,12 +5,14 @@
 
 #include <unmask/config.hpp>
 
-#include "../matrix.hpp"
 #include "device_memory.cuh"
+#include "matrix.hpp"
 
 // What the model's kernels share. They are plain: each reads and writes memory about once.
 
 namespace language_model {
+
+using namespace examples;
 
 inline constexpr int warp_size = 32;
 inline constexpr int block_threads = 256;

@@ -13,7 +13,7 @@
 
 // A text that changes in place on a terminal, by ANSI escape sequences.
 
-namespace language_model {
+namespace examples {
 
 using unmask::index_t;
 
@@ -126,4 +126,4 @@ private:
     index_t rows_ = 0; ///< of the last frame
 };
 
-} // namespace language_model
+} // namespace examples

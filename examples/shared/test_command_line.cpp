@@ -8,7 +8,7 @@
 
 #include "command_line.hpp"
 
-using namespace language_model;
+using namespace examples;
 
 namespace {
 

@@ -3,7 +3,7 @@
 
 #include <unmask/tensor/tensor_view.hpp>
 
-namespace language_model {
+namespace examples {
 
 using unmask::index_t;
 
@@ -31,4 +31,4 @@ inline const_matrix rows_of(const const_grouped_rows& all, index_t sequence) {
     return {all.pointer(sequence), {all.extents[1], all.extents[2]}, {all.strides[1], 1}};
 }
 
-} // namespace language_model
+} // namespace examples

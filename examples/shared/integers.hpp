@@ -10,7 +10,7 @@
 
 #include <unmask/config.hpp>
 
-namespace language_model {
+namespace examples {
 
 using unmask::index_t;
 
@@ -39,4 +39,4 @@ struct integers {
     }
 };
 
-} // namespace language_model
+} // namespace examples

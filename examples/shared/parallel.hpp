@@ -3,7 +3,7 @@
 
 #include <unmask/executor/cpu_executor.hpp>
 
-namespace language_model {
+namespace examples {
 
 using unmask::index_t;
 
@@ -17,4 +17,4 @@ void side_by_side(const unmask::cpu_executor& exec, index_t count, const Body& b
     outside.parallel_for(count, [&](index_t i, int worker) { body(inside, worker, i); });
 }
 
-} // namespace language_model
+} // namespace examples

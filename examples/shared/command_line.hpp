@@ -15,7 +15,7 @@
 
 #include "integers.hpp"
 
-namespace language_model {
+namespace examples {
 
 using unmask::shown;
 
@@ -112,4 +112,4 @@ private:
     std::set<std::string> known_;
 };
 
-} // namespace language_model
+} // namespace examples

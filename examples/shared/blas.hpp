@@ -5,7 +5,7 @@
 
 #include "matrix.hpp"
 
-namespace language_model {
+namespace examples {
 
 namespace detail {
 inline void gemm(CBLAS_TRANSPOSE transpose_a, const_matrix a, CBLAS_TRANSPOSE transpose_b, const_matrix b, float beta,
@@ -20,6 +20,11 @@ inline void gemm(CBLAS_TRANSPOSE transpose_a, const_matrix a, CBLAS_TRANSPOSE tr
 /// output = input · weight
 inline void multiply(const_matrix input, const_matrix weight, matrix output) {
     detail::gemm(CblasNoTrans, input, CblasNoTrans, weight, 0.0F, output);
+}
+
+/// output += input · weightᵀ
+inline void add_product_transposed(const_matrix input, const_matrix weight, matrix output) {
+    detail::gemm(CblasNoTrans, input, CblasTrans, weight, 1.0F, output);
 }
 
 /// output += input · weight
@@ -39,4 +44,4 @@ inline void use_one_blas_thread() {
     openblas_set_num_threads(1);
 }
 
-} // namespace language_model
+} // namespace examples

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "denoiser.hpp"
+
+namespace pretrained {
+
+/// Weights that are not here and can't be brought here. what() is the reason.
+class weights_unavailable : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// A model by its name, from a folder, into which fetch.py brings it first if it is not there; what that says goes to
+/// standard error. Throws weights_unavailable if it can't, std::invalid_argument for a name that is none, and
+/// unmask::file_error if the file holds another model.
+loaded_model load_model(const std::string& name, const std::string& folder = DEFAULT_WEIGHTS);
+
+} // namespace pretrained
