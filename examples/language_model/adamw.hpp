@@ -96,8 +96,8 @@ private:
         return static_cast<double>(square);
     }
 
-    void change(const weight_slice& where, const adamw_step& rule, float clip, float* weights, const float* gradient) {
-        const float keep = where.decays ? rule.decay : 1.0F;
+    void change(const weight_slice& where, adamw_step rule, float clip, float* weights, const float* gradient) {
+        const float keep = where.decays ? rule.decay : 1.0F; // rule is a copy, which no weight can alias
         float* w = weights + where.begin;
         const float* g = gradient + where.begin;
         float* m = first.data() + where.begin;

@@ -22,9 +22,8 @@ template <class Model, class T>
 class device_trainer_of final : public device_trainer {
 public:
     device_trainer_of(Model model, const device_training& training)
-        : model_(std::move(model)), training_(training), exec_{stream_.get(), &scratch_}, on_(exec_, blas_),
-          weights_(model_.parameters()), gradients_(model_.parameters()),
-          products_(std::is_same_v<T, float> ? 0 : model_.parameters()),
+        : model_(std::move(model)), exec_{stream_.get(), &scratch_}, on_(exec_, blas_), weights_(model_.parameters()),
+          gradients_(model_.parameters()), products_(std::is_same_v<T, float> ? 0 : model_.parameters()),
           optimizer_(slices_of(model_.places(), 4096), model_.parameters()),
           work_(make_workspace(training.pass, training.length, workspace_use::training)), loss_(1) {
         set_state({std::vector<float>(static_cast<std::size_t>(weights_.size())), optimizer_.first.read(),
@@ -37,7 +36,7 @@ public:
             model_.backward(on_, bound_weights(), model_.bound(gradients_.data()), tokens, work_);
         };
         const auto update = [&] {
-            optimizer_.update(exec_, rule, largest_norm, weights_.data(), gradients_.data(), products());
+            optimizer_.update(exec_, rule, largest_norm, weights_.data(), gradients_.data(), products_.data());
         };
         return add_up(batch, work_, backward, update);
     }
@@ -70,8 +69,7 @@ private:
     [[nodiscard]] workspace_type make_workspace(index_t sequences, index_t length, workspace_use use) const {
         return model_.template make_workspace<workspace_type>(sequences, length, use);
     }
-    [[nodiscard]] T* products() const { return std::is_same_v<T, float> ? nullptr : products_.data(); }
-    [[nodiscard]] auto bound_weights() const { return model_.bound(weights_.data(), products()); }
+    [[nodiscard]] auto bound_weights() const { return model_.bound(weights_.data(), products_.data()); }
 
     // The loss of all passes of a batch, each followed by after(tokens), and all by at_end(): enqueued, and waited for.
     template <class After, class AtEnd>
@@ -97,7 +95,6 @@ private:
     }
 
     Model model_;
-    device_training training_;
     own_stream stream_;
     unmask::caching_memory_resource scratch_;
     unmask::cuda_executor exec_;
@@ -105,7 +102,7 @@ private:
     cuda_layers on_;
     device_array<float> weights_;
     device_array<float> gradients_;
-    device_array<T> products_;
+    device_array<T> products_; // the weights, rounded; empty where T is float
     device_adamw optimizer_;
     workspace_type work_;
     std::optional<workspace_type> measured_; // for loss()
