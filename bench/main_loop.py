@@ -85,21 +85,28 @@ def turn(code: list[str], after: list[list[int]], trips: int) -> list[tuple[str,
     """The instructions of a turn, and how often each is met."""
     tensor = [word(each) == "HMMA" for each in code]
     loops = [(sum(tensor[to : i + 1]), to - i, to, i) for i, each in enumerate(after) for to in each if to <= i]
-    _, _, head, tail = max(loops)  # the smallest, of several with as many
-    inner = [(to, i) for met, _, to, i in loops if met and head <= to and i <= tail and (to, i) != (head, tail)]
-    times = [trips if any(to <= i <= end for to, end in inner) else 1 for i in range(len(code))]
+    for most, _, head, tail in sorted(loops, reverse=True):  # the smallest, of several with as many
+        inner = [(to, i) for met, _, to, i in loops if met and head <= to and i <= tail and (to, i) != (head, tail)]
+        times = [trips if any(to <= i <= end for to, end in inner) else 1 for i in range(len(code))]
+        path = shortest(code, after, times, head, tail)
+        if sum(tensor[i] for i in path) == most:  # else it is no loop: a function that is called lies behind all others
+            return [(code[i], times[i]) for i in path]
+    raise SystemExit("no loop")
+
+
+def shortest(code: list[str], after: list[list[int]], times: list[int], head: int, tail: int) -> list[int]:
     cost, before = {head: 0}, {}
     order = in_order(head, tail, after)
     place = {i: n for n, i in enumerate(order)}
-    for i in order:
-        here = cost[i] + times[i] - (MUST if word(code[i]) in ("HMMA", "LDGSTS") else 0)
-        for to in after[i] if i != tail else []:
+    for i in [each for each in order if each != tail]:
+        here = cost.get(i, MUST) + times[i] - (MUST if word(code[i]) in ("HMMA", "LDGSTS") else 0)
+        for to in after[i]:
             if place[to] > place[i] and here < cost.get(to, MUST):
                 cost[to], before[to] = here, i
     path = [tail]
-    while path[-1] != head:
+    while path[-1] in before:
         path.append(before[path[-1]])
-    return [(code[i], times[i]) for i in reversed(path)]
+    return path[::-1]
 
 
 def main() -> None:
