@@ -16,8 +16,8 @@ namespace language_model {
 namespace {
 
 [[noreturn]] void refuse_gpu() {
-    throw std::runtime_error("--device is 'cuda', but this program was built without CUDA: " //
-                             LANGUAGE_MODEL_WITHOUT_CUDA " was missing");
+    throw std::runtime_error("--device is 'cuda', but this program was built without CUDA, for want of " //
+                             LANGUAGE_MODEL_WITHOUT_CUDA);
 }
 
 } // namespace
