@@ -14,8 +14,8 @@
 
 namespace pretrained {
 
-/// The largest difference, over the largest number, between the text's rows with a first token that sees only itself and
-/// with that token folded into the layers' sinks.
+/// The largest difference, over the largest number, between the text's rows with a first token that sees only itself
+/// and with that token folded into the layers' sinks.
 inline double difference_of_folding(const loaded_model& model, const std::vector<token_t>& tokens) {
     const unmask::cpu_executor one{1};
     const std::vector<index_t> positions = positions_from_0(tokens.size());

@@ -74,6 +74,19 @@ TEST_CASE("what a class gets of a head, beside what an even spread would give it
     CHECK(std::isnan(class_shares(record_of({0, 0}), 0, 0, std::vector(2, key_class::content))[content].mass));
 }
 
+TEST_CASE("what positions give to themselves") {
+    sink_record record = framed();
+    record.own = {1, 0.5F, 0, 0.25F, 0};
+    const class_share own = own_share(record, 0, 0);
+    CHECK(own.mass == 0.35);
+    CHECK(std::abs(own.uniform - 3.0 / 30.0) < 1e-12); // three that see themselves, of 5 queries × 6 keys
+    CHECK(std::isnan(own.value_norm));
+    record.own.pop_back();
+    CHECK(complaint([&] { return own_share(record, 0, 0); }) == "sink_record::own_of: own.size() is 4, expected 5");
+    CHECK(complaint([&] { return own_share(record, 1, 0); }) ==
+          "sink_record::received_of: layer is 1, expected between 0 and 0");
+}
+
 TEST_CASE("shares of all classes are one") {
     std::mt19937 random(3);
     for (int run = 0; run < 200; ++run) {

@@ -62,8 +62,8 @@ struct class_share {
     double value_norm = std::numeric_limits<double>::quiet_NaN();
 };
 
-/// What each class gets of a head, in the order of key_class. `classes` is [record.keys()], from classes_of or your own.
-/// Throws invalid_argument if it has another size. O(keys).
+/// What each class gets of a head, in the order of key_class. `classes` is [record.keys()], from classes_of or your
+/// own. Throws invalid_argument if it has another size. O(keys).
 [[nodiscard]] inline std::array<class_share, key_classes> class_shares(const sink_record& record, index_t layer,
                                                                        index_t head,
                                                                        std::span<const key_class> classes) {
@@ -93,6 +93,18 @@ struct class_share {
         }
     }
     return result;
+}
+
+/// What the positions give to themselves in a head, which is part of what their classes get: the share of its
+/// attention, that of an even spread, and no norm. Throws invalid_argument if the record doesn't say it. O(length).
+[[nodiscard]] inline class_share own_share(const sink_record& record, index_t layer, index_t head) {
+    const std::span<const float> received = record.received_of(layer, head);
+    const std::span<const index_t> seen_by = record.seen_by_of(layer);
+    const std::span<const float> own = record.own_of(layer, head);
+    const auto seen = static_cast<double>(std::count_if(own.begin(), own.end(), [](float each) { return each > 0; }));
+    return {.mass =
+                std::accumulate(own.begin(), own.end(), 0.0) / std::accumulate(received.begin(), received.end(), 0.0),
+            .uniform = seen / static_cast<double>(std::accumulate(seen_by.begin(), seen_by.end(), index_t{0}))};
 }
 
 UNMASK_NAMESPACE_END
