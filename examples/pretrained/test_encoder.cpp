@@ -16,6 +16,7 @@
 #include <unmask/sampler/sampler.hpp>
 
 #include "denoiser.hpp"
+#include "test_folded_token.hpp"
 #include "test_made_model.hpp"
 #include "test_scalar_encoder.hpp"
 
@@ -90,6 +91,13 @@ TEST_CASE("each layer's attention can be watched") {
                      CHECK(std::isfinite(tensors.log_sum_exp(0, 7, 10)));
                  });
     CHECK(seen == all_rows(12));
+}
+
+TEST_CASE("a token that sees only itself folds into the layers' sinks") {
+    for (const model_description& description : models) {
+        CAPTURE(description.name);
+        CHECK(difference_of_folding({made_file(description, 7), description}, text) < 5e-5);
+    }
 }
 
 TEST_CASE("a denoiser gives the model's logits, whatever else is in the batch") {

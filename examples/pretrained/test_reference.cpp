@@ -28,6 +28,7 @@
 #include "antibody.hpp"
 #include "denoiser.hpp"
 #include "generation.hpp"
+#include "test_folded_token.hpp"
 
 using namespace pretrained;
 using nlohmann::json;
@@ -222,6 +223,21 @@ TEST_CASE("texts become the original's tokens") {
                 }
             }
             CHECK(model.tokens.encode(expected.at("text").get<std::string>()) == ids);
+        }
+    }
+}
+
+TEST_CASE("a [CLS] that sees only itself folds into the layers' sinks") {
+    for (const model_description& description : models) {
+        if (!is_of(description)) {
+            continue;
+        }
+        const loaded_model model = load(description.name);
+        const json all = reference().at(std::string(description.name));
+        for (const json& expected : all.at("cases")) {
+            const double difference = difference_of_folding(model, expected.at("ids").get<std::vector<token_t>>());
+            MESSAGE(description.name, " without its first token's row: off by ", difference);
+            CHECK(difference < 2e-5);
         }
     }
 }

@@ -35,7 +35,7 @@ std::vector<cell> cells_of(const unmask::canvas& page, std::span<const unmask::c
         const auto tokens = page.tokens(sequence);
         for (std::size_t i = 0; i < tokens.size(); ++i) {
             if (states[i] == unmask::position_state::masked) {
-                cells.push_back({" ", look::masked});
+                cells.push_back({"_", look::masked});
                 continue;
             }
             const look appearance = states[i] == unmask::position_state::prompt    ? look::given

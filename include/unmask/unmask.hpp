@@ -4,6 +4,7 @@
 /// @file
 /// Everything that a host compiler can use. Each header can also be included alone: include less to compile faster.
 
+#include <unmask/analysis/key_class.hpp>
 #include <unmask/analysis/mixing.hpp>
 #include <unmask/analysis/report/csv.hpp>
 #include <unmask/analysis/report/html.hpp>

@@ -7,6 +7,8 @@
 #include <doctest/doctest.h>
 
 #include <unmask/analysis/sink_definition.hpp>
+#include <unmask/analysis/sink_movement.hpp>
+#include <unmask/analysis/sink_strength.hpp>
 
 #include "records.hpp"
 
@@ -39,6 +41,8 @@ struct no_unit {
     void operator()(std::span<const double>, std::span<std::uint8_t>) const {}
 };
 static_assert(!sink_definition<no_unit>);
+static_assert(sink_definition<null_sink> && detail::reads_value_norms<null_sink> &&
+              !detail::reads_value_norms<above_share>);
 
 } // namespace
 
@@ -192,7 +196,46 @@ TEST_CASE("no z-score among n keys is above the root of n - 1") {
     }
 }
 
+TEST_CASE("a sink drains if its value is small beside the others'") {
+    sink_record record = record_of({8, 0, 1, 1}); // of 4 queries: 2, 0, 0.25, 0.25
+    const auto found = [&](double share, double ratio) { return sinks_of(record, 0, 0, null_sink{share, ratio})[0]; };
+    record.value_norms = {0.125F, 9, 1, 0.5F}; // the median of the others is 1
+    CHECK(sinks_of(record, 0, 0, null_sink{}) == std::vector<std::uint8_t>{1, 0, 0, 0});
+    CHECK(found(1.99, 0.2) == 1);
+    CHECK(found(2.0, 0.2) == 0); // above, not at
+    CHECK(found(0.3, 0.125) == 0);
+    CHECK(found(0.3, 0.126) == 1);
+    record.value_norms[0] = 1; // it broadcasts
+    CHECK(found(0.3, 0.2) == 0);
+    CHECK(found(0.3, 1.01) == 1);
+    record.value_norms = {0, 0, 0, 0}; // small beside nothing
+    CHECK(found(0.3, 0.2) == 0);
+    record.value_norms = {0.1F, std::nanf(""), 1, 1};
+    CHECK(found(0.3, 0.2) == 0);
+    CHECK(sinks_of(record_of({1}), 0, 0, null_sink{}) == std::vector<std::uint8_t>{0}); // no others
+    CHECK(sinks_of(record_of({}), 0, 0, null_sink{}).empty());
+
+    // Two heads with values of their own, and the mean of them; then two steps.
+    record = record_of({4, 0, 0, 0});
+    record.heads = record.kv_heads = 2;
+    record.received = {4, 0, 0, 0, 2, 2, 0, 0};
+    record.value_norms = {0.1F, 1, 1, 1, 0.1F, 2, 2, 2};
+    CHECK(sinks_of(record, 0, 1, null_sink{}) == std::vector<std::uint8_t>{1, 0, 0, 0});
+    CHECK(sinks_of(record, 0, null_sink{.share = 0.7}) == std::vector<std::uint8_t>{1, 0, 0, 0}); // 0.1 of 1.5
+    record.value_norms[4] = 0.6F;
+    CHECK(sinks_of(record, 0, null_sink{.share = 0.7}) == std::vector<std::uint8_t>{0, 0, 0, 0}); // 0.35 of 1.5
+    CHECK(sink_rate(std::vector{record}, null_sink{}) == 0.5);
+    const std::vector<sink_record> steps = {record, record};
+    CHECK(movement_of(steps, 0, 0, null_sink{}).gated == 2);
+    CHECK(movement_of(steps, 0, 1, null_sink{}).gated == 0);
+    CHECK(movement_of(steps, 0, null_sink{.value_ratio = 0.3}).gated == 2);
+    CHECK(std::abs(value_norm_ratio_of(steps, 0, 0, null_sink{}) - 0.1) < 1e-6);
+}
+
 TEST_CASE("definitions say what they are") {
+    CHECK(null_sink{}.description() ==
+          "Sinks that drain: mean received attention above 0.3, and a value norm below 0.2 "
+          "times the median of the other keys (arXiv 2606.08105).");
     CHECK(above_share{0.3}.description() == "Sinks: mean received attention above 0.3 (Gu et al., arXiv 2410.10781).");
     CHECK(above_share{1e-7}.description().find("above 1e-07 (") != std::string::npos); // not 0
     CHECK(above_share{0.1 + 0.2}.description().find("above 0.3 (") != std::string::npos);

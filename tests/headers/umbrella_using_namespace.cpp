@@ -47,9 +47,10 @@ using more_of_the_sampler =
            stop_at_repetition, stop_at_any<stop_at_end, stop_at_repetition>, likelihood_options, likelihood_bound,
            path_likelihood, key_value_store<float>, kv_cache<float, block>, logits_stream, trace_difference, trace_file,
            trace_cursor, html_options, terminal_options>;
-using types_of_the_analysis = all_of<sink_record, sink_tracker, sink_tracker_options, attention_unit, above_share,
-                                     above_others, above_deviations, above_robust_z_score, highest, sink_movement,
-                                     over_steps, sink_run, sink_metric, sink_html_options, sink_svg_options>;
+using types_of_the_analysis =
+    all_of<sink_record, sink_tracker, sink_tracker_options, attention_unit, above_share, above_others, above_deviations,
+           above_robust_z_score, null_sink, highest, sink_movement, over_steps, sink_run, sink_metric,
+           sink_html_options, sink_svg_options>;
 
 #if defined(__CUDACC__)
 using cuda_types = all_of<cuda_executor, cuda_stream, cuda_error, device_memory_resource, cuda::std::int32_t>;

@@ -12,6 +12,7 @@
 #include <numeric>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <unmask/analysis/sink_record.hpp>
@@ -29,15 +30,25 @@ enum class attention_unit : std::uint8_t {
     percent, ///< 100 · mean
 };
 
+namespace detail {
+
+// A definition that reads the norms of values as well.
+template <class D>
+concept reads_value_norms = requires(const D& definition, std::span<const double> numbers,
+                                     std::span<std::uint8_t> is_sink) { definition(numbers, numbers, is_sink); };
+
+} // namespace detail
+
 /// A definition of sinks: decides which keys of a head, or of the mean of several heads, are sinks. It is a struct with
 /// a member `unit` and `void operator()(std::span<const double> received, std::span<std::uint8_t> is_sink) const`,
 /// which gets the attention that each key received in that unit and sets the flags of sinks, initially 0, to 1. A key
-/// that no query sees received 0. Optional: `description()`, which returns the text that reports show.
+/// that no query sees received 0. One that takes `(received, value_norms, is_sink)` gets the L2 norms of the keys'
+/// values, too. Optional: `description()`, which returns the text that reports show.
 template <class D>
 concept sink_definition =
     requires(const D& definition, std::span<const double> received, std::span<std::uint8_t> is_sink) {
         { definition.unit } -> std::convertible_to<attention_unit>;
-        definition(received, is_sink);
+        requires detail::reads_value_norms<D> || requires { definition(received, is_sink); };
     };
 
 namespace detail {
@@ -162,6 +173,33 @@ struct above_robust_z_score {
     }
 };
 
+/// A sink that drains: its mean received attention is above `share`, and the norm of its value is below `value_ratio`
+/// times the median norm of the other keys, so that attention to it adds next to nothing. A Unifying View of Attention
+/// Sinks (arXiv 2606.08105) tells such sinks, below 0.2, from those that broadcast what they hold, at about 1: a table
+/// of all keys with much attention mixes the two. A folded sink without a value has norm 0, and is one whenever its
+/// attention is above `share`.
+struct null_sink {
+    static constexpr auto unit = attention_unit::mean; ///< see sink_definition
+    double share = 0.3;                                ///< of the attention of the queries that see the key
+    double value_ratio = 0.2;                          ///< of the median norm of the other keys' values
+
+    void operator()(std::span<const double> received, std::span<const double> value_norms,
+                    std::span<std::uint8_t> is_sink) const {
+        for (std::size_t key = 0; key < received.size(); ++key) {
+            if (received[key] > share && received.size() > 1) { // so much: few keys, each with a median of its own
+                std::vector<double> others(value_norms.begin(), value_norms.end());
+                others.erase(others.begin() + static_cast<std::ptrdiff_t>(key));
+                is_sink[key] = value_norms[key] < value_ratio * detail::median(std::move(others)) ? 1 : 0;
+            }
+        }
+    }
+    [[nodiscard]] std::string description() const {
+        return "Sinks that drain: mean received attention above " + detail::rounded_text(share) +
+               ", and a value norm below " + detail::rounded_text(value_ratio) +
+               " times the median of the other keys (arXiv 2606.08105).";
+    }
+};
+
 /// The sinks are the `count` keys that receive most; of equals, those with the lowest positions, and NaN last. Always
 /// finds sinks.
 struct highest {
@@ -212,13 +250,39 @@ struct highest {
     return mean;
 }
 
+/// The norms of the values that a head reads in a layer, [record.keys()].
+[[nodiscard]] inline std::vector<double> value_norms_in(const sink_record& record, index_t layer, index_t head) {
+    const std::span<const float> norms = record.value_norms_of(layer, head);
+    return {norms.begin(), norms.end()};
+}
+
+/// The mean norms of the values that the heads of a layer read, [record.keys()].
+[[nodiscard]] inline std::vector<double> value_norms_in(const sink_record& record, index_t layer) {
+    std::vector<double> mean(static_cast<std::size_t>(record.keys()));
+    for (index_t head = 0; head < record.heads; ++head) {
+        const std::vector<double> one = value_norms_in(record, layer, head);
+        for (std::size_t i = 0; i < mean.size(); ++i) {
+            mean[i] += one[i] / static_cast<double>(record.heads);
+        }
+    }
+    return mean;
+}
+
 namespace detail {
 
-template <sink_definition Definition>
-std::vector<std::uint8_t> sinks_among(const std::vector<double>& received, const Definition& definition) {
+// The sinks of a layer's head, or of the mean of its heads, whose keys received this attention.
+template <sink_definition Definition, class... Head>
+std::vector<std::uint8_t> sinks_among(const std::vector<double>& received, const Definition& definition,
+                                      const sink_record& record, index_t layer, Head... head) {
     std::vector<std::uint8_t> is_sink(received.size());
-    definition(std::span<const double>(received.data(), received.size()),
-               std::span<std::uint8_t>(is_sink.data(), is_sink.size()));
+    const std::span<const double> attention(received.data(), received.size());
+    const std::span<std::uint8_t> flags(is_sink.data(), is_sink.size());
+    if constexpr (reads_value_norms<Definition>) {
+        const std::vector<double> norms = value_norms_in(record, layer, head...);
+        definition(attention, std::span<const double>(norms.data(), norms.size()), flags);
+    } else {
+        definition(attention, flags);
+    }
     return is_sink;
 }
 
@@ -228,14 +292,14 @@ std::vector<std::uint8_t> sinks_among(const std::vector<double>& received, const
 template <sink_definition Definition>
 [[nodiscard]] std::vector<std::uint8_t> sinks_of(const sink_record& record, index_t layer, index_t head,
                                                  const Definition& definition) {
-    return detail::sinks_among(received_in(record, layer, head, definition.unit), definition);
+    return detail::sinks_among(received_in(record, layer, head, definition.unit), definition, record, layer, head);
 }
 
 /// The sinks of the mean of a layer's heads, [record.keys()]: 1 for a sink, 0 for other keys.
 template <sink_definition Definition>
 [[nodiscard]] std::vector<std::uint8_t> sinks_of(const sink_record& record, index_t layer,
                                                  const Definition& definition) {
-    return detail::sinks_among(received_in(record, layer, definition.unit), definition);
+    return detail::sinks_among(received_in(record, layer, definition.unit), definition, record, layer);
 }
 
 UNMASK_NAMESPACE_END

@@ -104,10 +104,9 @@ private:
     index_t steps_ = 0;
 };
 
-// `received_at(record)` returns the attention that the keys received in a step, in the definition's unit.
-template <class Definition, class ReceivedAt>
-sink_movement movement(std::span<const sink_record> steps, const Definition& definition,
-                       const ReceivedAt& received_at) {
+// Of a layer's head, or of the mean of its heads.
+template <class Definition, class... Head>
+sink_movement movement(std::span<const sink_record> steps, const Definition& definition, index_t layer, Head... head) {
     sink_movement result{.steps = std::ssize(steps)};
     std::vector<double> centroids;
     std::vector<index_t> strongest;
@@ -117,9 +116,9 @@ sink_movement movement(std::span<const sink_record> steps, const Definition& def
     const sink_step* last = nullptr; // the step before, if it was gated
     sink_step steps_of_pair[2];
     for (const sink_record& record : steps) {
-        const std::vector<double> received = received_at(record);
+        const std::vector<double> received = received_in(record, layer, head..., definition.unit);
         mean.add(received, record.length);
-        const std::vector<std::uint8_t> is_sink = sinks_among(received, definition);
+        const std::vector<std::uint8_t> is_sink = sinks_among(received, definition, record, layer, head...);
         const auto top =
             static_cast<std::size_t>(std::max_element(received.begin(), received.end()) - received.begin());
         if (received.empty() || is_sink[top] == 0) {
@@ -167,17 +166,14 @@ sink_movement movement(std::span<const sink_record> steps, const Definition& def
 template <sink_definition Definition>
 [[nodiscard]] sink_movement movement_of(std::span<const sink_record> steps, index_t layer, index_t head,
                                         const Definition& definition) {
-    return detail::movement(steps, definition, [&](const sink_record& record) {
-        return received_in(record, layer, head, definition.unit);
-    });
+    return detail::movement(steps, definition, layer, head);
 }
 
 /// The movement of the strongest key in the mean of a layer's heads, as in Attention Floating (arXiv 2601.07894).
 template <sink_definition Definition>
 [[nodiscard]] sink_movement movement_of(std::span<const sink_record> steps, index_t layer,
                                         const Definition& definition) {
-    return detail::movement(steps, definition,
-                            [&](const sink_record& record) { return received_in(record, layer, definition.unit); });
+    return detail::movement(steps, definition, layer);
 }
 
 /// The records in random order, as a control: if the strongest key changes as often in it, it does

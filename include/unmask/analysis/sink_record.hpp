@@ -31,6 +31,9 @@ struct sink_record {
     std::vector<index_t> seen_by{};
     /// [layers, kv_heads, keys()]: L2 norms of the values; 0 for a sink without a value.
     std::vector<float> value_norms{};
+    /// [layers, heads, length]: the probability that each position gives to itself, part of what it received; 0 if it
+    /// can't see itself or was no query. Empty if it was not measured.
+    std::vector<float> own{};
     /// [layers + 1]: mean pairwise cosine of the residual stream before each layer and after the last; empty if the
     /// model doesn't report it.
     std::vector<double> similarity{};
@@ -56,6 +59,16 @@ struct sink_record {
         expects(head >= 0 && head < heads, function, "head", head, "between 0 and ", heads - 1);
         expects(kv_heads > 0 && heads % kv_heads == 0, function, "kv_heads", kv_heads, "a divisor of heads, ", heads);
         return row(function, "value_norms.size()", value_norms, layer, head / (heads / kv_heads), kv_heads);
+    }
+
+    /// What the positions give to themselves in a head, [length]. Throws invalid_argument, too, if it was not measured.
+    [[nodiscard]] std::span<const float> own_of(index_t layer, index_t head) const {
+        const char* function = "sink_record::own_of";
+        expects(layer >= 0 && layer < layers, function, "layer", layer, "between 0 and ", layers - 1);
+        expects(head >= 0 && head < heads, function, "head", head, "between 0 and ", heads - 1);
+        expects(std::ssize(own) == layers * heads * length, function, "own.size()", std::ssize(own), "",
+                layers * heads * length);
+        return {own.data() + (layer * heads + head) * length, static_cast<std::size_t>(length)};
     }
 
 private:

@@ -121,9 +121,8 @@ template <sink_definition Definition>
 [[nodiscard]] double value_norm_ratio_of(std::span<const sink_record> steps, index_t layer, index_t head,
                                          const Definition& definition) {
     return detail::mean_ratio(steps, [&](const sink_record& record) {
-        const std::span<const float> norms = record.value_norms_of(layer, head);
-        return detail::norm_ratio(std::vector<double>(norms.begin(), norms.end()),
-                                  sinks_of(record, layer, head, definition), record.length);
+        return detail::norm_ratio(value_norms_in(record, layer, head), sinks_of(record, layer, head, definition),
+                                  record.length);
     });
 }
 
@@ -132,14 +131,7 @@ template <sink_definition Definition>
 [[nodiscard]] double value_norm_ratio_of(std::span<const sink_record> steps, index_t layer,
                                          const Definition& definition) {
     return detail::mean_ratio(steps, [&](const sink_record& record) {
-        std::vector<double> norms(static_cast<std::size_t>(record.keys()));
-        for (index_t head = 0; head < record.heads; ++head) {
-            const std::span<const float> one = record.value_norms_of(layer, head);
-            for (std::size_t key = 0; key < norms.size(); ++key) {
-                norms[key] += static_cast<double>(one[key]) / static_cast<double>(record.heads);
-            }
-        }
-        return detail::norm_ratio(norms, sinks_of(record, layer, definition), record.length);
+        return detail::norm_ratio(value_norms_in(record, layer), sinks_of(record, layer, definition), record.length);
     });
 }
 

@@ -60,7 +60,7 @@ struct sink_tracker_options {
 /// call, must not run concurrently with a report; in a sampler's run they don't.
 ///
 /// Work for a recorded layer: attention_received, which is half of the products of attention_forward, plus O(length);
-/// for any other layer, a comparison. Memory of a record: layers · keys · (4 · (heads + kv_heads) + 8) bytes.
+/// for any other layer, a comparison. Memory of a record: layers · keys · (4 · (2 · heads + kv_heads) + 8) bytes.
 class sink_tracker {
 public:
     /// An empty tracker. Throws invalid_argument if `every` is below 1, or the layers are negative or not ascending.
@@ -243,8 +243,8 @@ private:
         }
         const auto measured = detail::measure_keys(exec, call, mask, sink);
         for (std::size_t b = 0; b < measured.size(); ++b) {
-            open_.add_layer(sequences[b], counts[b], measured[b].received, measured[b].seen_by,
-                            measured[b].value_norms);
+            open_.add_layer(sequences[b], counts[b], measured[b].received, measured[b].seen_by, measured[b].value_norms,
+                            measured[b].own);
         }
     }
 
@@ -291,7 +291,7 @@ private:
     }
 
     static std::size_t bytes_of(const sink_record& record) {
-        return sizeof(float) * (record.received.size() + record.value_norms.size()) +
+        return sizeof(float) * (record.received.size() + record.value_norms.size() + record.own.size()) +
                sizeof(index_t) * record.seen_by.size() + sizeof(double) * record.similarity.size() +
                sizeof(token_t) * record.tokens.size() + record.masked.size() + sizeof record;
     }

@@ -14,6 +14,7 @@
 #include <unmask/cpu/attention/sink_score.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/mask/ranges.hpp>
+#include <unmask/sink/key_sink.hpp>
 #include <unmask/sink/sink_policy.hpp>
 #include <unmask/tensor/attention_call.hpp>
 #include <unmask/tensor/tensor_view.hpp>
@@ -38,6 +39,7 @@ struct measured_keys {
     std::vector<float> received;    // [heads, keys]
     std::vector<index_t> seen_by;   // [keys]
     std::vector<float> value_norms; // [kv_heads, keys]
+    std::vector<float> own;         // [heads, length]: what a position gives to itself
 };
 
 // The keys of one sequence that are sink tokens.
@@ -96,6 +98,22 @@ float received_by_sink(const attention_problem<T>& problem, const Sink& sink, in
     return static_cast<float>(sum);
 }
 
+// The probability that the query at a position gives to the key there; the position is one of the problem's queries.
+template <class T>
+float given_to_itself(const attention_problem<T>& problem, index_t sequence, index_t head, index_t position) {
+    std::vector<float> query(static_cast<std::size_t>(problem.width()));
+    std::vector<float> key(query.size());
+    const index_t row = position - problem.query_offset;
+    pack_row(problem.query.pointer(sequence, row, head), problem.head_dim, problem.scale, query.data(),
+             problem.width());
+    pack_row(problem.key.pointer(sequence, position, head / problem.group()), problem.head_dim, 1.0F, key.data(),
+             problem.width());
+    const key_sink own{{key.data(), {problem.kv_heads, problem.head_dim}, {0, 1}}}; // has the same score
+    const float score = sink_score(problem, own, head, query.data());
+    const double distance = static_cast<double>(score) - problem.log_sum_exp(sequence, head, row);
+    return is_minus_infinity(score) ? 0.0F : static_cast<float>(std::exp(distance));
+}
+
 template <class T>
 float norm_of(const T* row, index_t size) {
     return std::sqrt(row_dot(row, row, size));
@@ -121,6 +139,15 @@ measured_keys measure_keys(const attention_problem<T>& problem, const tensor_vie
         sinks_last(result.received.insert(result.received.end(), from, from + length));
         if constexpr (Sink::present) {
             result.received.push_back(received_by_sink(problem, sink, sequence, head));
+        }
+    }
+    for (index_t head = 0; head < problem.heads; ++head) {
+        for (index_t key = 0; key < length; ++key) {
+            const bool is_sink = key >= tokens.begin && key < tokens.end;
+            const bool sees = key >= queries.begin && key < queries.end && mask.visible(key, key);
+            if (!is_sink) {
+                result.own.push_back(sees ? given_to_itself(problem, sequence, head, key) : 0.0F);
+            }
         }
     }
     for (index_t head = 0; head < problem.kv_heads; ++head) {

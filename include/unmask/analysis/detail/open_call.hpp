@@ -39,7 +39,8 @@ public:
     }
 
     void add_layer(index_t sequence, const key_counts& count, const std::vector<float>& received,
-                   std::span<const index_t> seen_by, const std::vector<float>& value_norms) {
+                   std::span<const index_t> seen_by, const std::vector<float>& value_norms,
+                   const std::vector<float>& own = {}) {
         const auto append = [](auto& to, const auto& what) {
             to.insert(to.end(), what.data(), what.data() + what.size());
         };
@@ -52,6 +53,7 @@ public:
         append(record.received, received);
         append(record.seen_by, seen_by);
         append(record.value_norms, value_norms);
+        append(record.own, own);
     }
 
     // A stream may come again, if it is the last one so far.
