@@ -48,7 +48,9 @@ inline std::string shown_plainly(std::string_view text) {
 /// Somebody else's text in quotes, for a message: at most 80 characters of it, and those that a terminal would obey as
 /// \\n or \\x1b.
 inline std::string shown(std::string_view text) {
-    return "'" + detail::shown_plainly(text) + "'";
+    std::string result = "'"; // not by +, where g++ 12 sees an overlap (GCC bug 105651)
+    result += detail::shown_plainly(text);
+    return result += '\'';
 }
 
 UNMASK_NAMESPACE_END

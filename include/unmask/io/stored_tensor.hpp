@@ -23,11 +23,12 @@ UNMASK_NAMESPACE_BEGIN
 
 namespace detail {
 inline std::string shown_shape(std::span<const index_t> shape) {
-    std::string text;
+    std::string text = "[";
     for (const index_t extent : shape) {
-        text += (text.empty() ? "" : ", ") + std::to_string(extent);
+        text += text.size() == 1 ? "" : ", ";
+        text += std::to_string(extent);
     }
-    return "[" + text + "]";
+    return text += ']';
 }
 } // namespace detail
 

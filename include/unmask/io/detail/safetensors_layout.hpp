@@ -77,7 +77,9 @@ inline safetensors_layout layout_of(const std::map<std::string, stored_tensor>& 
         offset = end;
         result.tensors.push_back(tensor);
     }
-    result.header = "{" + members + "}";
+    result.header = '{';
+    result.header += members;
+    result.header += '}';
     result.header.resize((result.header.size() + 7) / 8 * 8, ' '); // data begins at a multiple of eight
     return result;
 }
