@@ -12,6 +12,7 @@
 
 #include <unmask/attention/attention.cuh>
 #include <unmask/attention/attention.hpp>
+#include <unmask/error.cuh>
 #include <unmask/mask/bidirectional.hpp>
 #include <unmask/mask/causal.hpp>
 
@@ -68,8 +69,13 @@ bool is_same(index_t queries, index_t keys, const Mask& mask) {
 } // namespace
 
 int main() {
-    const bool first = is_same<bfloat16>(75, 150, causal{});
-    const bool second = is_same<bfloat16>(9, 1000, bidirectional{}); // keys are split
-    const bool third = is_same<float16>(130, 70, bidirectional{});
-    return first && second && third ? 0 : 1;
+    try {
+        const bool first = is_same<bfloat16>(75, 150, causal{});
+        const bool second = is_same<bfloat16>(9, 1000, bidirectional{}); // keys are split
+        const bool third = is_same<float16>(130, 70, bidirectional{});
+        return first && second && third ? 0 : 1;
+    } catch (const cuda_error& error) { // after a fault
+        std::puts(error.what());
+        return 1;
+    }
 }
