@@ -28,6 +28,7 @@
 #include "page.hpp"
 #include "preset_by_name.hpp"
 #include "terminal_view.hpp"
+#include "trained_model.hpp"
 #include "words.hpp"
 
 #ifndef DEFAULT_CHECKPOINT
@@ -240,7 +241,7 @@ void generate(command_line& options) {
     if (on_gpu) {
         choice.masked = std::count(text.begin(), text.end(), unmask::blank);
         check(choice);
-        const gpu_texts written = generate_on_gpu(file, choice, text, samples, seed, *on_gpu);
+        const gpu_texts written = generate_on_gpu(trained_model_of(file), choice, text, samples, seed, *on_gpu);
         print_texts(written.texts, tokenizer(card.alphabet), words, text_path);
         if (!quiet) {
             print_statistics(written);

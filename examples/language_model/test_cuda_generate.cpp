@@ -13,6 +13,7 @@
 #include "page.hpp"
 #include "preset_by_name.hpp"
 #include "test_models.hpp"
+#include "trained_model.hpp"
 
 using namespace language_model;
 
@@ -65,7 +66,7 @@ TEST_CASE("in float the texts are those of the CPU, with every preset") {
     for (const std::string_view preset : gpu_presets) {
         CAPTURE(preset);
         const sampling_choice choice = choice_of(preset, 0.9);
-        const gpu_texts found = generate_on_gpu(file, choice, text, 2, 5, precision::float32);
+        const gpu_texts found = generate_on_gpu(trained_model_of(file), choice, text, 2, 5, precision::float32);
         CHECK(found.texts == texts_of_cpu(file, choice, text, 2, 5));
         CHECK(found.texts[0] != found.texts[1]);
         CHECK(found.committed == 14);
@@ -79,9 +80,9 @@ TEST_CASE("every sink writes the CPU's text in float, and a text in bfloat16") {
         const safetensors_file file = random_model(std::string(sink));
         const std::vector<token_t> text = text_to_fill(tokenizer(test_alphabet));
         const sampling_choice choice = choice_of("fast_dllm", 0.0);
-        CHECK(generate_on_gpu(file, choice, text, 1, 3, precision::float32).texts ==
+        CHECK(generate_on_gpu(trained_model_of(file), choice, text, 1, 3, precision::float32).texts ==
               texts_of_cpu(file, choice, text, 1, 3));
-        const auto rounded = generate_on_gpu(file, choice, text, 1, 3, precision::bfloat16).texts[0];
+        const auto rounded = generate_on_gpu(trained_model_of(file), choice, text, 1, 3, precision::bfloat16).texts[0];
         REQUIRE(rounded.size() == text.size());
         for (std::size_t i = 0; i < text.size(); ++i) {
             CHECK((text[i] == unmask::blank ? rounded[i] >= 0 && rounded[i] < 10 : rounded[i] == text[i]));

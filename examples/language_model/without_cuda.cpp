@@ -27,7 +27,7 @@ std::unique_ptr<device_trainer> make_device_trainer(const std::string& /*sink*/,
     refuse_gpu();
 }
 
-gpu_texts generate_on_gpu(const safetensors_file& /*file*/, const sampling_choice& /*choice*/,
+gpu_texts generate_on_gpu(const trained_model& /*trained*/, const sampling_choice& /*choice*/,
                           const std::vector<token_t>& /*text*/, index_t /*samples*/, std::uint64_t /*seed*/,
                           precision /*use*/) {
     refuse_gpu();

@@ -12,7 +12,6 @@
 #include <unmask/sampler/sampler.cuh>
 
 #include "../choice_presets.hpp"
-#include "../variant.hpp"
 #include "gpu.cuh"
 #include "own_stream.cuh"
 #include "predictor.cuh"
@@ -35,19 +34,11 @@ struct gpu_language_model {
     }
 };
 
-struct predictor_of_file {
-    model_card card;
-    std::unique_ptr<device_predictor> model;
-};
-
-predictor_of_file load(const safetensors_file& file, precision use) {
-    predictor_of_file loaded{card_of(file), nullptr};
-    const std::string& sink = loaded.card.sink;
-    const model_shape& shape = loaded.card.shape;
-    const auto weights = with_variant(sink, shape, [&](const auto& model) { return weights_of(file, model.places()); });
-    loaded.model = use == precision::float32 ? make_device_predictor_of<float>(sink, shape, weights)
-                                             : make_device_predictor_of<unmask::bfloat16>(sink, shape, weights);
-    return loaded;
+std::unique_ptr<device_predictor> predictor_of(const trained_model& trained, precision use) {
+    const std::string& sink = trained.card.sink;
+    const model_shape& shape = trained.card.shape;
+    return use == precision::float32 ? make_device_predictor_of<float>(sink, shape, trained.weights)
+                                     : make_device_predictor_of<unmask::bfloat16>(sink, shape, trained.weights);
 }
 
 } // namespace
@@ -68,13 +59,13 @@ void check_on_gpu(const sampling_choice& choice) {
     }
 }
 
-gpu_texts generate_on_gpu(const safetensors_file& file, const sampling_choice& choice, const std::vector<token_t>& text,
+gpu_texts generate_on_gpu(const trained_model& trained, const sampling_choice& choice, const std::vector<token_t>& text,
                           index_t samples, std::uint64_t seed, precision use) {
     check_on_gpu(choice);
     expect_gpu();
-    const predictor_of_file loaded = load(file, use);
-    const tokenizer characters(loaded.card.alphabet);
-    const gpu_language_model model{loaded.model.get(), {characters.size(), characters.mask(), {}}};
+    const auto predictor = predictor_of(trained, use);
+    const tokenizer characters(trained.card.alphabet);
+    const gpu_language_model model{predictor.get(), {characters.size(), characters.mask(), {}}};
     unmask::canvas page(model.vocabulary());
     for (index_t i = 0; i < samples; ++i) {
         page.add_infill(text);

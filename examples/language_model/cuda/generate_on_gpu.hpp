@@ -28,10 +28,16 @@ struct gpu_texts {
 /// Throws std::invalid_argument if the GPU does not sample like that: the presets above, without cache or guidance.
 void check_on_gpu(const sampling_choice& choice);
 
+/// What a checkpoint holds, in plain types: those of the library don't cross between compilers.
+struct trained_model {
+    model_card card;
+    std::vector<float> weights; ///< all of them, in the order of model_weights
+};
+
 /// Writes so many texts, blank where they are to be filled in, on the GPU: model and sampler. The model must have been
 /// trained on texts of at least that length, if it is to write well. Throws as check_on_gpu, and std::runtime_error if
 /// the program has no kernels or there is no GPU.
-gpu_texts generate_on_gpu(const safetensors_file& file, const sampling_choice& choice, const std::vector<token_t>& text,
+gpu_texts generate_on_gpu(const trained_model& trained, const sampling_choice& choice, const std::vector<token_t>& text,
                           index_t samples, std::uint64_t seed, precision use);
 
 } // namespace language_model
