@@ -17,6 +17,7 @@
 #include <unmask/analysis/sink_tracker.hpp>
 #include <unmask/sampler/presets.hpp>
 
+#include "fast_dllm_v2.hpp"
 #include "made_model.hpp"
 #include "models.hpp"
 
@@ -235,6 +236,12 @@ TEST_CASE("tokens come step by step as from the published samplers") {
         dlm::block_model model(*made.weights, exec);
         CHECK(canvases_of(presets::sdar({.steps = 4, .block_length = 4, .threshold = 0.15}), model, made) ==
               made.data.at("canvases").get<std::vector<tokens_t>>());
+    }
+    {
+        const made_case made("fast_dllm_v2");
+        dlm::block_model model(*made.weights, exec);
+        const unmask::sampler sampler{dlm::fast_dllm_v2{.probability = 0.15, .block = 8, .part = 4}};
+        CHECK(canvases_of(sampler, model, made) == made.data.at("canvases").get<std::vector<tokens_t>>());
     }
 }
 
