@@ -33,6 +33,7 @@
 #include <unmask/mask/causal.hpp>
 #include <unmask/mask/document.hpp>
 #include <unmask/mask/extra_sink.hpp>
+#include <unmask/mask/hidden_keys.hpp>
 #include <unmask/mask/logic.hpp>
 #include <unmask/mask/looks_back.hpp>
 #include <unmask/mask/mask_policy.hpp>

@@ -37,7 +37,8 @@ using types =
            negative_entropy, random_order, top_k, threshold, ancestral, greedy, categorical, filter_order, stop_at_end,
            never_stop, commitment, sampler_step, no_observer, trace, statistics, non_finite_logits, policy_kind,
            decltype(sampler{steps{}, greedy{}}), decltype(presets::llada())>;
-using more_of_the_masks = all_of<mask_audit, mask_contradiction, mask_and<causal, block>, mask_not<causal>>;
+using more_of_the_masks =
+    all_of<mask_audit, mask_contradiction, mask_and<causal, block>, mask_not<causal>, hidden_keys, own_position>;
 using more_of_the_sampler =
     all_of<steps_per_block, block_origin, change, position_range, cache_use, no_cache, prefix_cache, dual_cache,
            cache_drift, factor, entropy_bound, kl_stable, hierarchical, first_hitting, or_quota<threshold>,

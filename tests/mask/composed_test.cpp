@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <cstdint>
 #include <type_traits>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include <unmask/mask/causal.hpp>
 #include <unmask/mask/document.hpp>
 #include <unmask/mask/extra_sink.hpp>
+#include <unmask/mask/hidden_keys.hpp>
 #include <unmask/mask/logic.hpp>
 #include <unmask/mask/predicate.hpp>
 #include <unmask/mask/prefix.hpp>
@@ -96,6 +98,27 @@ TEST_CASE("extra_sink agrees with visible at any position and count") {
     check_sinks("extra_sink{block_diffusion{4, 2}}", block_diffusion{4, 2});
     check_sinks("extra_sink{shadow_block{5, 1, 3}}", shadow_block{5, 1, 3});
     check_sinks("extra_sink{strided{2}}", strided{2}, correct_only);
+}
+
+TEST_CASE("hidden_keys composes with the others") {
+    for (unsigned set = 0; set < 1U << 7; set += 3) {
+        std::vector<std::uint8_t> hidden;
+        for (index_t i = 0; i < 7; ++i) {
+            hidden.push_back(static_cast<std::uint8_t>(set >> i & 1U));
+        }
+        const std::vector<range> runs = hidden_runs(hidden);
+        CAPTURE(set);
+        for (const own_position own : {own_position::as_others, own_position::visible}) {
+            const hidden_keys keys{runs, own};
+            check_mask("extra_sink{hidden_keys}", extra_sink{keys}, size, {true, false});
+            check_mask("extra_sink{hidden_keys, 3, 2}", extra_sink{keys, 3, 2}, size, {true, false});
+            check_mask("hidden_keys && causal", keys && causal{}, size, correct_only);
+            check_mask("hidden_keys || block{2}", keys || block{2}, size, correct_only);
+            check_mask("!hidden_keys", !keys, size, {true, false});
+        }
+        const std::vector<range> documents = document_ranges(std::vector<index_t>{3, 4});
+        check_mask("document && hidden_keys", document{documents} && hidden_keys{runs}, size, correct_only);
+    }
 }
 
 TEST_CASE("extra_sink is equation 6 of the paper by default") {

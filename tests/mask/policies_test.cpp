@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <cstdint>
 #include <limits>
 #include <type_traits>
 #include <vector>
@@ -10,6 +11,7 @@
 #include <unmask/mask/block_diffusion.hpp>
 #include <unmask/mask/causal.hpp>
 #include <unmask/mask/document.hpp>
+#include <unmask/mask/hidden_keys.hpp>
 #include <unmask/mask/prefix.hpp>
 #include <unmask/mask/shadow_block.hpp>
 #include <unmask/mask/sliding_window.hpp>
@@ -98,6 +100,48 @@ TEST_CASE("document_ranges gives each position its own document") {
     static_assert(document{two, 3}.visible(0, 1) && !document{two, 3}.visible(1, 2) && !document{two, 3}.visible(3, 3));
 }
 
+TEST_CASE("hidden_keys agrees with visible for every set of keys") {
+    for (const index_t length : {0, 1, 2, 5, 8}) {
+        for (unsigned set = 0; set < 1U << length; ++set) {
+            std::vector<std::uint8_t> hidden;
+            for (index_t i = 0; i < length; ++i) {
+                hidden.push_back(static_cast<std::uint8_t>(set >> i & 1U));
+            }
+            const std::vector<range> runs = hidden_runs(hidden);
+            for (const own_position own : {own_position::as_others, own_position::visible}) {
+                const bool sees_itself = own == own_position::visible;
+                CAPTURE(sees_itself);
+                const hidden_keys mask{runs, own};
+                // key_ranges has no gaps for keys that are hidden between visible ones; all else is exact.
+                check_mask(call("hidden_keys, set", {length, static_cast<index_t>(set)}), mask, length + 2,
+                           {true, false});
+                long wrong = 0;
+                for (index_t q = 0; q < length + 3; ++q) {
+                    for (index_t k = 0; k < length + 3; ++k) {
+                        const bool is_hidden = k < length && hidden[static_cast<std::size_t>(k)] != 0;
+                        wrong += mask.visible(q, k) == (!is_hidden || (sees_itself && q == k)) ? 0 : 1;
+                    }
+                }
+                CHECK(wrong == 0);
+            }
+        }
+    }
+    check_mask("hidden_keys, none", hidden_keys{nullptr, 0}, 3);
+}
+
+TEST_CASE("hidden_runs gives each position the first run that ends after it") {
+    const std::vector<std::uint8_t> hidden{0, 1, 1, 0, 0, 1, 0};
+    CHECK(hidden_runs(hidden) == std::vector<range>{{1, 3}, {1, 3}, {1, 3}, {5, 6}, {5, 6}, {5, 6}, {7, 7}});
+    static constexpr range runs[] = {{1, 3}, {1, 3}, {1, 3}, {4, 4}};
+    static_assert(hidden_keys{runs, 4}.visible(1, 0) && !hidden_keys{runs, 4}.visible(1, 1));
+    static_assert(hidden_keys{runs, 4, own_position::visible}.visible(1, 1) &&
+                  !hidden_keys{runs, 4, own_position::visible}.visible(1, 2));
+    static_assert(hidden_keys{runs, 4}.classify(0, 9, 1, 3) == tile_class::empty);
+    static_assert(hidden_keys{runs, 4}.key_ranges(0, 9, 3)[0] == range{0, 1}); // what ends hidden is cut off
+    static_assert(hidden_keys{runs, 4, own_position::visible}.key_ranges(2, 3, 3)[1] == range{2, 3});
+    static_assert(hidden_keys{runs, 4}.query_ranges(1, 3, 9).count == 0);
+}
+
 TEST_CASE("block_diffusion agrees with visible for every length and block size") {
     for (index_t length = 0; length <= 6; ++length) {
         for (index_t width = 1; width <= length + 1; ++width) {
@@ -158,5 +202,6 @@ TEST_CASE("policies are small trivially copyable values") {
     static_assert(std::is_trivially_copyable_v<prefix> && sizeof(prefix) == 8);
     static_assert(std::is_trivially_copyable_v<document> && sizeof(document) == 16);
     static_assert(std::is_trivially_copyable_v<block_diffusion> && sizeof(block_diffusion) == 16);
+    static_assert(std::is_trivially_copyable_v<hidden_keys> && sizeof(hidden_keys) == 24);
     static_assert(std::is_trivially_copyable_v<shadow_block> && sizeof(shadow_block) == 24);
 }

@@ -10,6 +10,7 @@
 #include <unmask/mask/causal.hpp>
 #include <unmask/mask/document.hpp>
 #include <unmask/mask/extra_sink.hpp>
+#include <unmask/mask/hidden_keys.hpp>
 #include <unmask/mask/logic.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/mask/predicate.hpp>
@@ -65,9 +66,15 @@ struct every_third {
     UNMASK_HOST_DEVICE constexpr bool operator()(index_t q, index_t k) const { return (q + 2 * k) % 3 == 0; }
 };
 
+// Hidden keys 0, 1, 5 … 8 and 11, in memory of the host.
+inline constexpr range some_runs[] = {{0, 2}, {0, 2}, {5, 9}, {5, 9},   {5, 9},   {5, 9},
+                                      {5, 9}, {5, 9}, {5, 9}, {11, 12}, {11, 12}, {11, 12}};
+
 // Those that don't.
 inline auto rowless_mask_list() {
-    return std::tuple{listed_mask{"predicate(every_third)", predicate(every_third{})}};
+    return std::tuple{listed_mask{"predicate(every_third)", predicate(every_third{})},
+                      listed_mask{"hidden_keys", hidden_keys{some_runs}},
+                      listed_mask{"hidden_keys, own seen", hidden_keys{some_runs, own_position::visible}}};
 }
 
 } // namespace test
