@@ -40,14 +40,13 @@ struct model_card {
 };
 
 inline std::map<std::string, std::string> to_metadata(const model_card& card) {
-    std::map<std::string, std::string> metadata = {
-            {"sink", card.sink},
-            {"length", std::to_string(card.length)},
-            {"step", std::to_string(card.step)},
-            {"width", std::to_string(card.shape.width)},
-            {"layers", std::to_string(card.shape.layers)},
-            {"heads", std::to_string(card.shape.heads)},
-            {"ffn", std::to_string(card.shape.ffn)}};
+    std::map<std::string, std::string> metadata = {{"sink", card.sink},
+                                                   {"length", std::to_string(card.length)},
+                                                   {"step", std::to_string(card.step)},
+                                                   {"width", std::to_string(card.shape.width)},
+                                                   {"layers", std::to_string(card.shape.layers)},
+                                                   {"heads", std::to_string(card.shape.heads)},
+                                                   {"ffn", std::to_string(card.shape.ffn)}};
     if (card.tokens.byte_pairs.empty()) {
         metadata["alphabet"] = card.tokens.alphabet;
     } else {
@@ -107,7 +106,7 @@ inline model_card card_of(const safetensors_file& file) {
     card.length = integer_of(file, "length", {1, most_length});
     card.step = integer_of(file, "step", {0});
     card.shape = {.vocabulary = has_byte_pairs ? integer_of(file, "vocabulary", {1, most_vocabulary})
-                                              : std::ssize(card.tokens.alphabet),
+                                               : std::ssize(card.tokens.alphabet),
                   .width = integer_of(file, "width", {1, most_width}),
                   .layers = integer_of(file, "layers", {1, most_layers}),
                   .heads = integer_of(file, "heads", {1, most_width}),

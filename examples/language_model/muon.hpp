@@ -89,8 +89,8 @@ public:
                 }
             }
             orthogonalize(direction);
-            const auto pace = static_cast<float>(
-                rate * 0.2 * std::sqrt(static_cast<double>(std::max(which.rows, which.columns))));
+            const auto pace =
+                static_cast<float>(rate * 0.2 * std::sqrt(static_cast<double>(std::max(which.rows, which.columns))));
             for (index_t row = 0; row < which.rows; ++row) {
                 float* w = weights + which.offset + row * which.stride;
                 const float* d = direction.pointer(row);

@@ -22,7 +22,7 @@ namespace language_model {
 /// known yet.
 class text_codec {
 public:
-    /// Throws std::runtime_error if the kind is broken, or has a token that a terminal would obey.
+    /// Throws std::runtime_error if the kind is broken.
     explicit text_codec(const token_kind& kind) : characters_(kind.alphabet) {
         if (!kind.byte_pairs.empty()) {
             pairs_.emplace(dlm::tokenizer::parse(kind.byte_pairs, "the tokenizer"));
@@ -54,18 +54,23 @@ public:
         std::string text;
         for (std::size_t begin = 0; begin < tokens.size();) { // characters may be spread over tokens
             const auto is_known = [this](token_t token) { return token >= 0 && token < size(); };
-            const auto end = std::find_if_not(tokens.begin() + static_cast<std::ptrdiff_t>(begin), tokens.end(),
-                                              is_known) -
-                             tokens.begin();
+            const auto end =
+                std::find_if_not(tokens.begin() + static_cast<std::ptrdiff_t>(begin), tokens.end(), is_known) -
+                tokens.begin();
             text += pairs_->decode(tokens.subspan(begin, static_cast<std::size_t>(end) - begin));
             begin = static_cast<std::size_t>(end);
             for (; begin < tokens.size() && !is_known(tokens[begin]); ++begin) {
                 text += blank;
             }
         }
-        std::replace_if(
-            text.begin(), text.end(),
-            [](char c) { return static_cast<unsigned char>(c) < 0x80 && !is_plain(c); }, blank);
+        for (std::size_t i = 0; i < text.size(); ++i) { // UTF-8: U+0080 … U+009F begin with 0xc2
+            const bool is_ascii = static_cast<unsigned char>(text[i]) < 0x80;
+            const bool is_late = text[i] == '\xc2' && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+            text[i] = (is_ascii && !is_plain(text[i])) || is_late ? blank : text[i];
+            if (is_late) {
+                text[++i] = blank;
+            }
+        }
         return text;
     }
 

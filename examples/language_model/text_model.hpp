@@ -30,8 +30,7 @@ protected:
     /// A longest of 0 is the length of the texts that the model was trained on. Throws std::runtime_error if the file
     /// holds no model.
     text_model(const safetensors_file& file, const unmask::cpu_executor& exec, index_t longest)
-        : card_(card_of(file)), codec_(card_.tokens), exec_(exec),
-          longest_(longest > 0 ? longest : card_.length),
+        : card_(card_of(file)), codec_(card_.tokens), exec_(exec), longest_(longest > 0 ? longest : card_.length),
           model_(load_predictor(file, card_, exec.workers(), longest_)) {}
 
     /// Rows beside each other that belong to one sequence.

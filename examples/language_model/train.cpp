@@ -116,11 +116,9 @@ void train(Run& run, const std::vector<tensor_place>& places, model_card card, c
         write_safetensors(plan.out, named(places, weights), to_metadata(card));
     };
     const auto measure = [&](index_t windows, index_t draws) {
-        return run.held_out_bound(text.held_out, text.codec.mask(),
-                                  {.length = settings.length,
-                                   .windows = windows,
-                                   .draws = draws,
-                                   .characters = text.held_out_characters});
+        return run.held_out_bound(
+            text.held_out, text.codec.mask(),
+            {.length = settings.length, .windows = windows, .draws = draws, .characters = text.held_out_characters});
     };
 
     while (card.step < steps && interrupted == 0) {

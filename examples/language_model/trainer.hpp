@@ -82,8 +82,7 @@ public:
     void save(const std::string& path, const model_card& card) const { save(path, to_metadata(card)); }
 
     void save(const std::string& path, const std::map<std::string, std::string>& metadata) const {
-        save_state(path, model_.places(), weights_, optimizer_.first, optimizer_.second, average_,
-                   metadata);
+        save_state(path, model_.places(), weights_, optimizer_.first, optimizer_.second, average_, metadata);
     }
 
     void load(const safetensors_file& file) {
