@@ -25,7 +25,7 @@ def main():
     training = lines[: len(lines) * 95 // 100]  # as corpus.hpp cuts
     held_out = lines[len(training) :]
     made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # GPT-2's words, each with the space before it
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # GPT-2's words
     made.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     made.train_from_iterator(

@@ -22,7 +22,7 @@
 using namespace language_model;
 
 TEST_CASE("underscores of a template are to be filled in, the rest is given") {
-    const tokenizer letters(test_alphabet);
+    const text_codec letters({test_alphabet, {}});
     CHECK(parse_template(letters, "a_b\n__") ==
           std::vector<token_t>{2, unmask::blank, 3, 0, unmask::blank, unmask::blank});
     CHECK(parse_template(letters, "").empty());
@@ -157,7 +157,7 @@ TEST_CASE("a drawing wraps, breaks lines and stops at the last row") {
 }
 
 TEST_CASE("the cells of a canvas say what was given, is masked, is fresh, and was there") {
-    const tokenizer letters(test_alphabet);
+    const text_codec letters({test_alphabet, {}});
     unmask::canvas page(unmask::vocabulary{letters.size(), letters.mask(), {}});
     page.add_infill(parse_template(letters, "a___"));
     page.add_infill(parse_template(letters, "_"));

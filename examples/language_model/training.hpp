@@ -40,7 +40,8 @@ inline batch_source batches_of_text(std::span<const token_t> text, const trainin
     };
 }
 
-/// Writes everything the next step depends on: weights, moments, and the weights' mean if there is one. The metadata says which step that is.
+/// Writes everything the next step depends on: weights, moments, and the weights' mean if there is one. The metadata
+/// says which step that is.
 inline void save_state(const std::string& path, const std::vector<tensor_place>& places,
                        const std::vector<float>& weights, const std::vector<float>& first_moment,
                        const std::vector<float>& second_moment, const std::vector<float>& average,
