@@ -138,7 +138,8 @@ bool run_backward_head_dim(const work_stream& work, const backward_call<T>& of, 
     if constexpr (!Deterministic) {
         using summing_plan = with_query_sums<keys_plan>;
         const int summing = resident_keys_blocks<summing_plan, T, Mask>(gpu);
-        if (summing >= std::max({keys, small_keys, 1}) && of.d_query.data != nullptr && of.d_key.data != nullptr) {
+        const int enough = std::min(std::max({keys, small_keys, 1}), summing_plan::blocks); // registers are for no more
+        if (summing >= enough && of.d_query.data != nullptr && of.d_key.data != nullptr) {
             run_backward_with_query_sums<summing_plan>(work, gpu, summing, of, mask);
             return true;
         }

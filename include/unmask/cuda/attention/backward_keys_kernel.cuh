@@ -69,6 +69,9 @@ public:
             add_one();
         }
         device::wait_copies<0>();
+        if constexpr (Plan::sums_queries) {
+            device::barrier(); // nobody needs the keys any more, by way of which gradients are written
+        }
         if constexpr (Values) {
             write(d_values_, 1.0F, memory::values(), p_.of.d_value);
         }
