@@ -57,8 +57,8 @@ struct cuda_executor_for : cuda_executor {
 /// of queries differ from run to run; all others have the bits that they have without.
 ///
 /// It is taken if gradients of queries and keys are wanted, and if a multiprocessor holds as many blocks as without:
-/// with 100 KB of shared memory (8.6, 8.9, 12.0) it does not. Memory: 4 bytes more per element of the gradients of
-/// queries.
+/// with 100 KB of shared memory (8.6, 8.9, 12.0) it does not for head dimensions of 33 to 128. Memory: 4 bytes more per
+/// element of the gradients of queries, rounded up to 32 queries and to the kernel's head dimension.
 template <std::derived_from<cuda_executor> Executor = cuda_executor>
 struct nondeterministic : Executor {
     /// Whether calls of the same shape give the same bits.
