@@ -51,7 +51,8 @@ struct cuda_executor_for : cuda_executor {
         : cuda_executor{on, from} {}
 };
 
-/// An executor like another, whose attention_backward may add up the gradients of queries in whatever order blocks come.
+/// An executor like another, whose attention_backward may add up the gradients of queries in whatever order blocks
+/// come.
 /// On tensor cores one kernel computes all gradients then, with five matrix products for each tile instead of seven (of
 /// more than 128 columns, six instead of eight): bench/README.md says what that saves. The last bits of the gradients
 /// of queries differ from run to run; all others have the bits that they have without.

@@ -315,8 +315,8 @@ private:
         }
     }
 
-    // What this block's keys add to the gradients of a tile of queries. By all threads; a barrier must follow before the
-    // next.
+    // What this block's keys add to the gradients of a tile of queries. By all threads; a barrier must follow before
+    // the next.
     UNMASK_DEVICE void add_to_queries(int head, tile at, score_fragment& d_scores) {
         const keys_unit& unit = memory::state().unit();
         if (unit.first_key + Plan::owned > unit.keys) { // past the end there are no keys

@@ -43,8 +43,8 @@ UNMASK_DEVICE bool values_taken_out(const Unit& unit) {
     return any != 0;
 }
 
-// A sign's bit for each half of a pair that isn't finite: whose exponent is all ones, so that its lowest bit, added once
-// more, is carried there.
+// A sign's bit for each half of a pair that isn't finite: its exponent is all ones, so that the lowest of these, added
+// once more, is carried there.
 template <class T>
 UNMASK_DEVICE std::uint32_t infinite_halves(std::uint32_t pair) {
     constexpr std::uint32_t exponents = std::same_as<T, bfloat16> ? 0x7f807f80 : 0x7c007c00;

@@ -39,16 +39,19 @@ struct query_sums {
     template <class T>
     UNMASK_DEVICE static query_sums of(const backward_call<T>& of, int sequence, int head, int first_query) {
         const kernel_call<T>& call = of.call;
-        const index_t row = static_cast<index_t>(sequence) * call.kv_heads * call.group + head;
-        return {of.query_sums + (row * tiles_of(call.query_length, queries) + first_query / queries) * floats};
+        const int row = sequence * call.kv_heads * call.group + head;
+        const auto tile = static_cast<int>(static_cast<unsigned>(first_query) / queries); // by a shift
+        return {of.query_sums + (device::product(row, tiles_of(call.query_length, queries)) + tile) * floats};
     }
 
     // The query of a lane's element e in the tile, and the column of its tile j of 8.
     UNMASK_DEVICE static int query(int e) { return device::warp() / 2 * 16 + fragment_row(0, e / 2); }
     UNMASK_DEVICE static int column(int j) { return chunk(j) * 8 + fragment_column(0); }
 
+    // Those of a warp's tile j.
     UNMASK_DEVICE device::shared_sums sums(int j) const {
-        return {data + (device::warp() * column_tiles + j) * (4 * device::warp_size)};
+        constexpr int tile = 4 * device::warp_size;
+        return {data + device::product(device::warp(), column_tiles * tile) + j * tile};
     }
     UNMASK_DEVICE void add(const part& from) const {
         UNMASK_UNROLL
