@@ -326,7 +326,7 @@ private:
             });
         }
         store_transposed_scores<T>(d_scores, warp_row(), memory::d_scores());
-        device::barrier();
+        device::barrier(); // all scores are here
         typename query_sums<Plan>::part sums;
         if (at.partial() && !asked_) {
             asked_ = true;
