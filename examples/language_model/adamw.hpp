@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <span>
 #include <vector>
 
 #include <unmask/executor/cpu_executor.hpp>
@@ -68,10 +69,16 @@ public:
     std::vector<float> first;  ///< running mean of the gradient
     std::vector<float> second; ///< running mean of its square
 
+    /// Adds all gradients to the first one, in the order given.
+    void add_up(const unmask::cpu_executor& exec, std::span<std::vector<float>> gradients) const {
+        exec.parallel_for(static_cast<index_t>(slices_.size()),
+                          [&](index_t i, int) { add_up(slices_[static_cast<std::size_t>(i)], gradients); });
+    }
+
     /// Adds up the gradients in the order given, then changes the weights. Step counts from 0. Returns the norm of the
     /// gradient before clipping. The same bits for any number of threads: slices are fixed and summed in order.
     double update(const unmask::cpu_executor& exec, const optimizer_settings& settings, index_t step,
-                  std::vector<float>& weights, std::vector<std::vector<float>>& gradients) {
+                  std::vector<float>& weights, std::span<std::vector<float>> gradients) {
         std::vector<double> squares(slices_.size());
         exec.parallel_for(static_cast<index_t>(slices_.size()), [&](index_t i, int) {
             squares[static_cast<std::size_t>(i)] = add_up(slices_[static_cast<std::size_t>(i)], gradients);
@@ -91,7 +98,7 @@ public:
 
 private:
     // Adds all gradients of a slice to the first one; the sum of the squares.
-    static double add_up(const weight_slice& where, std::vector<std::vector<float>>& gradients) {
+    static double add_up(const weight_slice& where, std::span<std::vector<float>> gradients) {
         float* sum = gradients[0].data() + where.begin;
         for (std::size_t part = 1; part < gradients.size(); ++part) {
             const float* more = gradients[part].data() + where.begin;

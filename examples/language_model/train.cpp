@@ -5,8 +5,6 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
-#include <numbers>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -19,10 +17,10 @@
 #include "device_option.hpp"
 #include "evaluate.hpp"
 #include "ngram.hpp"
-#include "progress.hpp"
 #include "text_codec.hpp"
 #include "tokenizer.hpp"
 #include "trainer.hpp"
+#include "training_run.hpp"
 #include "variant.hpp"
 
 using namespace language_model;
@@ -56,134 +54,22 @@ constexpr const char* help =
 
 volatile std::sig_atomic_t interrupted = 0;
 
-std::string describe(const bound& b) {
-    char text[128];
-    std::snprintf(text, sizeof text, "held-out bound %.4f bits/character, standard error %.4f, %lld windows", b.bits,
-                  b.standard_error, static_cast<long long>(b.windows));
-    return text;
-}
-
-// What a run learns from, and is measured on.
-struct training_text {
-    text_codec codec;
-    std::vector<token_t> training;
-    std::vector<token_t> held_out;
-    std::vector<index_t> held_out_characters; ///< of each token
-
-    training_text(const corpus& text, const token_kind& kind)
-        : codec(kind), training(codec.encode(text.training)), held_out(codec.encode(text.held_out)),
-          held_out_characters(codec.lengths(held_out)) {}
-};
-
-// What a run says and writes as it goes on.
-struct run_plan {
-    std::string out;
-    index_t log_every;
-    index_t save_every;
-    index_t evaluate_every;
-    index_t windows;
-    index_t draws;
-
-    explicit run_plan(command_line& options)
-        : out(options.text("out", "")), log_every(options.integer("log-every", 50, {1})),
-          save_every(options.integer("save-every", 500, {1})),
-          evaluate_every(options.integer("evaluate-every", 1000, {1})), windows(options.integer("windows", 0, {0})),
-          draws(options.integer("draws", 8, {1})) {}
-};
-
-// Run is a trainer or a cuda_trainer.
-template <class Run>
-void train(Run& run, const std::vector<tensor_place>& places, model_card card, const training_settings& settings,
-           const training_text& text, const run_plan& plan) {
-    const std::string state = plan.out + ".state";
-    if (std::filesystem::exists(state)) {
-        const safetensors_file file = read_safetensors(state);
-        const model_card saved = card_of(file);
-        if (saved.shape != card.shape || saved.tokens != card.tokens || saved.sink != card.sink ||
-            saved.length != card.length) {
-            throw std::runtime_error(state + " is of another model; remove it or choose another --out");
-        }
-        card.step = saved.step;
-        run.load(file);
-    }
-    const index_t steps = settings.optimizer.steps;
-    progress line(card.step, steps, settings.batch * settings.length);
-    line.note("sink " + card.sink + ", " + std::to_string(size_of(places)) + " parameters, " +
-              std::to_string(text.training.size()) + " tokens of text, from step " + std::to_string(card.step));
-    const auto save = [&] {
-        run.save(state, card);
-        const std::vector<float>& weights = run.result();
-        write_safetensors(plan.out, named(places, weights), to_metadata(card));
-    };
-    const auto measure = [&](index_t windows, index_t draws) {
-        return run.held_out_bound(
-            text.held_out, text.codec.mask(),
-            {.length = settings.length, .windows = windows, .draws = draws, .characters = text.held_out_characters});
-    };
-
-    while (card.step < steps && interrupted == 0) {
-        line.add(run.step(card.step) / std::numbers::ln2);
-        ++card.step;
-        if (card.step % plan.log_every == 0 || card.step == steps) {
-            line.report(card.step, learning_rate(settings.optimizer, card.step));
-        }
-        if (card.step % plan.evaluate_every == 0 && card.step < steps) {
-            line.note("step " + std::to_string(card.step) + "  " + describe(measure(64, 4)));
-        }
-        if (card.step % plan.save_every == 0) {
-            save();
-        }
-    }
-    save();
-    line.note(interrupted != 0 ? "interrupted; the same command goes on from here"
-                               : describe(measure(plan.windows, plan.draws)));
-}
-
 void train(command_line& options) {
     const std::optional<precision> on_gpu = gpu_precision_of(options);
     const auto threads = static_cast<int>(options.integer("threads", 0, {0, 1024}));
-    const corpus text = load_corpus(options.text("text", ""));
-    model_card card;
-    card.sink = options.text("sink", "token");
-    card.length = options.integer("length", 256, {1, most_length});
-    if (options.has("tokenizer")) {
-        card.tokens.byte_pairs = contents_of(options.text("tokenizer", ""));
-    } else {
-        card.tokens.alphabet = tokenizer::of(text.training + text.held_out).alphabet();
-    }
-    const training_text encoded(text, card.tokens);
-    card.shape = {.vocabulary = encoded.codec.size(),
-                  .width = options.integer("width", 192, {1, most_width}),
-                  .layers = options.integer("layers", 5, {1, most_layers}),
-                  .heads = options.integer("heads", 3, {1, most_width}),
-                  .ffn = options.integer("ffn", 512, {1, most_width})};
-    training_settings settings;
-    settings.batch = options.integer("batch", settings.batch);
-    settings.length = card.length;
-    settings.pass = options.integer("pass", on_gpu ? settings.batch : settings.pass);
-    settings.seed = static_cast<std::uint32_t>(options.integer("seed", settings.seed));
-    settings.average = options.integer("average", 0, {0});
-    optimizer_settings& optimizer = settings.optimizer;
-    const std::string kind = options.text("optimizer", "adamw");
-    expect_option(kind == "adamw" || kind == "muon", "optimizer", kind, "adamw or muon");
-    optimizer.muon = kind == "muon";
-    optimizer.cool_down = options.integer("cool-down", 0, {0});
-    optimizer.learning_rate = options.number("learning-rate", optimizer.learning_rate);
-    optimizer.final_learning_rate = options.number("final-learning-rate", optimizer.final_learning_rate);
-    optimizer.warm_up = options.integer("warm-up", optimizer.warm_up);
-    optimizer.steps = options.integer("steps", optimizer.steps);
-    optimizer.weight_decay = options.number("weight-decay", optimizer.weight_decay);
-    const run_plan plan(options);
+    const training_run plan(options, on_gpu.has_value());
     options.finish();
-    const auto source = batches_of_text(encoded.training, settings, encoded.codec.mask());
-    with_variant(card.sink, card.shape, [&]<class Model>(const Model& model) {
+    with_variant(plan.card.sink, plan.card.shape, [&]<class Model>(const Model& model) {
+        const training_settings& settings = plan.settings;
+        const auto stops = [] { return interrupted != 0; };
         if (on_gpu) {
-            cuda_trainer run(make_device_trainer(card.sink, {card.shape, settings.length, settings.pass}, *on_gpu),
-                             model.places(), card.shape, settings, source);
-            train(run, model.places(), card, settings, encoded, plan);
+            const device_training shape{plan.card.shape, settings.length, settings.pass};
+            cuda_trainer run(make_device_trainer(plan.card.sink, shape, *on_gpu), model.places(), plan.card.shape,
+                             settings, plan.batches());
+            plan.train(run, model.places(), stops);
         } else {
-            trainer<Model> run(model, settings, source, threads);
-            train(run, model.places(), card, settings, encoded, plan);
+            trainer<Model> run(model, settings, plan.batches(), threads);
+            plan.train(run, model.places(), stops);
         }
     });
 }

@@ -31,16 +31,23 @@ public:
     trainer(Model model, const training_settings& settings, std::span<const token_t> text, token_t mask, int threads)
         : trainer(std::move(model), settings, batches_of_text(text, settings, mask), threads) {}
 
-    /// The same with batches from elsewhere.
-    trainer(Model model, const training_settings& settings, batch_source source, int threads)
-        : model_(std::move(model)), settings_(settings), source_(std::move(source)), exec_{threads},
+    /// The same with batches from elsewhere, and perhaps of a part of each. Processes that share a run take the steps
+    /// of one alone, up to the order in which their gradients are added.
+    trainer(Model model, const training_settings& settings, batch_source source, int threads, training_share share = {})
+        : model_(std::move(model)), settings_(settings), source_(std::move(source)), share_(std::move(share)),
+          exec_{threads},
           weights_(initial_weights(model_.places(), model_.shape(), settings.seed, settings.start)),
           optimizer_(model_.places(), for_adamw(model_.places(), settings)), muon_(model_.places()) {
         if (settings.pass < 1 || settings.batch < settings.pass || settings.batch % settings.pass != 0) {
             throw std::invalid_argument("trainer: the batch must be a multiple of the sequences of a pass");
         }
+        if (settings.batch / settings.pass < share_.ranks) {
+            throw std::invalid_argument("trainer: a batch has " + std::to_string(settings.batch / settings.pass) +
+                                        " passes, expected at least one for each of " + std::to_string(share_.ranks) +
+                                        " processes");
+        }
         use_one_blas_thread();
-        const index_t shards = std::min(most_shards, settings.batch / settings.pass);
+        const index_t shards = std::min(most_shards, first_pass(share_.rank + 1) - first_pass(share_.rank));
         gradients_.assign(static_cast<std::size_t>(shards), std::vector<float>(weights_.size()));
         for (int worker = 0; worker < exec_.workers(); ++worker) {
             workspaces_.push_back(model_.make_workspace(settings.pass, settings.length));
@@ -51,24 +58,33 @@ public:
     double step(index_t step) {
         const training_batch batch = source_(step);
         const auto shards = static_cast<index_t>(gradients_.size());
-        const index_t passes = settings_.batch / settings_.pass;
+        const index_t begin = first_pass(share_.rank);
+        const index_t passes = first_pass(share_.rank + 1) - begin;
         std::vector<double> losses(gradients_.size());
         exec_.parallel_for(shards, [&](index_t shard, int worker) {
             std::vector<float>& gradient = gradients_[static_cast<std::size_t>(shard)];
             std::fill(gradient.begin(), gradient.end(), 0.0F);
-            double loss = 0.0;
+            double loss_of_shard = 0.0;
             for (index_t pass = shard * passes / shards; pass < (shard + 1) * passes / shards; ++pass) {
-                loss += accumulate(batch, pass, gradient, workspaces_[static_cast<std::size_t>(worker)]);
+                loss_of_shard +=
+                    accumulate(batch, begin + pass, gradient, workspaces_[static_cast<std::size_t>(worker)]);
             }
-            losses[static_cast<std::size_t>(shard)] = loss;
+            losses[static_cast<std::size_t>(shard)] = loss_of_shard;
         });
-        optimizer_.update(exec_, settings_.optimizer, step, weights_, gradients_);
+        double loss = std::accumulate(losses.begin(), losses.end(), 0.0);
+        std::span<std::vector<float>> gradients = gradients_;
+        if (share_.sum_over_ranks) {
+            optimizer_.add_up(exec_, gradients);
+            share_.sum_over_ranks(gradients_[0], loss);
+            gradients = gradients.first(1);
+        }
+        optimizer_.update(exec_, settings_.optimizer, step, weights_, gradients);
         if (settings_.optimizer.muon) {
             muon_.update(exec_, settings_.optimizer, step, weights_.data(), optimizer_.first.data(),
                          gradients_[0].data());
         }
         average(step);
-        return std::accumulate(losses.begin(), losses.end(), 0.0);
+        return loss;
     }
 
     [[nodiscard]] const Model& model() const { return model_; }
@@ -102,6 +118,11 @@ public:
 private:
     // More would balance more threads and cost more memory. Fixed, because it decides the order of the sums.
     static constexpr index_t most_shards = 4;
+
+    // The first pass of a rank's part; that of one rank too many is the number of passes.
+    [[nodiscard]] index_t first_pass(index_t rank) const {
+        return rank * (settings_.batch / settings_.pass) / share_.ranks;
+    }
 
     // What is not Muon's.
     static std::vector<tensor_place> for_adamw(const std::vector<tensor_place>& places,
@@ -148,6 +169,7 @@ private:
     Model model_;
     training_settings settings_;
     batch_source source_;
+    training_share share_;
     unmask::cpu_executor exec_;
     std::vector<float> weights_;
     adamw optimizer_;

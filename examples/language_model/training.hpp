@@ -29,6 +29,14 @@ struct training_settings {
 /// The batch of a step, [batch, length] as the settings say. It must depend on the step alone.
 using batch_source = std::function<training_batch(index_t step)>;
 
+/// What one of several processes does of a run that they share: its part of every batch.
+struct training_share {
+    index_t rank = 0;
+    index_t ranks = 1;
+    /// Replaces the gradient and the loss of a rank's part by their sums over all ranks: the same bits on every rank.
+    std::function<void(std::span<float> gradient, double& loss)> sum_over_ranks;
+};
+
 /// Windows of a text [characters], which must outlive the result, masked by a token. Throws std::invalid_argument if
 /// the text is shorter than one.
 inline batch_source batches_of_text(std::span<const token_t> text, const training_settings& settings, token_t mask) {
