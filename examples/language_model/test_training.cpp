@@ -4,10 +4,16 @@
 
 #include <doctest/doctest.h>
 
+#include <barrier>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
+#include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "denoiser.hpp"
@@ -101,6 +107,61 @@ TEST_CASE("a run that stops and goes on is the run that did not stop, bit for bi
     }
     CHECK(resumed.weights() == whole.weights());
     CHECK(resumed.weights() != begun.weights());
+}
+
+TEST_CASE("ranks that share a run take its steps up to rounding, and all of them the same") {
+    training_settings settings = quick;
+    settings.optimizer.muon = true;
+    trainer<sink_model> alone(model, settings, text, letters.mask(), 1);
+    std::vector<double> expected;
+    for (index_t step = 0; step < 6; ++step) {
+        expected.push_back(alone.step(step));
+    }
+    constexpr index_t ranks = 3; // of eight passes: shares are uneven
+    std::barrier everybody(ranks);
+    std::vector<std::pair<std::span<float>, double*>> shares(ranks);
+    std::vector<trainer<sink_model>> trainers;
+    for (index_t rank = 0; rank < ranks; ++rank) {
+        const auto sum = [&, rank](std::span<float> gradient, double& loss) {
+            shares[static_cast<std::size_t>(rank)] = {gradient, &loss};
+            everybody.arrive_and_wait();
+            std::vector<float> total(gradient.size(), 0.0F);
+            double total_loss = 0.0;
+            for (const auto& [of_rank, loss_of_rank] : shares) {
+                for (std::size_t i = 0; i < total.size(); ++i) {
+                    total[i] += of_rank[i];
+                }
+                total_loss += *loss_of_rank;
+            }
+            everybody.arrive_and_wait();
+            std::copy(total.begin(), total.end(), gradient.begin());
+            loss = total_loss;
+        };
+        trainers.emplace_back(model, settings, batches_of_text(text, settings, letters.mask()), 1,
+                              training_share{rank, ranks, sum});
+    }
+    std::vector<std::vector<double>> losses(ranks);
+    std::vector<std::thread> threads;
+    for (std::size_t rank = 0; rank < ranks; ++rank) {
+        threads.emplace_back([&, rank] {
+            for (index_t step = 0; step < 6; ++step) {
+                losses[rank].push_back(trainers[rank].step(step));
+            }
+        });
+    }
+    for (std::thread& each : threads) {
+        each.join();
+    }
+    for (std::size_t rank = 0; rank < ranks; ++rank) {
+        CHECK(losses[rank] == losses[0]);
+        CHECK(trainers[rank].weights() == trainers[0].weights());
+    }
+    for (std::size_t step = 0; step < expected.size(); ++step) {
+        CHECK(losses[0][step] == doctest::Approx(expected[step]).epsilon(1e-4));
+    }
+    CHECK_THROWS_AS((trainer<sink_model>(model, settings, batches_of_text(text, settings, letters.mask()), 1,
+                                         training_share{0, 9, {}})),
+                    std::invalid_argument);
 }
 
 TEST_CASE("with Muon and a mean of the weights, too, a run goes on to the bit for any number of threads") {
