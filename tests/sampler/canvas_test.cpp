@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "models.hpp"
 
@@ -138,4 +140,54 @@ TEST_CASE("a committed position can be masked again or edited, a masked one can 
     CHECK_THROWS_AS(page.edit(1, 0, 1), invalid_argument);
     CHECK(std::vector<token_t>(page.tokens(0).begin(), page.tokens(0).end()) == before);
     CHECK(page.masked(0) == 2);
+}
+
+TEST_CASE("a part of a canvas keeps ids and states, and what became of it is put back") {
+    canvas page(tokens);
+    page.add(std::vector<token_t>{1, 2}, 3);
+    page.add({}, 0);
+    page.add_infill(std::vector<token_t>{blank, 5, blank}, 77);
+    page.commit(0, 3, 4);
+    const auto same = [](const canvas& a, index_t of_a, const canvas& b, index_t of_b) {
+        CHECK(to_vector(a.tokens(of_a)) == to_vector(b.tokens(of_b)));
+        CHECK(std::ranges::equal(a.states(of_a), b.states(of_b)));
+        CHECK(a.masked(of_a) == b.masked(of_b));
+        CHECK(a.id(of_a) == b.id(of_b));
+    };
+    for (index_t begin = 0; begin <= 3; ++begin) {
+        for (index_t end = begin; end <= 3; ++end) {
+            const canvas some = page.part(begin, end);
+            REQUIRE(some.sequences() == end - begin);
+            for (index_t i = 0; i < some.sequences(); ++i) {
+                same(some, i, page, begin + i);
+            }
+        }
+    }
+    CHECK_THROWS_AS((void)page.part(-1, 2), invalid_argument);
+    CHECK_THROWS_AS((void)page.part(2, 1), invalid_argument);
+    CHECK_THROWS_AS((void)page.part(0, 4), invalid_argument);
+
+    canvas later = page;
+    later.commit(0, 2, 7);
+    later.remask(0, 3);
+    later.commit(2, 0, 0);
+    canvas found = page;
+    std::vector<position_state> states;
+    for (index_t i = 0; i < 3; ++i) {
+        states.insert(states.end(), later.states(i).begin(), later.states(i).end());
+    }
+    found.restore(later.tokens(), states);
+    for (index_t i = 0; i < 3; ++i) {
+        same(found, i, later, i);
+    }
+    std::vector<token_t> wrong = to_vector(later.tokens());
+    wrong[0] = 3; // a prompt
+    CHECK_THROWS_AS(found.restore(wrong, states), invalid_argument);
+    wrong = to_vector(later.tokens());
+    wrong[2] = tokens.mask; // committed
+    CHECK_THROWS_AS(found.restore(wrong, states), invalid_argument);
+    CHECK_THROWS_AS(found.restore(later.tokens().first(3), states), invalid_argument);
+    states[5] = position_state::prompt;
+    CHECK_THROWS_AS(found.restore(later.tokens(), states), invalid_argument);
+    same(found, 0, later, 0);
 }

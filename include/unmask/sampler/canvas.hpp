@@ -169,6 +169,48 @@ public:
         masked_[at(sequence)] = std::count(kept.begin(), kept.end(), position_state::masked);
     }
 
+    /// A canvas of the sequences [begin, end), with their ids and states: what a run on a part of a batch begins from.
+    /// Throws invalid_argument if there are no such sequences.
+    [[nodiscard]] canvas part(index_t begin, index_t end) const {
+        expects(begin >= 0 && begin <= sequences(), "part", "begin", begin, "in [0, sequences]");
+        expects(end >= begin && end <= sequences(), "part", "end", end, "in [begin, sequences]");
+        canvas some(vocabulary_);
+        some.tokens_.assign(tokens_.begin() + offset(begin), tokens_.begin() + offset(end));
+        some.states_.assign(states_.begin() + offset(begin), states_.begin() + offset(end));
+        some.masked_.assign(masked_.begin() + begin, masked_.begin() + end);
+        some.ids_.assign(ids_.begin() + begin, ids_.begin() + end);
+        for (index_t sequence = begin; sequence < end; ++sequence) {
+            some.offsets_.push_back(offset(sequence + 1) - offset(begin));
+        }
+        return some;
+    }
+
+    /// Puts tokens and states at all positions: those of the same canvas after a run that took place elsewhere. Throws
+    /// invalid_argument, with nothing changed, if there are not as many as positions, a prompt differs, or a committed
+    /// token can't be drawn.
+    void restore(std::span<const token_t> tokens, std::span<const position_state> states) {
+        const auto count = static_cast<index_t>(tokens_.size());
+        expects(std::ssize(tokens) == count, "restore", "tokens.size()", std::ssize(tokens), "one for each position");
+        expects(std::ssize(states) == count, "restore", "states.size()", std::ssize(states), "one for each position");
+        for (std::size_t i = 0; i < tokens.size(); ++i) {
+            const bool is_prompt = states_[i] == position_state::prompt;
+            const bool is_masked = states[i] == position_state::masked;
+            expects(is_prompt == (states[i] == position_state::prompt) && (!is_prompt || tokens[i] == tokens_[i]),
+                    "restore", "position", static_cast<index_t>(i), "prompts as they are");
+            if (is_masked) {
+                check_given("restore", "tokens", tokens[i]);
+            }
+            expects(is_prompt || is_masked || vocabulary_.holds(tokens[i]), "restore", "tokens", tokens[i],
+                    "those of committed positions to be in [0, size) and no mask");
+        }
+        std::copy(tokens.begin(), tokens.end(), tokens_.begin());
+        std::copy(states.begin(), states.end(), states_.begin());
+        for (index_t sequence = 0; sequence < sequences(); ++sequence) {
+            const auto all = this->states(sequence);
+            masked_[at(sequence)] = std::count(all.begin(), all.end(), position_state::masked);
+        }
+    }
+
 private:
     static constexpr index_t longest = std::numeric_limits<std::uint32_t>::max();
 
