@@ -40,7 +40,6 @@ struct training_text {
     training_text(const corpus& text, const token_kind& of)
         : kind(of), codec(of), training(codec.encode(text.training)), held_out(codec.encode(text.held_out)),
           held_out_characters(codec.lengths(held_out)) {}
-
 };
 
 /// The text that the options name, in the tokens that they ask for.
