@@ -165,8 +165,8 @@ TEST_CASE("a rank that ended, or sent another size, is named") {
                   detail::exchange<thread_communicator, int>(c, 0, {}, 0, values).wait();
               }
           }) == "rank 1 threw: rank 0 sent 12 bytes, rank 1 expected 8");
-    CHECK_THROWS_WITH_AS(run_ranks(0, [](const thread_communicator&) {}),
-                         "run_ranks: size is 0, expected at least 1", invalid_argument);
+    CHECK_THROWS_WITH_AS(run_ranks(0, [](const thread_communicator&) {}), "run_ranks: size is 0, expected at least 1",
+                         invalid_argument);
     CHECK(complaint(2, [](const thread_communicator& c) {
               const std::vector<int> values(1);
               if (c.rank() == 0) {

@@ -30,12 +30,12 @@ UNMASK_NAMESPACE_BEGIN
 /// Both throw communication_error if a rank that they need has failed or ended, or sends another number of bytes than
 /// are received. All ranks make the same calls in the same order, each from one thread at a time.
 template <class C>
-concept communicator = std::copy_constructible<C> && requires(const C& c, int rank, std::span<const std::byte> sent,
-                                                              std::span<std::byte> received) {
-    { c.rank() } -> std::convertible_to<int>;
-    { c.size() } -> std::convertible_to<int>;
-    c.exchange(rank, sent, rank, received).wait();
-};
+concept communicator = std::copy_constructible<C> &&
+                       requires(const C& c, int rank, std::span<const std::byte> sent, std::span<std::byte> received) {
+                           { c.rank() } -> std::convertible_to<int>;
+                           { c.size() } -> std::convertible_to<int>;
+                           c.exchange(rank, sent, rank, received).wait();
+                       };
 
 namespace detail {
 

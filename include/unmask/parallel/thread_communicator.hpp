@@ -56,7 +56,8 @@ public:
     // Copies a message when it is there.
     void receive(thread_message& message, int from, int to, std::span<std::byte> bytes) {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return message.sent || failed_rank_ >= 0 || ended_[static_cast<std::size_t>(from)]; });
+        changed_.wait(lock,
+                      [&] { return message.sent || failed_rank_ >= 0 || ended_[static_cast<std::size_t>(from)]; });
         throw_failure();
         if (!message.sent) {
             throw communication_error(from, "ended, while rank " + std::to_string(to) + " waits for it");
