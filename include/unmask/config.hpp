@@ -75,6 +75,10 @@
     UNMASK_DETAIL_EXPAND(UNMASK_VERSION_MAJOR, UNMASK_VERSION_MINOR, UNMASK_VERSION_PATCH, UNMASK_DETAIL_ISA, \
                          UNMASK_DETAIL_THREADS, UNMASK_DETAIL_MATH, UNMASK_DETAIL_CUDA)
 
+// The name of a macro's value as a string.
+#define UNMASK_DETAIL_TEXT_OF(name) #name
+#define UNMASK_DETAIL_TEXT(name) UNMASK_DETAIL_TEXT_OF(name)
+
 #define UNMASK_NAMESPACE_BEGIN \
     namespace unmask {         \
     inline namespace UNMASK_ABI_NAMESPACE {

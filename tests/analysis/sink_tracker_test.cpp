@@ -551,6 +551,9 @@ TEST_CASE("misuse is named, and nothing is recorded of it") {
     CHECK(complaint([&] {
               tracker.attention(cpu_executor{1}, 0, first(2), tensors, mask, no_sink{}, {.query_offset = -1});
           }) == "sink_tracker::attention: options.query_offset is -1, expected at least 0");
+    CHECK(complaint([&] {
+              tracker.attention(cpu_executor{1}, 0, first(2), tensors, mask, no_sink{}, {.key_offset = 1});
+          }) == "sink_tracker::attention: options.key_offset is 1, expected 0: all keys are measured");
     CHECK(report(0, {0, 1}, tensors).empty()); // as if nothing had been
 
     CHECK(report(0, {0, 1}, tensors) == "sink_tracker::attention: layer is 0, " + next + "1 " + once); // twice

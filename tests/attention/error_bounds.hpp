@@ -131,7 +131,7 @@ private:
         std::vector<std::vector<double>> of_sink(2, std::vector<double>(dim));
         std::vector<seen_key> all;
         for (index_t k = 0; k < keys; ++k) {
-            if (mask.visible(options.query_offset + row, k)) {
+            if (mask.visible(options.query_offset + row, options.key_offset + k)) {
                 const auto at = static_cast<std::size_t>((b * size.key_length + k) * size.kv_heads + kv) * dim;
                 seen_key seen{};
                 with_score(seen, truth.key.data() + at);

@@ -33,6 +33,7 @@ void check_mask(problem<T>& input, std::size_t number, index_t positions, const 
     CAPTURE(mask_name);
     CAPTURE(to_string(input.size));
     CAPTURE(options.query_offset);
+    CAPTURE(options.key_offset);
     CAPTURE(options.soft_cap);
     CAPTURE(result.forward);
     CAPTURE(result.backward);
@@ -75,7 +76,7 @@ void spoil_padding(std::vector<T>& values, index_t positions, std::span<const in
 }
 
 // Random shapes, options and masks: lengths from 0, odd head dimensions (of those that tensor cores take, too),
-// offsets, soft caps, scales of either sign, large scores, ragged batches with NaN behind their ends, and NaN anywhere.
+// offsets of queries and keys, soft caps, scales of either sign, large scores, ragged batches with NaN behind their ends, and NaN anywhere.
 template <class Calls, class Sink, class T>
 void check_random(unsigned seed, int cases) {
     std::mt19937 random(seed);
@@ -91,6 +92,7 @@ void check_random(unsigned seed, int cases) {
         problem<T> input(size, random);
         attention_options options;
         options.query_offset = pick(0, 3) == 0 ? pick(1, 90) : 0;
+        options.key_offset = pick(0, 3) == 0 ? pick(1, 90) : 0;
         options.soft_cap = pick(0, 2) == 0 ? static_cast<float>(pick(1, 40)) * 0.25F : 0.0F;
         if (pick(0, 2) == 0) {
             options.scale = static_cast<float>(pick(-8, 8)) * 0.1F;
@@ -122,8 +124,9 @@ void check_random(unsigned seed, int cases) {
             }
         }
         const auto mask = static_cast<std::size_t>(pick(0, static_cast<index_t>(number_of_masks()) - 1));
-        check_mask<Calls, Sink>(input, mask, std::max(size.key_length, size.query_length + options.query_offset),
-                                options);
+        const index_t positions =
+            std::max(options.key_offset + size.key_length, options.query_offset + size.query_length);
+        check_mask<Calls, Sink>(input, mask, positions, options);
     }
 }
 

@@ -211,6 +211,14 @@ TEST_CASE("misuse: options") {
               std::string::npos);
     }
     f = fixture{};
+    f.options.key_offset = -3;
+    CHECK(forward_complaint(f) == "attention_forward: options.key_offset is -3, expected at least 0");
+    f.options.key_offset = std::numeric_limits<index_t>::max();
+    for (const auto& complains : {backward_complaint, received_complaint}) {
+        CHECK(complains(f).find("options.key_offset is 9223372036854775807, expected at most 46116860184") !=
+              std::string::npos);
+    }
+    f = fixture{};
     f.options.soft_cap = -2.0F;
     CHECK(forward_complaint(f) == "attention_forward: options.soft_cap is -2, expected 0 (none), or 1e-30 to 1e30");
     f = fixture{};

@@ -231,6 +231,7 @@ private:
         }
         const detail::checker check{"sink_tracker::attention"};
         detail::check_inputs(check, tensors, mask, sink, options);
+        check.expects(options.key_offset == 0, "options.key_offset", options.key_offset, "0: all keys are measured");
         const auto [batch, query_length, heads, head_dim] = tensors.query.extents;
         check.tensor(tensors.value, "value", tensors.key.extents);
         check.tensor(tensors.log_sum_exp, "log_sum_exp", {batch, heads, query_length});

@@ -32,6 +32,7 @@ attention_call<T> resolve(const attention_tensors<T>& tensors, const attention_o
             .scale = resolved_scale(options, head_dim),
             .soft_cap = options.soft_cap,
             .query_offset = options.query_offset,
+            .key_offset = options.key_offset,
             .query_lengths = options.query_lengths.empty() ? nullptr : options.query_lengths.data(),
             .key_lengths = options.key_lengths.empty() ? nullptr : options.key_lengths.data()};
 }

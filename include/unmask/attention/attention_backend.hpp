@@ -7,6 +7,7 @@
 #include <unmask/cpu/attention/received.hpp>
 #include <unmask/executor/executor.hpp>
 #include <unmask/mask/bidirectional.hpp>
+#include <unmask/mask/detail/keys_from.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/sink/sink_policy.hpp>
@@ -27,19 +28,19 @@ struct attention_backend<Executor> {
     /// Writes call.output, and call.log_sum_exp unless it is empty.
     template <class T, mask_policy Mask, sink_policy Sink>
     static void forward(const Executor& exec, const attention_call<T>& call, const Mask& mask, const Sink& sink) {
-        detail::forward_on_host(exec, call, mask, sink);
+        detail::forward_on_host(exec, call, detail::mask_from_key(mask, call.key_offset), sink);
     }
     /// Writes the gradients that are not empty.
     template <class T, mask_policy Mask, sink_policy Sink>
     static void backward(const Executor& exec, const attention_call<T>& call,
                          const attention_call_gradients<T>& gradients, const Mask& mask, const Sink& sink) {
-        detail::backward_on_host(exec, call, gradients, mask, sink);
+        detail::backward_on_host(exec, call, gradients, detail::mask_from_key(mask, call.key_offset), sink);
     }
     /// Writes received, [batch, heads, key_length]. The sink's part is in call.log_sum_exp.
     template <class T, mask_policy Mask>
     static void received(const Executor& exec, const attention_call<T>& call, const tensor_view<float, 3>& received,
                          const Mask& mask) {
-        detail::received_on_host(exec, call, received, mask);
+        detail::received_on_host(exec, call, received, detail::mask_from_key(mask, call.key_offset));
     }
 };
 

@@ -14,7 +14,7 @@ UNMASK_NAMESPACE_BEGIN
 
 /// The state of one row's attention over some of its keys. States of other keys can be merged with it in any grouping,
 /// as split keys, sinks and sharded sequences need. The state of no keys (largest −∞, sum 0, output 0) is the identity
-/// of merge.
+/// of merge. NaN in a state stays.
 struct attention_state {
     float largest = -std::numeric_limits<float>::infinity(); ///< the largest score
     float sum = 0.0F;                                        ///< Σ exp(score − largest)
@@ -22,13 +22,13 @@ struct attention_state {
 
     /// log Σ exp(score); −∞ for the state of no keys.
     [[nodiscard]] float log_sum_exp() const {
-        return sum > 0.0F ? largest + std::log(sum) : -std::numeric_limits<float>::infinity();
+        return sum == 0.0F ? -std::numeric_limits<float>::infinity() : largest + std::log(sum);
     }
 
     /// Divides output by sum, which gives the row's attention; 0 for the state of no keys.
     void finish() const {
         for (float& each : output) {
-            each = sum > 0.0F ? each / sum : 0.0F;
+            each = sum == 0.0F ? 0.0F : each / sum;
         }
     }
 };
@@ -36,8 +36,8 @@ struct attention_state {
 /// The state of a row that attention_forward has finished, from its log-sum-exp and its output, which the state then
 /// uses as its memory.
 inline attention_state state_of(std::span<float> output, float log_sum_exp) {
-    const bool seen = log_sum_exp > -std::numeric_limits<float>::infinity();
-    return {log_sum_exp, seen ? 1.0F : 0.0F, output};
+    const bool empty = log_sum_exp == -std::numeric_limits<float>::infinity();
+    return {log_sum_exp, empty ? 0.0F : 1.0F, output};
 }
 
 /// The state of the keys of a and b together, in the memory of a. Associative and commutative up to rounding.
@@ -49,7 +49,7 @@ inline attention_state merge(const attention_state& a, const attention_state& b)
     }
     const float largest = std::max(a.largest, b.largest);
     const auto weight = [&](const attention_state& state) {
-        return state.sum > 0.0F ? std::exp(state.largest - largest) : 0.0F;
+        return state.sum == 0.0F ? 0.0F : std::exp(state.largest - largest);
     };
     const float weight_a = weight(a);
     const float weight_b = weight(b);

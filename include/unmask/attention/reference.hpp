@@ -73,7 +73,7 @@ public:
         result.sees_sink = sink_score != nothing;
         Real largest = sink_score; // but for NaN, which fmax passes over
         for (index_t k = 0; k < keys(b); ++k) {
-            if (mask_.visible(options_.query_offset + row, k)) {
+            if (mask_.visible(options_.query_offset + row, options_.key_offset + k)) {
                 visible_key<Real> seen{k, 1, 0};
                 seen.probability = score(query, tensors_.key.pointer(b, k, kv_head(head)), seen.slope);
                 largest = std::fmax(largest, seen.probability);

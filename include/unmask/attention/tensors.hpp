@@ -46,6 +46,8 @@ struct attention_options {
     std::optional<float> scale{};             ///< factor of query · key; 1/√head_dim if not given
     index_t query_offset = 0;                 ///< absolute position of the first query, for caches: at least 0, and at
                                               ///< most 2^62 − query_length
+    index_t key_offset = 0;                   ///< absolute position of the first key, for a part of a sequence's keys:
+                                              ///< at least 0, and at most 2^62 − key_length
     std::span<const index_t> query_lengths{}; ///< [batch], for ragged batches; later rows get output 0, LSE −∞
     std::span<const index_t> key_lengths{};   ///< [batch], for ragged batches; later keys are never read
     float soft_cap = 0.0F; ///< if not 0, scores become soft_cap · tanh(score / soft_cap); 1e-30 to 1e30

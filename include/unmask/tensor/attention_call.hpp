@@ -26,6 +26,7 @@ struct attention_call {
     float scale;                  ///< factor of query · key
     float soft_cap;               ///< if positive, scores become soft_cap · tanh(score / soft_cap)
     index_t query_offset;         ///< absolute position of the first query
+    index_t key_offset;           ///< absolute position of the first key
     const index_t* query_lengths; ///< [batch], in host memory; null if all are query_length
     const index_t* key_lengths;   ///< [batch], in host memory; null if all are key_length
 
@@ -41,13 +42,14 @@ struct attention_call {
     [[nodiscard]] index_t group() const { return heads / kv_heads; }
 };
 
-/// The gradients of an attention_call. `output` is given; the others are written unless they are empty.
-template <class T>
+/// The gradients of an attention_call. `output` is given; the others are written unless they are empty. Gradient is T,
+/// or float for sums of which others are still to come.
+template <class T, class Gradient = T>
 struct attention_call_gradients {
     tensor_view<const T, 4> output;    ///< gradient of the loss with respect to the output
-    tensor_view<T, 4> query;           ///< like query
-    tensor_view<T, 4> key;             ///< like key
-    tensor_view<T, 4> value;           ///< like value
+    tensor_view<Gradient, 4> query;    ///< like query
+    tensor_view<Gradient, 4> key;      ///< like key
+    tensor_view<Gradient, 4> value;    ///< like value
     tensor_view<float, 1> sink_logits; ///< [heads]
     tensor_view<float, 2> sink_keys;   ///< [kv_heads, head_dim]
     tensor_view<float, 2> sink_values; ///< [kv_heads, head_dim]

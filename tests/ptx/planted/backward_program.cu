@@ -144,7 +144,7 @@ int main() {
     problem unordered(75, 150);
     try {
         const bool first = is_same<key_value_sink>("capped", capped, {.scale = 0.3F, .soft_cap = 1.0F});
-        const bool second = is_same<logit_sink>("offset", offset, {.query_offset = 100});
+        const bool second = is_same<logit_sink>("offset", offset, {.query_offset = 130, .key_offset = 30});
         const bool third =
             is_same<key_value_sink, nondeterministic<cuda_executor_for<dim>>>("in any order", unordered, {});
         return first && second && third ? 0 : 1;

@@ -138,10 +138,14 @@ void check_inputs(const checker& check, const attention_tensors<T>& tensors, con
                   "a finite number");
     check.expects(options.soft_cap == 0.0F || (options.soft_cap >= 1e-30F && options.soft_cap <= 1e30F),
                   "options.soft_cap", options.soft_cap, "0 (none), or 1e-30 to 1e30");
-    check.expects(options.query_offset >= 0, "options.query_offset", options.query_offset, "at least 0");
-    const index_t most_before = most_positions - query_length;
-    check.expects(options.query_offset <= most_before, "options.query_offset", options.query_offset,
-                  "at most " + std::to_string(most_before) + ": query_offset + query_length is at most 2^62");
+    const auto check_offset = [&](index_t offset, const char* argument, index_t length, const char* sum) {
+        const index_t most = most_positions - length;
+        check.expects(offset >= 0, argument, offset, "at least 0");
+        check.expects(offset <= most, argument, offset,
+                      "at most " + std::to_string(most) + ": " + sum + " is at most 2^62");
+    };
+    check_offset(options.query_offset, "options.query_offset", query_length, "query_offset + query_length");
+    check_offset(options.key_offset, "options.key_offset", key_length, "key_offset + key_length");
     const auto check_lengths = [&](std::span<const index_t> lengths, const char* argument, index_t most) {
         if (lengths.empty()) {
             return;

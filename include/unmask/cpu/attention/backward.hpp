@@ -54,23 +54,23 @@ inline void add_round(const attention_problem<T>& problem, const Mask& mask, con
     }
 }
 
-template <class Executor, class T, mask_policy Mask, sink_policy Sink>
-void backward_on_host(const Executor& exec, const attention_call<T>& call, const attention_call_gradients<T>& gradients,
-                      const Mask& mask, const Sink& sink) {
+template <class Executor, class T, class Gradient, mask_policy Mask, sink_policy Sink>
+void backward_on_host(const Executor& exec, const attention_call<T>& call,
+                      const attention_call_gradients<T, Gradient>& gradients, const Mask& mask, const Sink& sink) {
     const attention_problem<T> problem(call);
     const index_t width = problem.width();
     const index_t group = problem.group();
     const backward_cut cut(problem);
     const backward_rows<T, Sink> rows(problem);
-    using block_type = backward_block<T, Mask>;
+    using block_type = backward_block<T, Gradient, Mask>;
     const worker_spaces<typename block_type::space_type> spaces(exec.workers(), cut.keys, problem.head_dim, width);
     const index_t rounds =
         std::max(tiles_of(problem.query_length, cut.queries), tiles_of(problem.key_length, cut.keys));
     const index_t all = problem.batch * problem.kv_heads;
-    const index_t at_once = gradient_sums<T>::units_within(gradient_budget, gradients, group);
+    const index_t at_once = gradient_sums<Gradient>::units_within(gradient_budget, gradients, group);
     for (index_t first = 0; first < all; first += at_once) {
         const kv_head_range units{first, std::min(first + at_once, all)};
-        const gradient_sums<T> sums(gradients, group, units);
+        const gradient_sums<Gradient> sums(gradients, group, units);
         exec.parallel_for(rows.tasks(units) + units.size(), [&](index_t task, int) {
             if (task < rows.tasks(units)) {
                 rows.run(task, gradients, sink, sums.query, units);
@@ -112,7 +112,7 @@ void backward_on_host(const Executor& exec, const attention_call<T>& call, const
                 }
             }
         }
-        if constexpr (!gradient_sum<T>::in_place) {
+        if constexpr (!gradient_sum<Gradient>::in_place) {
             exec.parallel_for(units.size(), [&](index_t i, int) {
                 const index_t sequence = (units.first + i) / problem.kv_heads;
                 const index_t kv_head = (units.first + i) % problem.kv_heads;

@@ -117,7 +117,7 @@ private:
     }
 };
 
-template <class T, mask_policy Mask>
+template <class T, class Gradient, mask_policy Mask>
 class backward_block {
 public:
     using products = score_products<T>;
@@ -126,8 +126,8 @@ public:
     // Some keys of a kv head. dQ is added to the sums, or, if `d_query_part` is given, written there: [group, queries,
     // width], for all queries that there are.
     backward_block(const attention_problem<T>& problem, const tensor_view<const T, 4>& d_output, const Mask& mask,
-                   const gradient_sums<T>& sums, const space_type& space, index_t sequence, index_t kv_head, range keys,
-                   float* d_query_part)
+                   const gradient_sums<Gradient>& sums, const space_type& space, index_t sequence, index_t kv_head,
+                   range keys, float* d_query_part)
         : problem_(problem), d_output_(d_output), mask_(mask), sums_(sums), space_(space), sequence_(sequence),
           kv_head_(kv_head), keys_(keys), width_(problem.width()), d_query_part_(d_query_part) {
         const index_t count = keys.end - keys.begin;
@@ -249,7 +249,7 @@ private:
     const attention_problem<T>& problem_;
     tensor_view<const T, 4> d_output_;
     const Mask& mask_;
-    const gradient_sums<T>& sums_;
+    const gradient_sums<Gradient>& sums_;
     const space_type& space_;
     index_t sequence_;
     index_t kv_head_;

@@ -36,8 +36,9 @@ public:
     [[nodiscard]] index_t tasks(kv_head_range units) const { return units.size() * problem_.group() * blocks_; }
 
     // One task: Δ of some rows, dQ as far as it comes from the sink, and their share of the sink's own gradients.
-    void run(index_t task, const attention_call_gradients<T>& gradients, const Sink& sink,
-             const gradient_sum<T>& d_query, kv_head_range units) const {
+    template <class Gradient>
+    void run(index_t task, const attention_call_gradients<T, Gradient>& gradients, const Sink& sink,
+             const gradient_sum<Gradient>& d_query, kv_head_range units) const {
         const index_t at = units.first * problem_.group() + task / blocks_;
         const index_t sequence = at / problem_.heads;
         const index_t head = at % problem_.heads;
@@ -63,7 +64,8 @@ public:
     }
 
     // Sums the blocks' shares of the sink's gradients, in order.
-    void write_sink(const attention_call_gradients<T>& gradients) const {
+    template <class Gradient>
+    void write_sink(const attention_call_gradients<T, Gradient>& gradients) const {
         const index_t width = problem_.width();
         const auto total = [&](index_t first_head, index_t last_head, index_t component) {
             double result = 0.0;
@@ -99,8 +101,10 @@ private:
     [[nodiscard]] index_t sums_size() const { return Sink::present ? 1 + 2 * problem_.width() : 0; }
 
     // The sink's share of one row: what its key adds to dQ, and the row's share of dz, dk (of packed queries) and du.
-    void add_sink(const Sink& sink, const attention_call_gradients<T>& gradients, index_t sequence, index_t head,
-                  index_t row, float delta, const gradient_sum<T>& d_query, float* packed, float* sums) const {
+    template <class Gradient>
+    void add_sink(const Sink& sink, const attention_call_gradients<T, Gradient>& gradients, index_t sequence,
+                  index_t head, index_t row, float delta, const gradient_sum<Gradient>& d_query, float* packed,
+                  float* sums) const {
         const index_t width = problem_.width();
         const index_t head_dim = problem_.head_dim;
         const index_t kv_head = head / problem_.group();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include <unmask/config.hpp>
@@ -12,6 +13,7 @@
 #include <unmask/cpu/scratch.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/sink/sink_policy.hpp>
+#include <unmask/tensor/tensor_view.hpp>
 
 // Forward: the rows of each kv head are cut into blocks, one a task. Where there are too few rows for all threads, a
 // block's chunks of keys are tasks of their own, and are merged afterwards. Both ways compute the same, bit for bit.
@@ -66,16 +68,20 @@ private:
 template <class T>
 inline void clear_idle_rows(const attention_problem<T>& problem, index_t sequence, index_t head) {
     for (index_t row = problem.queries(sequence); row < problem.query_length; ++row) {
-        std::fill_n(problem.output.pointer(sequence, row, head), problem.head_dim, T(0.0F));
+        problem.for_output(sequence, row, head, [&](auto* to) {
+            std::fill_n(to, problem.head_dim, std::remove_reference_t<decltype(*to)>(0.0F));
+        });
         if (!problem.log_sum_exp.empty()) {
             problem.log_sum_exp(sequence, head, row) = minus_infinity;
         }
     }
 }
 
+// Writes to `unrounded` instead of the call's output, if that is given.
 template <class Executor, class T, mask_policy Mask, sink_policy Sink>
-void forward_on_host(const Executor& exec, const attention_call<T>& call, const Mask& mask, const Sink& sink) {
-    const attention_problem<T> problem(call);
+void forward_on_host(const Executor& exec, const attention_call<T>& call, const Mask& mask, const Sink& sink,
+                     const tensor_view<float, 4>& unrounded = {}) {
+    const attention_problem<T> problem(call, unrounded);
     using products = score_products<T>;
     using block_type = forward_block<products, T, Mask, Sink>;
     if (problem.query_lengths != nullptr) {

@@ -133,8 +133,10 @@ public:
             rows_.for_each(strips_[i].first, strips_[i].last, [&](index_t head, index_t query, index_t row) {
                 const index_t lane = row - strips_[i].first;
                 const float sum = state.sum[lane];
-                unpack_row(state.output + lane * space_.width, problem_.head_dim, sum == 0.0F ? 0.0F : 1.0F / sum,
-                           problem_.output.pointer(block_.sequence, query, head));
+                problem_.for_output(block_.sequence, query, head, [&](auto* to) {
+                    unpack_row(state.output + lane * space_.width, problem_.head_dim, sum == 0.0F ? 0.0F : 1.0F / sum,
+                               to);
+                });
                 if (!problem_.log_sum_exp.empty()) {
                     problem_.log_sum_exp(block_.sequence, head, query) = state.log_sum_exp(lane);
                 }

@@ -84,17 +84,20 @@ private:
     float_buffer buffer_;
 };
 
+// T is the type of the gradients.
 template <class T>
 struct gradient_sums {
     gradient_sum<T> query;
     gradient_sum<T> key;
     gradient_sum<T> value;
 
-    gradient_sums(const attention_call_gradients<T>& gradients, index_t group, kv_head_range units)
+    template <class Element>
+    gradient_sums(const attention_call_gradients<Element, T>& gradients, index_t group, kv_head_range units)
         : query(gradients.query, group, units), key(gradients.key, 1, units), value(gradients.value, 1, units) {}
 
     // How many kv heads fit into a budget of floats; at least one.
-    static index_t units_within(index_t budget, const attention_call_gradients<T>& gradients, index_t group) {
+    template <class Element>
+    static index_t units_within(index_t budget, const attention_call_gradients<Element, T>& gradients, index_t group) {
         const index_t each = gradient_sum<T>::size(gradients.query, group) + gradient_sum<T>::size(gradients.key, 1) +
                              gradient_sum<T>::size(gradients.value, 1);
         return std::max<index_t>(1, each > 0 ? budget / each : budget);

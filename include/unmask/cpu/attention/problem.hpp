@@ -8,6 +8,7 @@
 #include <unmask/cpu/simd.hpp>
 #include <unmask/mask/ranges.hpp>
 #include <unmask/tensor/attention_call.hpp>
+#include <unmask/tensor/tensor_view.hpp>
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
@@ -15,7 +16,19 @@ namespace detail {
 // One attention call as the CPU kernels see it.
 template <class T>
 struct attention_problem : attention_call<T> {
-    explicit attention_problem(const attention_call<T>& call) : attention_call<T>(call) {}
+    explicit attention_problem(const attention_call<T>& call, const tensor_view<float, 4>& instead_of_output = {})
+        : attention_call<T>(call), unrounded(instead_of_output) {}
+
+    tensor_view<float, 4> unrounded; // where the output goes, if given: that of a part of the keys is rounded later
+
+    // Calls write(row of the output).
+    void for_output(index_t sequence, index_t row, index_t head, const auto& write) const {
+        if (!unrounded.empty()) {
+            write(unrounded.pointer(sequence, row, head));
+        } else {
+            write(this->output.pointer(sequence, row, head));
+        }
+    }
 
     // head_dim rounded up to whole registers: the row length of every packed tile.
     [[nodiscard]] index_t width() const { return (this->head_dim + lanes - 1) / lanes * lanes; }
