@@ -4,18 +4,17 @@
 
 #include <doctest/doctest.h>
 
-#include <barrier>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <stdexcept>
 #include <string>
-#include <thread>
-#include <utility>
 #include <vector>
 
+#include <unmask/parallel/thread_communicator.hpp>
+
+#include "data_parallel.hpp"
 #include "denoiser.hpp"
 #include "evaluate.hpp"
 #include "tokenizer.hpp"
@@ -112,56 +111,42 @@ TEST_CASE("a run that stops and goes on is the run that did not stop, bit for bi
 TEST_CASE("ranks that share a run take its steps up to rounding, and all of them the same") {
     training_settings settings = quick;
     settings.optimizer.muon = true;
-    trainer<sink_model> alone(model, settings, text, letters.mask(), 1);
+    const auto batches = batches_of_text(text, settings, letters.mask());
+    trainer<sink_model> alone(model, settings, batches, 1);
     std::vector<double> expected;
     for (index_t step = 0; step < 6; ++step) {
         expected.push_back(alone.step(step));
     }
-    constexpr index_t ranks = 3; // of eight passes: shares are uneven
-    std::barrier everybody(ranks);
-    std::vector<std::pair<std::span<float>, double*>> shares(ranks);
-    std::vector<trainer<sink_model>> trainers;
-    for (index_t rank = 0; rank < ranks; ++rank) {
-        const auto sum = [&, rank](std::span<float> gradient, double& loss) {
-            shares[static_cast<std::size_t>(rank)] = {gradient, &loss};
-            everybody.arrive_and_wait();
-            std::vector<float> total(gradient.size(), 0.0F);
-            double total_loss = 0.0;
-            for (const auto& [of_rank, loss_of_rank] : shares) {
-                for (std::size_t i = 0; i < total.size(); ++i) {
-                    total[i] += of_rank[i];
-                }
-                total_loss += *loss_of_rank;
-            }
-            everybody.arrive_and_wait();
-            std::copy(total.begin(), total.end(), gradient.begin());
-            loss = total_loss;
-        };
-        trainers.emplace_back(model, settings, batches_of_text(text, settings, letters.mask()), 1,
-                              training_share{rank, ranks, sum});
-    }
-    std::vector<std::vector<double>> losses(ranks);
-    std::vector<std::thread> threads;
-    for (std::size_t rank = 0; rank < ranks; ++rank) {
-        threads.emplace_back([&, rank] {
+    for (const int ranks : {2, 3}) { // of eight passes: with 3, shares are uneven
+        std::vector<std::vector<double>> losses(static_cast<std::size_t>(ranks));
+        std::vector<std::vector<float>> weights(losses.size());
+        unmask::run_ranks(ranks, [&](const unmask::thread_communicator& c) {
+            const auto rank = static_cast<std::size_t>(c.rank());
+            trainer<sink_model> run(model, settings, batches, 1, share_of(c));
             for (index_t step = 0; step < 6; ++step) {
-                losses[rank].push_back(trainers[rank].step(step));
+                losses[rank].push_back(run.step(step));
             }
+            weights[rank] = run.weights();
         });
+        for (std::size_t rank = 0; rank < losses.size(); ++rank) {
+            CHECK(losses[rank] == losses[0]);
+            CHECK(weights[rank] == weights[0]);
+        }
+        for (std::size_t step = 0; step < expected.size(); ++step) {
+            CHECK(losses[0][step] == doctest::Approx(expected[step]).epsilon(1e-4));
+        }
     }
-    for (std::thread& each : threads) {
-        each.join();
-    }
-    for (std::size_t rank = 0; rank < ranks; ++rank) {
-        CHECK(losses[rank] == losses[0]);
-        CHECK(trainers[rank].weights() == trainers[0].weights());
-    }
-    for (std::size_t step = 0; step < expected.size(); ++step) {
-        CHECK(losses[0][step] == doctest::Approx(expected[step]).epsilon(1e-4));
-    }
-    CHECK_THROWS_AS((trainer<sink_model>(model, settings, batches_of_text(text, settings, letters.mask()), 1,
-                                         training_share{0, 9, {}})),
+    CHECK_THROWS_AS((trainer<sink_model>(model, settings, batches, 1, training_share{0, 9, {}})),
                     std::invalid_argument);
+}
+
+TEST_CASE("ranks agree whether to stop, and find out if they begin at different steps") {
+    unmask::run_ranks(3, [](const unmask::thread_communicator& c) {
+        CHECK(on_any(c, c.rank() == 1));
+        CHECK_FALSE(on_any(c, false));
+        CHECK_NOTHROW(check_same_step(c, 500));
+        CHECK_THROWS_AS(check_same_step(c, c.rank() == 2 ? 0 : 500), unmask::communication_error);
+    });
 }
 
 TEST_CASE("with Muon and a mean of the weights, too, a run goes on to the bit for any number of threads") {

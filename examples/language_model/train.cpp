@@ -61,7 +61,7 @@ void train(command_line& options) {
     options.finish();
     with_variant(plan.card.sink, plan.card.shape, [&]<class Model>(const Model& model) {
         const training_settings& settings = plan.settings;
-        const auto stops = [] { return interrupted != 0; };
+        const auto stops = [](index_t /*step*/) { return interrupted != 0; };
         if (on_gpu) {
             const device_training shape{plan.card.shape, settings.length, settings.pass};
             cuda_trainer run(make_device_trainer(plan.card.sink, shape, *on_gpu), model.places(), plan.card.shape,

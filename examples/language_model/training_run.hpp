@@ -97,12 +97,12 @@ struct training_run {
     /// The batches of the text, which must stay where it is.
     [[nodiscard]] batch_source batches() const { return batches_of_text(text.training, settings, text.codec.mask()); }
 
-    /// Takes the steps of a trainer or a cuda_trainer until `stops` says so, which is asked before each. Of several
-    /// processes that share the run, all read its state, and the one that `leads` prints and writes. Throws
+    /// Takes the steps of a trainer or a cuda_trainer until `stops` says so, which is asked before each, with its number.
+    /// Of several processes that share the run, all read its state, and the one that `leads` prints and writes. Throws
     /// std::runtime_error if the state is that of another model.
     template <class Trainer>
-    void train(Trainer& trainer, const std::vector<tensor_place>& places, const std::function<bool()>& stops,
-               bool leads = true) const {
+    void train(Trainer& trainer, const std::vector<tensor_place>& places,
+               const std::function<bool(index_t step)>& stops, bool leads = true) const {
         model_card now = card;
         const std::string state = out + ".state";
         if (std::filesystem::exists(state)) {
@@ -138,7 +138,7 @@ struct training_run {
         };
 
         bool stopped = false;
-        while (now.step < steps && !(stopped = stops())) {
+        while (now.step < steps && !(stopped = stops(now.step))) {
             line.add(trainer.step(now.step) / std::numbers::ln2);
             ++now.step;
             if (leads && (now.step % log_every == 0 || now.step == steps)) {
