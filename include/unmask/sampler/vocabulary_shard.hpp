@@ -17,8 +17,9 @@ UNMASK_NAMESPACE_BEGIN
 /// exchanging these, about 100 bytes each, instead of logits. The draw is greedy or a categorical; one with filters
 /// throws invalid_argument.
 ///
-/// A merged draw has exactly the distribution of a draw from the whole row, but equal random numbers don't give the
-/// same token. Statistics equal those of the whole row up to rounding in double.
+/// Shards merge in any grouping. A merged draw has exactly the distribution of a draw from the whole row, but equal
+/// random numbers don't give the same token, and statistics equal those of the whole row up to rounding in double.
+/// draw_rows (parallel/rows.hpp) goes through the shards in order, and gives the bits of the whole row.
 class vocabulary_shard {
 public:
     /// Reads the logits of the tokens from `first_token` on; that of the mask token must be −∞. `uniform` is in (0, 1).
