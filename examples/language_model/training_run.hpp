@@ -97,9 +97,9 @@ struct training_run {
     /// The batches of the text, which must stay where it is.
     [[nodiscard]] batch_source batches() const { return batches_of_text(text.training, settings, text.codec.mask()); }
 
-    /// Takes the steps of a trainer or a cuda_trainer until `stops` says so, which is asked before each, with its number.
-    /// Of several processes that share the run, all read its state, and the one that `leads` prints and writes. Throws
-    /// std::runtime_error if the state is that of another model.
+    /// Takes the steps of a trainer or a cuda_trainer until `stops` says so, which is asked before each, with its
+    /// number. Of several processes that share the run, all read its state, and the one that `leads` prints and writes.
+    /// Throws std::runtime_error if the state is that of another model.
     template <class Trainer>
     void train(Trainer& trainer, const std::vector<tensor_place>& places,
                const std::function<bool(index_t step)>& stops, bool leads = true) const {
