@@ -5,12 +5,13 @@
 #include "compare.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <numbers>
 #include <numeric>
-#include <set>
+#include <optional>
+#include <ostream>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -18,85 +19,103 @@
 #include <unmask/sampler/likelihood/likelihood.hpp>
 #include <unmask/sampler/presets.hpp>
 
+#include "chart.hpp"
 #include "corpus.hpp"
+#include "output_file.hpp"
 #include "page.hpp"
-#include "words.hpp"
+#include "text_judge.hpp"
 
 namespace language_model {
 
 namespace {
 
+// A preset at one speed.
 struct contestant {
     const char* preset;
     const char* cache = "none";
+    index_t share = 1;                 // of the tokens: one call for so many
+    std::optional<double> threshold{}; // a probability
+
+    [[nodiscard]] std::string series() const {
+        return preset + (cache == std::string("none") ? "" : std::string(", cache ") + cache);
+    }
+    [[nodiscard]] std::string name() const {
+        return series() + (share > 1 ? ", 1 step for " + std::to_string(share) : "") +
+               (threshold ? formatted(", threshold %g", *threshold) : "");
+    }
 };
 
-constexpr contestant contestants[] = {{"llada"},
-                                      {"dream"},
-                                      {"mdlm"},
-                                      {"remdm"},
-                                      {"fast_dllm"},
-                                      {"fast_dllm", "prefix"},
-                                      {"fast_dllm", "dual"},
-                                      {"fast_dllm_factor"},
-                                      {"dinfer_credit"},
-                                      {"dinfer_hierarchy"},
-                                      {"klass"},
-                                      {"eb"},
-                                      {"wino"},
-                                      {"llada2"},
-                                      {"llada21"},
-                                      {"sdar"},
-                                      {"llada2", "exact"},
-                                      {"sdar", "exact"}};
+// Those of one series follow each other.
+const contestant contestants[] = {{"llada"},
+                                  {"llada", "none", 2},
+                                  {"llada", "none", 4},
+                                  {"llada", "none", 8},
+                                  {"dream"},
+                                  {"dream", "none", 4},
+                                  {"mdlm"},
+                                  {"mdlm", "none", 2},
+                                  {"mdlm", "none", 4},
+                                  {"mdlm", "none", 8},
+                                  {"remdm"},
+                                  {"remdm", "none", 4},
+                                  {"fast_dllm"},
+                                  {"fast_dllm", "none", 1, 0.6},
+                                  {"fast_dllm", "none", 1, 0.3},
+                                  {"fast_dllm", "prefix"},
+                                  {"fast_dllm", "dual"},
+                                  {"fast_dllm_factor"},
+                                  {"dinfer_credit"},
+                                  {"dinfer_hierarchy"},
+                                  {"klass"},
+                                  {"eb"},
+                                  {"wino"},
+                                  {"llada2"},
+                                  {"llada21"},
+                                  {"sdar"},
+                                  {"llada2", "exact"},
+                                  {"sdar", "exact"}};
 
-// Windows of the held-out text, evenly spread, each with an estimate of its own.
-void print_bound(const unmask::cpu_executor& exec, language_model_denoiser& model, const std::string& held_out,
-                 index_t windows) {
-    const std::vector<token_t> tokens = model.codec().encode(held_out);
-    const index_t length = model.card().length;
+// Windows of a text as long as a page, evenly spread; fewer if the text has no more.
+std::vector<std::span<const token_t>> windows_of(std::span<const token_t> tokens, index_t length, index_t count) {
     const index_t available = std::ssize(tokens) / length;
-    const index_t count = std::min(windows, available);
-    if (count < 1) {
-        std::printf("The held-out text is shorter than the %lld characters that a bound needs.\n",
-                    static_cast<long long>(length));
-        return;
-    }
-    double sum = 0.0;
-    double squares = 0.0;
+    count = std::min(count, available);
+    std::vector<std::span<const token_t>> windows;
     for (index_t i = 0; i < count; ++i) {
-        const auto begin = static_cast<std::size_t>(i * available / count * length);
-        const auto window = std::span(tokens).subspan(begin, static_cast<std::size_t>(length));
-        const unmask::likelihood_bound bound = unmask::log_likelihood(
-            exec, model, {}, window, {.samples = 32, .batch = 8, .seed = static_cast<std::uint64_t>(i)});
-        const std::vector<index_t> lengths = model.codec().lengths(window);
-        const auto characters = static_cast<double>(std::accumulate(lengths.begin(), lengths.end(), index_t{0}));
-        const double bits = -bound.value / (std::numbers::ln2 * characters);
-        sum += bits;
-        squares += bits * bits;
+        windows.push_back(
+            tokens.subspan(static_cast<std::size_t>(i * available / count * length), static_cast<std::size_t>(length)));
     }
-    const auto n = static_cast<double>(count);
-    const double mean = sum / n;
-    const double error = count > 1 ? std::sqrt(std::max(squares / n - mean * mean, 0.0) / (n - 1.0)) : 0.0;
-    std::printf("The model needs at most %.3f ± %.3f bits for a character of the held-out text (%lld windows).\n", mean,
-                error, static_cast<long long>(count));
+    return windows;
 }
 
-void print_row(const contestant& who, const unmask::canvas& page, const unmask::statistics& result,
-               const text_codec& codec, const std::set<std::string>& vocabulary) {
-    std::vector<std::string> texts;
-    for (index_t sequence = 0; sequence < page.sequences(); ++sequence) {
-        texts.push_back(text_of(page, sequence, codec));
+// Each window has an estimate of its own.
+void print_bound(const unmask::cpu_executor& exec, language_model_denoiser& model,
+                 const std::vector<std::span<const token_t>>& windows) {
+    std::vector<double> bits;
+    for (const std::span<const token_t> window : windows) {
+        const unmask::likelihood_bound bound = unmask::log_likelihood(
+            exec, model, {}, window, {.samples = 32, .batch = 8, .seed = static_cast<std::uint64_t>(bits.size())});
+        const std::vector<index_t> lengths = model.codec().lengths(window);
+        const auto characters = static_cast<double>(std::accumulate(lengths.begin(), lengths.end(), index_t{0}));
+        bits.push_back(-bound.value / (std::numbers::ln2 * characters));
     }
-    const auto samples = static_cast<double>(page.sequences());
-    const std::string cache = who.cache;
-    const std::string name = who.preset + (cache == "none" ? "" : ", cache " + cache);
-    const double seconds = result.seconds_in_model + result.seconds_in_sampling;
-    std::printf("| %-23s | %6.1f %% | %6.1f | %4.1f | %6.2f | %6.0f |\n", name.c_str(),
-                100.0 * count_known_words(texts, vocabulary).share(), static_cast<double>(result.nfe.denoise) / samples,
-                static_cast<double>(result.nfe.prefill + result.nfe.commit + result.nfe.unconditional) / samples,
-                result.tpf(), static_cast<double>(result.useful) / seconds);
+    const estimate all = estimate_of(bits);
+    std::printf("The model needs at most %.3f ± %.3f bits for a character of the held-out text (%zu windows).\n",
+                all.mean, 2.0 * all.error, bits.size());
+}
+
+void print_row(const std::string& name, const std::string& speed, const text_quality& quality,
+               const std::string& seconds) {
+    std::printf("| %-30s | %s | %4.2f ± %4.2f | %6.1f %% | %6.1f %% | %s |\n", name.c_str(), speed.c_str(),
+                quality.bits.mean, 2.0 * quality.bits.error, 100.0 * quality.known, 100.0 * quality.distinct,
+                seconds.c_str());
     std::fflush(stdout);
+}
+
+// Calls for a text, those besides the model's predictions after a +.
+std::string calls_of(const unmask::statistics& run, double texts) {
+    const auto more = static_cast<double>(run.nfe.prefill + run.nfe.commit + run.nfe.unconditional) / texts;
+    return formatted("%.1f", static_cast<double>(run.nfe.denoise) / texts) +
+           (more > 0.0 ? formatted(" + %.1f", more) : "");
 }
 
 void print_drift(const comparison& how, const char* cache, const unmask::cpu_executor& exec,
@@ -105,8 +124,8 @@ void print_drift(const comparison& how, const char* cache, const unmask::cpu_exe
                              .with(draw_of(how.common), chosen_cache::of(cache));
     const unmask::cache_drift drift = unmask::measure_cache_drift(exec, sampler, model, page, how.seed);
     std::printf(
-        "The %s cache of fast_dllm changed %.1f %% of the characters; %.2f %% of the distributions had another best "
-        "character, with a mean divergence of %.4f nats.\n",
+        "The %s cache of fast_dllm changed %.1f %% of the tokens; %.2f %% of the distributions had another best "
+        "token, with a mean divergence of %.4f nats.\n",
         cache, 100.0 * drift.token_share(),
         100.0 * static_cast<double>(drift.other_best) / static_cast<double>(std::max<index_t>(drift.rows, 1)),
         drift.mean_divergence);
@@ -117,28 +136,70 @@ void print_drift(const comparison& how, const char* cache, const unmask::cpu_exe
 void compare_presets(const comparison& how, const unmask::cpu_executor& exec, language_model_denoiser& model,
                      const safetensors_file& file, const unmask::canvas& page) {
     const corpus text = load_corpus(how.text_path);
-    const std::set<std::string> vocabulary = vocabulary_of(text.training);
-    print_bound(exec, model, text.held_out, page.sequences());
+    const text_judge judge(text.training);
+    const std::vector<token_t> held_out = model.codec().encode(text.held_out);
+    const auto real = windows_of(held_out, page.length(0), page.sequences());
+    if (real.empty()) {
+        throw std::invalid_argument("the held-out text has " + std::to_string(held_out.size()) +
+                                    " tokens, expected at least the length of a page, " +
+                                    std::to_string(page.length(0)));
+    }
+    print_bound(exec, model,
+                windows_of(held_out, std::min(model.card().length, std::ssize(held_out)), page.sequences()));
+    const auto texts = static_cast<double>(page.sequences());
     std::printf(
-        "\n%lld texts of %lld characters, %d threads. NFE: calls of the model for a text, and those besides them "
-        "(prompt "
-        "and finished\nblocks of an exact cache; without the prompt, for guidance). TPF: characters for each of the "
-        "former.\n\n",
-        static_cast<long long>(page.sequences()), static_cast<long long>(page.length(0)), exec.workers());
-    std::printf("| %-23s | %8s | %6s | %4s | %6s | %6s |\n", "preset", "words", "NFE", "more", "TPF", "char/s");
-    std::printf("|:------------------------|---------:|-------:|-----:|-------:|-------:|\n");
+        "\n%lld texts of %lld tokens, %d threads. Calls: of the model for a text; after a +, those that fill an "
+        "exact cache, or without\nthe prompt, for guidance. Judge: bits a character of the %d-gram of the "
+        "training text, ± two standard errors. Known: words of\nthe training text. Distinct: runs of four words "
+        "that differ.\n\n",
+        static_cast<long long>(page.sequences()), static_cast<long long>(page.length(0)), exec.workers(),
+        text_judge::order);
+    std::printf("| %-30s | %15s | %11s | %11s | %8s | %8s | %8s |\n", "preset", "calls", "tokens/call", "judge",
+                "known", "distinct", "tokens/s");
+    std::printf("|:-------------------------------|----------------:|------------:|:-----------:|---------:|---------:|"
+                "---------:|\n");
+    chart picture{.title = "What the judge needs for a character of what each preset wrote, in bits",
+                  .x_label = "calls of the model for a text",
+                  .doubles = true,
+                  .series = {}};
     for (const contestant& who : contestants) {
         sampling_choice choice = how.common;
         choice.preset = who.preset;
         choice.cache = who.cache;
+        choice.threshold = who.threshold;
+        if (who.share > 1) {
+            choice.steps = std::max<index_t>(1, choice.masked / who.share);
+        }
         unmask::canvas copy = page;
-        const unmask::statistics result =
+        const unmask::statistics run =
             make_sampler(choice, exec, model, file)(copy, how.seed, [](const auto&) { return true; });
-        print_row(who, copy, result, model.codec(), vocabulary);
+        std::vector<std::string> written;
+        for (index_t sequence = 0; sequence < copy.sequences(); ++sequence) {
+            written.push_back(text_of(copy, sequence, model.codec()));
+        }
+        const text_quality quality = judge.quality_of(written);
+        print_row(
+            who.name(), formatted("%15s | %11.2f", calls_of(run, texts).c_str(), run.tpf()), quality,
+            formatted("%8.0f", static_cast<double>(run.useful) / (run.seconds_in_model + run.seconds_in_sampling)));
+        if (picture.series.empty() || picture.series.back().name != who.series()) {
+            picture.series.push_back({who.series(), {}});
+        }
+        picture.series.back().points.push_back(
+            {static_cast<double>(run.nfe.denoise) / texts, quality.bits.mean, 2.0 * quality.bits.error});
     }
+    std::vector<std::string> held_out_texts;
+    for (const std::span<const token_t> window : real) {
+        held_out_texts.push_back(model.codec().decode(window));
+    }
+    const text_quality natural = judge.quality_of(held_out_texts);
+    print_row("held-out text", formatted("%15s | %11s", "", ""), natural, formatted("%8s", ""));
     std::printf("\n");
     print_drift(how, "prefix", exec, model, page);
     print_drift(how, "dual", exec, model, page);
+    if (!how.picture.empty()) {
+        picture.levels.push_back({"held-out text", natural.bits.mean});
+        write_file(how.picture, [&](std::ostream& svg) { svg << svg_of(picture); });
+    }
 }
 
 } // namespace language_model

@@ -3,11 +3,9 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include <unmask/executor/cpu_executor.hpp>
 #include <unmask/sampler/canvas.hpp>
-#include <unmask/sampler/statistics.hpp>
 
 #include "denoiser.hpp"
 #include "preset_by_name.hpp"
@@ -16,14 +14,16 @@ namespace language_model {
 
 /// What --compare is told, besides what holds for every preset.
 struct comparison {
-    sampling_choice common; ///< preset and cache left open
+    sampling_choice common; ///< preset, steps, threshold and cache left open
     std::uint64_t seed = 1;
     std::string text_path; ///< of the training text
+    std::string picture{}; ///< the file of one, in SVG; empty: none
 };
 
-/// Fills copies of a page with every preset, and prints a table: the share of words that occur in the training text,
-/// model calls for a text, characters for a call, and characters for a second. Before it, the model's bound on the bits
-/// of a character of the held-out text; after it, how far the approximate caches lead away from the model.
+/// Fills copies of a page with every preset, some at several speeds, and prints a table: calls of the model, tokens for
+/// a call, how a judge that is not the model finds the texts (text_judge), and how fast it went. Its last row is
+/// held-out text of the same size. Before it, the model's bound on the bits of a character of the held-out text; after
+/// it, how far the approximate caches lead away from the model.
 void compare_presets(const comparison& how, const unmask::cpu_executor& exec, language_model_denoiser& model,
                      const safetensors_file& file, const unmask::canvas& page);
 

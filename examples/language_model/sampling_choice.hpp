@@ -2,13 +2,15 @@
 #pragma once
 
 #include <optional>
-#include <stdexcept>
 #include <string>
 
 #include <unmask/config.hpp>
 
+#include "refuse.hpp"
+
 namespace language_model {
 
+using examples::refuse;
 using unmask::index_t;
 
 /// The presets that the shipped model can be sampled with.
@@ -30,10 +32,5 @@ struct sampling_choice {
     double guidance = 0;        ///< LLaDA's scale; 0: none
     std::string cache = "none"; ///< or exact, prefix, dual
 };
-
-/// Throws the error of an option.
-[[noreturn]] inline void refuse(const std::string& option, const std::string& was, const std::string& expected) {
-    throw std::invalid_argument("--" + option + " is '" + was + "', expected " + expected);
-}
 
 } // namespace language_model

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <cstddef>
 #include <set>
 #include <span>
 #include <string>
@@ -56,6 +57,22 @@ inline word_count count_known_words(std::span<const std::string> samples, const 
         }
     }
     return result;
+}
+
+/// Of all runs of so many words in samples, the share that differ from each other: 1 where nothing repeats, 0 if there
+/// are none. It falls as samples become longer or more; compare those of one size.
+inline double distinct_share(std::span<const std::string> samples, std::size_t length) {
+    std::set<std::vector<std::string>> different;
+    std::size_t count = 0;
+    for (const std::string& sample : samples) {
+        const auto words = words_of(sample);
+        for (std::size_t i = 0; i + length <= words.size(); ++i) {
+            const auto begin = words.begin() + static_cast<std::ptrdiff_t>(i);
+            different.emplace(begin, begin + static_cast<std::ptrdiff_t>(length));
+            ++count;
+        }
+    }
+    return count == 0 ? 0.0 : static_cast<double>(different.size()) / static_cast<double>(count);
 }
 
 } // namespace language_model
