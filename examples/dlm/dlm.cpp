@@ -21,7 +21,6 @@
 #include <unmask/sampler/trace/json.hpp>
 #include <unmask/sampler/trace/trace.hpp>
 
-#include "chat.hpp"
 #include "command_line.hpp"
 #include "memory_needed.hpp"
 #include "model/decoder.hpp"
@@ -91,14 +90,6 @@ language_model::sampling_choice choice_of(command_line& options, const model_con
     choice.guidance = options.number("guidance", 0.0);
     choice.cache = options.text("cache", "none");
     return choice;
-}
-
-std::vector<token_t> prompt_of(command_line& options, const model_config& config, const tokenizer& words) {
-    options.refuse_beside("system", "raw", "a raw prompt has no template");
-    const std::string text = options.text("prompt", "");
-    const std::string system = options.text("system", "");
-    return options.flag("raw") ? words.encode(text, frame_tokens::as_trained)
-                               : words.encode(chat_prompt(config, text, system));
 }
 
 // Fills the page, on the terminal if wanted. An interrupt then ends the run after the current call.

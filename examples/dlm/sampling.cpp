@@ -24,14 +24,6 @@ constexpr const char* for_both_ways = "llada, dream, fast_dllm, fast_dllm_factor
                                       "remdm";
 constexpr const char* for_blocks = "sdar, llada2, llada21, fast_dllm";
 
-template <class Model>
-std::shared_ptr<Model> watched(const decoder& weights, const unmask::cpu_executor& exec,
-                               unmask::sink_tracker* tracker) {
-    auto model = std::make_shared<Model>(weights, exec);
-    model->tracker = tracker;
-    return model;
-}
-
 text_sampler in_blocks(const sampling_choice& given, const decoder& weights, const unmask::cpu_executor& exec,
                        unmask::sink_tracker* tracker) {
     const index_t block = weights.config().block;
@@ -47,7 +39,8 @@ text_sampler in_blocks(const sampling_choice& given, const decoder& weights, con
         refuse("cache", choice.cache, "exact, which this model has always");
     }
     choice.block = block;
-    const auto model = watched<block_model>(weights, exec, tracker);
+    const auto model = std::make_shared<block_model>(weights, exec);
+    model->tracker = tracker;
     const auto use = [&](const auto& sampler) { return language_model::guided(sampler, choice, exec, model); };
     if (choice.preset == "fast_dllm") {
         const fast_dllm_v2 selector{
@@ -60,7 +53,7 @@ text_sampler in_blocks(const sampling_choice& given, const decoder& weights, con
 
 template <bool Shifts>
 text_sampler both_ways(const sampling_choice& given, const decoder& weights, const unmask::cpu_executor& exec,
-                       unmask::sink_tracker* tracker) {
+                       unmask::sink_tracker* tracker, const logits_of_text& elsewhere) {
     sampling_choice choice = given;
     if (choice.preset == "llada" && !choice.block) {
         choice.block = 32; // as its repository runs it
@@ -68,7 +61,9 @@ text_sampler both_ways(const sampling_choice& given, const decoder& weights, con
     if (choice.cache != "none" && choice.cache != "prefix" && choice.cache != "dual") {
         refuse("cache", choice.cache, "none, prefix or dual");
     }
-    const auto model = watched<bidirectional_model<Shifts>>(weights, exec, tracker);
+    const auto model = std::make_shared<bidirectional_model<Shifts>>(weights, exec);
+    model->tracker = tracker;
+    model->elsewhere = elsewhere;
     const auto use = [&](const auto& sampler) {
         return language_model::guided(sampler.with(language_model::chosen_cache::of(choice.cache)), choice, exec,
                                       model);
@@ -90,16 +85,37 @@ std::string preset_of(const model_config& config) {
                                       : "fast_dllm";
 }
 
-text_sampler make_sampler(const sampling_choice& choice, const decoder& weights, const unmask::cpu_executor& exec,
-                          unmask::sink_tracker* tracker) {
+namespace {
+
+text_sampler make(const sampling_choice& choice, const decoder& weights, const unmask::cpu_executor& exec,
+                  unmask::sink_tracker* tracker, const logits_of_text& elsewhere) {
     const model_config& config = weights.config();
     const text_sampler made = config.block > 0       ? in_blocks(choice, weights, exec, tracker)
-                              : config.shifts_logits ? both_ways<true>(choice, weights, exec, tracker)
-                                                     : both_ways<false>(choice, weights, exec, tracker);
+                              : config.shifts_logits ? both_ways<true>(choice, weights, exec, tracker, elsewhere)
+                                                     : both_ways<false>(choice, weights, exec, tracker, elsewhere);
     if (!made) {
         refuse("preset", choice.preset, "one of " + preset_names(config) + ", for " + config.family);
     }
     return made;
+}
+
+} // namespace
+
+text_sampler make_sampler(const sampling_choice& choice, const decoder& weights, const unmask::cpu_executor& exec,
+                          unmask::sink_tracker* tracker) {
+    return make(choice, weights, exec, tracker, {});
+}
+
+text_sampler make_sampler(const sampling_choice& choice, const decoder& weights, const unmask::cpu_executor& exec,
+                          const logits_of_text& elsewhere) {
+    const model_config& config = weights.config();
+    if (config.block > 0) {
+        refuse("model", config.family, "LLaDA or Dream: a model in blocks keeps its keys where it runs");
+    }
+    if (choice.cache != "none") {
+        refuse("cache", choice.cache, "none: keys and values are not kept elsewhere");
+    }
+    return make(choice, weights, exec, nullptr, elsewhere);
 }
 
 } // namespace dlm

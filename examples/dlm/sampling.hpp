@@ -7,6 +7,7 @@
 #include <unmask/executor/cpu_executor.hpp>
 
 #include "model/decoder.hpp"
+#include "model/models.hpp"
 #include "sampling_choice.hpp"
 #include "text_sampler.hpp"
 
@@ -22,5 +23,9 @@ std::string preset_of(const model_config& config);
 /// model's attention. Throws std::invalid_argument, in the words of the command line, if there is no such combination.
 language_model::text_sampler make_sampler(const language_model::sampling_choice& choice, const decoder& weights,
                                           const unmask::cpu_executor& exec, unmask::sink_tracker* tracker);
+
+/// The same with logits that are computed elsewhere: of models that look both ways, without a cache.
+language_model::text_sampler make_sampler(const language_model::sampling_choice& choice, const decoder& weights,
+                                          const unmask::cpu_executor& exec, const logits_of_text& elsewhere);
 
 } // namespace dlm

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -78,6 +79,11 @@ private:
     unmask::cpu_executor exec_;
 };
 
+/// Computes the logits of some positions of a text, [positions.size(), vocabulary], by another way than one pass here:
+/// with other processes, for one.
+using logits_of_text =
+    std::function<void(std::span<const token_t> text, std::span<const index_t> positions, matrix logits)>;
+
 /// LLaDA, or with Shifts Dream, as the sampler sees it. Every position sees every other. It can keep keys and values
 /// for the approximate caches (unmask::caching_denoiser).
 template <bool Shifts>
@@ -89,8 +95,13 @@ public:
     bidirectional_model(const decoder& weights, const unmask::cpu_executor& exec)
         : sampled_model(weights, exec), empty_(config().layers, config().key_value_heads, config().head_dim) {}
 
+    logits_of_text elsewhere; ///< used instead, if there is one; then nothing is kept, and no tracker hears of it
+
     void denoise(const unmask::canvas& page, std::span<const unmask::row> rows, unmask::tensor_view<float, 2> logits) {
         by_sequence(rows, logits, [&](index_t sequence, std::span<const index_t> positions, matrix part) {
+            if (elsewhere) {
+                return elsewhere(page.tokens(sequence), positions, part);
+            }
             weights().run(executor(), page.tokens(sequence), 0, memory, [&](index_t layer, const auto& tensors) {
                 attend(sequence, layer, tensors, unmask::bidirectional{});
             });
@@ -105,6 +116,9 @@ public:
         by_sequence(rows, logits, [&](index_t sequence, std::vector<index_t>& positions, matrix part) {
             const unmask::cache_use& each = use[i++];
             const index_t length = page.length(sequence);
+            if (elsewhere) {
+                return elsewhere(page.tokens(sequence), positions, part);
+            }
             // A shifted row lies one position before the block: it is computed with it.
             const index_t begin = each.refresh ? 0 : std::min(each.recompute.begin, positions.front());
             const index_t end = each.refresh ? length : each.recompute.end;
