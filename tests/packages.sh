@@ -20,6 +20,8 @@ has() {
     nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
     libpcre2-dev) links_with -lpcre2-8 ;;
     libutf8proc-dev) has_header utf8proc.h ;;
+    libopenmpi-dev) command -v mpicxx >/dev/null ;;
+    openmpi-bin) command -v mpirun >/dev/null ;;
     doctest-dev) has_header doctest/doctest.h ;;
     libbenchmark-dev) has_header benchmark/benchmark.h ;;
     *) echo "packages.sh does not know $1" >&2 && exit 1 ;;

@@ -26,7 +26,8 @@ quick)
         -DUNMASK_TEST_FLAGS_attention=-O1 -DUNMASK_TEST_FLAGS_analysis=-O0 -DUNMASK_TEST_FLAGS_sampler=-O0)
     ;;
 usual | all)
-    packages+=(clang libclang-rt-dev libomp-dev libopenblas-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev)
+    packages+=(clang libclang-rt-dev libomp-dev libopenblas-dev libopenmpi-dev openmpi-bin nlohmann-json3-dev
+        libpcre2-dev libutf8proc-dev)
     if [ "$scope" = all ]; then
         packages+=(libbenchmark-dev)
     fi

@@ -2,7 +2,8 @@
 #pragma once
 
 /// @file
-/// Everything that a host compiler can use. Each header can also be included alone: include less to compile faster.
+/// Everything that a host compiler can use, but for parallel/mpi.hpp, which needs MPI. Each header can also be included
+/// alone: include less to compile faster.
 
 #include <unmask/analysis/key_class.hpp>
 #include <unmask/analysis/mixing.hpp>
@@ -42,6 +43,14 @@
 #include <unmask/mask/shadow_block.hpp>
 #include <unmask/mask/sliding_window.hpp>
 #include <unmask/mask/tiles.hpp>
+#include <unmask/parallel/attention.hpp>
+#include <unmask/parallel/communication_error.hpp>
+#include <unmask/parallel/communicator.hpp>
+#include <unmask/parallel/rows.hpp>
+#include <unmask/parallel/same_build.hpp>
+#include <unmask/parallel/sequences.hpp>
+#include <unmask/parallel/sharding.hpp>
+#include <unmask/parallel/thread_communicator.hpp>
 #include <unmask/random/philox.hpp>
 #include <unmask/sampler/cache/cache.hpp>
 #include <unmask/sampler/cache/cache_drift.hpp>

@@ -76,7 +76,8 @@ void spoil_padding(std::vector<T>& values, index_t positions, std::span<const in
 }
 
 // Random shapes, options and masks: lengths from 0, odd head dimensions (of those that tensor cores take, too),
-// offsets of queries and keys, soft caps, scales of either sign, large scores, ragged batches with NaN behind their ends, and NaN anywhere.
+// offsets of queries and keys, soft caps, scales of either sign, large scores, ragged batches with NaN behind their
+// ends, and NaN anywhere.
 template <class Calls, class Sink, class T>
 void check_random(unsigned seed, int cases) {
     std::mt19937 random(seed);

@@ -25,20 +25,23 @@ struct attention_backend<Executor> {
     /// Enqueues the forward pass on exec.stream.
     template <class T, mask_policy Mask, sink_policy Sink>
     static void forward(const Executor& exec, const attention_call<T>& call, const Mask& mask, const Sink& sink) {
-        detail::cuda::run_forward(detail::cuda::work_on(exec), call, detail::mask_from_key(mask, call.key_offset), sink, typename Executor::kernels{});
+        detail::cuda::run_forward(detail::cuda::work_on(exec), call, detail::mask_from_key(mask, call.key_offset), sink,
+                                  typename Executor::kernels{});
     }
     /// Enqueues the gradients on exec.stream.
     template <class T, mask_policy Mask, sink_policy Sink>
     static void backward(const Executor& exec, const attention_call<T>& call,
                          const attention_call_gradients<T>& gradients, const Mask& mask, const Sink& sink) {
-        detail::cuda::run_backward<Executor::deterministic>(detail::cuda::work_on(exec), call, gradients, detail::mask_from_key(mask, call.key_offset), sink,
+        detail::cuda::run_backward<Executor::deterministic>(detail::cuda::work_on(exec), call, gradients,
+                                                            detail::mask_from_key(mask, call.key_offset), sink,
                                                             typename Executor::kernels{});
     }
     /// Enqueues the column sums of the probability matrix on exec.stream.
     template <class T, mask_policy Mask>
     static void received(const Executor& exec, const attention_call<T>& call, const tensor_view<float, 3>& received,
                          const Mask& mask) {
-        detail::cuda::run_received(detail::cuda::work_on(exec), call, received, detail::mask_from_key(mask, call.key_offset), typename Executor::kernels{});
+        detail::cuda::run_received(detail::cuda::work_on(exec), call, received,
+                                   detail::mask_from_key(mask, call.key_offset), typename Executor::kernels{});
     }
 };
 

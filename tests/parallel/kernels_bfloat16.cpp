@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "rank_calls.inl"
+
+template struct test::cpu_calls<unmask::bfloat16, test::any_mask, unmask::key_value_sink>;
+template struct test::rank_calls<unmask::bfloat16, unmask::key_value_sink>;
