@@ -8,27 +8,38 @@ cd "$(dirname "$0")/.."
 source tests/packages.sh
 need g++ cmake ninja-build libopenblas-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev python3-venv
 
-cmake -S . -B build-examples -G Ninja -DCMAKE_BUILD_TYPE=Release -DUNMASK_BUILD_TESTS=OFF -DUNMASK_BUILD_BENCHMARKS=OFF
-cmake --build build-examples --parallel "${JOBS:-$(nproc)}" --target language_model_generate pretrained_program
+cmake -S . -B build-examples -G Ninja -DCMAKE_BUILD_TYPE=Release -DUNMASK_CUDA=OFF -DUNMASK_BUILD_TESTS=OFF \
+    -DUNMASK_BUILD_BENCHMARKS=OFF
 
+build() { cmake --build build-examples --parallel "${JOBS:-$(nproc)}" --target "$1"; }
+
+# generate MEANING OPTION...
 generate() {
-    echo
-    echo "generate $*"
+    printf '\n%s\n\ngenerate %s\n\n' "$1" "${*:2}"
     build-examples/examples/language_model/generate \
-        --checkpoint examples/language_model/king_james.safetensors "$@"
+        --checkpoint examples/language_model/king_james.safetensors "${@:2}"
 }
 
-generate --seed 1
-generate --infill "In the ____ God created" --seed 1
-generate --prompt "And the LORD said unto " --seed 1
+build language_model_generate
+generate "A page from nothing but masks. The model predicts all of its 256 tokens at once, words and parts of words; of
+each 8, the surest are kept, two at every call. So it takes 128 calls, where writing from left to right takes 256. The
+last line counts them, and the tokens that each gave." --steps 128 --seed 1
+generate "Gaps in the middle: a blank is a token, and the model sees what comes after it as well as what comes before." \
+    --infill "In the ____ God created the ____ and the earth" --seed 1
+generate "A beginning, which the model goes on from. --compare measures all presets; --help says what else there is." \
+    --prompt "And the LORD said unto" --length 96 --steps 48 --seed 1
 
+# pretrained MEANING OPTION...
 pretrained() {
-    echo
-    echo "pretrained $*"
-    build-examples/examples/pretrained/pretrained "$@" || [ $? -eq 77 ] # which says why it is skipped
+    printf '\n%s\n\npretrained %s\n\n' "$1" "${*:2}"
+    build-examples/examples/pretrained/pretrained "${@:2}" || [ $? -eq 77 ] # which says why it is skipped
 }
 
+echo
+build pretrained_program
 chain=EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQ
 chain+=MNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS
-pretrained --model sapiens_heavy --generate --seed 1
-pretrained --model sapiens_heavy --infill "$chain" --hide 36-60
+pretrained "Four antibodies, a letter an amino acid, by a model that was trained to fill in 15 % of one." \
+    --model sapiens_heavy --generate --seed 1
+pretrained "An antibody whose letters 36 to 60 are hidden, and what the model puts there." \
+    --model sapiens_heavy --infill "$chain" --hide 36-60

@@ -33,7 +33,7 @@ volatile std::sig_atomic_t stop_asked = 0;
 
 void train(const unmask::mpi_communicator& ranks, command_line& options) {
     const auto threads = static_cast<int>(options.integer("threads", 1, {1, 1024}));
-    const training_run run(options, /*on_gpu=*/false);
+    const training_run run(options, /*on_gpu=*/false, DEFAULT_TOKENIZER);
     options.finish();
     if (run.out.empty()) {
         throw std::invalid_argument("--out is missing, expected a file");

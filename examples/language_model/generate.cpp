@@ -89,8 +89,9 @@ std::vector<token_t> text_to_write(command_line& options, const model_card& card
     const std::string at_most =
         "at most " + std::to_string(most) + (longer ? "" : " (what the model was trained on), or --longer");
     const std::string text = options.has("infill") ? "infill" : "prompt";
-    std::vector<token_t> tokens = options.has("infill") ? parse_template(codec, options.text("infill", ""), "--infill")
-                                                        : codec.encode(options.text("prompt", "\n"), "--prompt");
+    std::vector<token_t> tokens =
+        options.has("infill") ? parse_template(codec, options.text("infill", ""), "--infill")
+                              : codec.encode(before_blank(codec, options.text("prompt", "\n")), "--prompt");
     const std::string was = "--" + text + " has " + std::to_string(tokens.size()) + " tokens";
     expects(std::ssize(tokens) <= most, was, at_most);
     if (!options.has("infill")) {

@@ -23,19 +23,24 @@ using namespace examples;
 /// In a template: a token to be filled in.
 inline constexpr char blank_character = '_';
 
+/// What of a text goes before a blank. A blank of byte pairs may be a word, and brings the space before it: that of the
+/// text is left out.
+inline std::string_view before_blank(const text_codec& codec, std::string_view text) {
+    if (codec.has_byte_pairs() && text.ends_with(' ')) {
+        text.remove_suffix(1);
+    }
+    return text;
+}
+
 /// The tokens of "In the ____ God": every underscore becomes unmask::blank. Throws std::invalid_argument at a character
-/// that is neither an underscore nor in the alphabet, with what the template is called. A blank of byte pairs may be a
-/// word, and brings the space before it: that of the template is left out.
+/// that is neither an underscore nor in the alphabet, with what the template is called.
 inline std::vector<token_t> parse_template(const text_codec& codec, std::string_view text,
                                            const std::string& name = "the template") {
     std::vector<token_t> tokens;
     for (std::size_t begin = 0; begin < text.size();) {
         const std::size_t end = std::min(text.find(blank_character, begin), text.size());
-        std::string_view part = text.substr(begin, end - begin);
-        if (end < text.size() && codec.has_byte_pairs() && part.ends_with(' ')) {
-            part.remove_suffix(1);
-        }
-        const std::vector<token_t> given = codec.encode(part, name);
+        const std::string_view part = text.substr(begin, end - begin);
+        const std::vector<token_t> given = codec.encode(end < text.size() ? before_blank(codec, part) : part, name);
         tokens.insert(tokens.end(), given.begin(), given.end());
         begin = std::min(text.find_first_not_of(blank_character, end), text.size());
         tokens.insert(tokens.end(), begin - end, unmask::blank);

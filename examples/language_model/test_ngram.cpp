@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ngram.hpp"
+#include "text_judge.hpp"
 #include "tokenizer.hpp"
 #include "words.hpp"
 
@@ -90,4 +91,35 @@ TEST_CASE("known words are counted, the first and the last of a sample left out"
     CHECK(count.known == 3);
     CHECK(count.share() == doctest::Approx(0.75));
     CHECK(word_count{}.share() == 0.0);
+}
+
+TEST_CASE("runs of words are counted once, and not across samples") {
+    CHECK(distinct_share(std::vector<std::string>{"a b c d e"}, 4) == 1.0);
+    CHECK(distinct_share(std::vector<std::string>{"a b a b a b"}, 2) == doctest::Approx(2.0 / 5.0));
+    CHECK(distinct_share(std::vector<std::string>{"a b, c", "a b; d"}, 2) == doctest::Approx(3.0 / 4.0));
+    CHECK(distinct_share(std::vector<std::string>{"a b", "c d"}, 3) == 0.0); // none
+}
+
+TEST_CASE("a judge finds its own text easy, other text hard, and repetition out") {
+    const std::string verses = "And the evening and the morning were the first day. And God said, Let there be light: "
+                               "and there was light. And God called the light Day, and the darkness he called Night.";
+    const text_judge judge(verses);
+    const double own = judge.bits_per_character("And God called the evening Night.");
+    const double shuffled = judge.bits_per_character("ghe tindoA N celvhtdina.ge del g");
+    CHECK(own < 1.0);
+    CHECK(shuffled > 4.0);
+    // A character that the text does not have is one more, as rare as can be, and no error.
+    CHECK(judge.bits_per_character("light \xe2\x82\xac#") > judge.bits_per_character("light day"));
+
+    const std::vector<std::string> good = {
+        "And God said, Let there be light: and the evening and the morning were the day",
+        "And God called the darkness Night, and he called the light the first Day."};
+    const std::vector<std::string> repeated = {"and the and the and the and the and the and the", good[1]};
+    const text_quality of_good = judge.quality_of(good);
+    CHECK(of_good.known == 1.0);
+    CHECK(of_good.distinct == 1.0);
+    CHECK(of_good.bits.mean ==
+          doctest::Approx((judge.bits_per_character(good[0]) + judge.bits_per_character(good[1])) / 2.0));
+    CHECK(of_good.bits.error > 0.0);
+    CHECK(judge.quality_of(repeated).distinct < 0.8);
 }

@@ -3,8 +3,8 @@
 # `train` on the GPU, or what stands in for one: a run, which goes on on the CPU, and then again on the GPU.
 
 file(REMOVE ${FILE} ${FILE}.state)
-set(options --out ${FILE} --text ${TEXT} --width 16 --layers 1 --heads 2 --ffn 16 --length 16 --batch 4 --windows 1
-            --draws 2 --log-every 1 --threads 1)
+set(options --out ${FILE} --text ${TEXT} --sink token --optimizer adamw --average 0 --width 16 --layers 1 --heads 2
+            --ffn 16 --length 16 --batch 4 --windows 1 --draws 2 --log-every 1 --threads 1)
 
 function(train expected)
   execute_process(COMMAND ${TRAIN} ${options} ${ARGN} OUTPUT_VARIABLE text ERROR_VARIABLE error RESULT_VARIABLE code)

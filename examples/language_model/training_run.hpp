@@ -17,8 +17,8 @@
 #include "progress.hpp"
 #include "text_codec.hpp"
 #include "token_kind.hpp"
-#include "tokenizer.hpp"
 #include "training.hpp"
+#include "training_cost.hpp"
 
 namespace language_model {
 
@@ -42,15 +42,6 @@ struct training_text {
           held_out_characters(codec.lengths(held_out)) {}
 };
 
-/// The text that the options name, in the tokens that they ask for.
-inline training_text training_text_of(command_line& options) {
-    const corpus text = load_corpus(options.text("text", ""));
-    if (options.has("tokenizer")) {
-        return {text, {.alphabet = {}, .byte_pairs = contents_of(options.text("tokenizer", ""))}};
-    }
-    return {text, {.alphabet = tokenizer::of(text.training + text.held_out).alphabet(), .byte_pairs = {}}};
-}
-
 /// A whole run as the options of `train` describe it: from the state it left, if it left one, to its last step.
 struct training_run {
     training_text text;
@@ -63,34 +54,38 @@ struct training_run {
     index_t windows; ///< of held-out text to measure in the end; 0: all
     index_t draws;   ///< maskings of each
 
-    /// On a GPU, a pass is the whole batch, unless the options say something else.
-    training_run(command_line& options, bool on_gpu)
-        : text(training_text_of(options)), out(options.text("out", "")),
-          log_every(options.integer("log-every", 50, {1})), save_every(options.integer("save-every", 500, {1})),
-          evaluate_every(options.integer("evaluate-every", 1000, {1})), windows(options.integer("windows", 0, {0})),
+    /// Where the options say nothing, the shipped model's way, with the tokenizer in a file of its own; a GPU has no
+    /// Muon and no mean of weights, and takes a whole batch as one pass. Throws std::invalid_argument, in the words of
+    /// the command line.
+    training_run(command_line& options, bool on_gpu, const std::string& default_tokenizer)
+        : text(load_corpus(options.text("text", "")),
+               {.alphabet = {}, .byte_pairs = contents_of(options.text("tokenizer", default_tokenizer))}),
+          out(options.text("out", "")), log_every(options.integer("log-every", 50, {1})),
+          save_every(options.integer("save-every", 250, {1})),
+          evaluate_every(options.integer("evaluate-every", 250, {1})), windows(options.integer("windows", 0, {0})),
           draws(options.integer("draws", 8, {1})) {
-        card.sink = options.text("sink", "token");
+        card.sink = options.text("sink", "key_value");
         card.length = options.integer("length", 256, {1, most_length});
         card.tokens = text.kind;
         card.shape = {.vocabulary = text.codec.size(),
-                      .width = options.integer("width", 192, {1, most_width}),
-                      .layers = options.integer("layers", 5, {1, most_layers}),
-                      .heads = options.integer("heads", 3, {1, most_width}),
-                      .ffn = options.integer("ffn", 512, {1, most_width})};
-        settings.batch = options.integer("batch", settings.batch);
+                      .width = options.integer("width", 256, {1, most_width}),
+                      .layers = options.integer("layers", 4, {1, most_layers}),
+                      .heads = options.integer("heads", 4, {1, most_width}),
+                      .ffn = options.integer("ffn", 688, {1, most_width})};
+        settings.batch = options.integer("batch", 32);
         settings.length = card.length;
         settings.pass = options.integer("pass", on_gpu ? settings.batch : settings.pass);
         settings.seed = static_cast<std::uint32_t>(options.integer("seed", settings.seed));
-        settings.average = options.integer("average", 0, {0});
+        settings.average = options.integer("average", on_gpu ? 0 : 300, {0});
         optimizer_settings& optimizer = settings.optimizer;
-        const std::string kind = options.text("optimizer", "adamw");
+        const std::string kind = options.text("optimizer", on_gpu ? "adamw" : "muon");
         expect_option(kind == "adamw" || kind == "muon", "optimizer", kind, "adamw or muon");
         optimizer.muon = kind == "muon";
-        optimizer.cool_down = options.integer("cool-down", 0, {0});
-        optimizer.learning_rate = options.number("learning-rate", optimizer.learning_rate);
+        optimizer.cool_down = options.integer("cool-down", 900, {0});
+        optimizer.learning_rate = options.number("learning-rate", optimizer.muon ? 4e-3 : 2e-3);
         optimizer.final_learning_rate = options.number("final-learning-rate", optimizer.final_learning_rate);
-        optimizer.warm_up = options.integer("warm-up", optimizer.warm_up);
-        optimizer.steps = options.integer("steps", optimizer.steps);
+        optimizer.warm_up = options.integer("warm-up", 100);
+        optimizer.steps = options.integer("steps", 2000);
         optimizer.weight_decay = options.number("weight-decay", optimizer.weight_decay);
     }
 
@@ -116,7 +111,8 @@ struct training_run {
             trainer.load(file);
         }
         const index_t steps = settings.optimizer.steps;
-        progress line(now.step, steps, settings.batch * settings.length);
+        progress line(now.step, steps, settings.batch * settings.length,
+                      training_flops_a_token(places, card.shape, settings.length));
         const auto note = [&](const std::string& words) {
             if (leads) {
                 line.note(words);
@@ -153,7 +149,8 @@ struct training_run {
         }
         save();
         if (leads) {
-            note(stopped ? "interrupted; the same command goes on from here" : describe(measure(windows, draws)));
+            note(stopped ? "interrupted; the same command goes on from here"
+                         : "step " + std::to_string(now.step) + "  " + describe(measure(windows, draws)));
         }
     }
 };

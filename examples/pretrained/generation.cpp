@@ -43,7 +43,7 @@ auto with_score(const generation_settings& settings, const Use& use) {
 
 unmask::statistics generate(const generation_settings& settings, encoder_denoiser& denoiser, const loaded_model& model,
                             const unmask::cpu_executor& exec, unmask::canvas& page, std::uint64_t seed,
-                            const std::function<bool(const unmask::sampler_step&)>& observer) {
+                            const step_observer& observer) {
     return with_selector(settings, [&](const auto& selector) {
         return with_score(settings, [&](const auto& score) {
             const unmask::sampler sampler{unmask::steps{settings.steps}, score, selector,

@@ -29,11 +29,14 @@ struct generation_settings {
     double temperature = 1; ///< 0: the likeliest token
 };
 
+/// Is told of each step; false ends the run.
+using step_observer = std::function<bool(const unmask::sampler_step&)>;
+
 /// Fills a canvas, telling the observer about each step, if there is one. Tokens that stand for no text are not
 /// written.
 unmask::statistics generate(const generation_settings& settings, encoder_denoiser& denoiser, const loaded_model& model,
                             const unmask::cpu_executor& exec, unmask::canvas& page, std::uint64_t seed,
-                            const std::function<bool(const unmask::sampler_step&)>& observer = {});
+                            const step_observer& observer = {});
 
 /// A canvas of antibodies' heavy chains, all hidden, of 115 to 125 letters.
 unmask::canvas empty_antibodies(const loaded_model& model, index_t count);

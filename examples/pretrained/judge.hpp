@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,24 +14,12 @@
 #include <unmask/random/philox.hpp>
 
 #include "denoiser.hpp"
+#include "estimate.hpp"
 
 namespace pretrained {
 
-/// A mean, and its standard error over independent measurements.
-struct estimate {
-    double mean = 0.0;
-    double error = 0.0;
-};
-
-inline estimate estimate_of(const std::vector<double>& values) {
-    const auto count = static_cast<double>(values.size());
-    const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
-    double squares = 0.0;
-    for (const double value : values) {
-        squares += (value - mean) * (value - mean);
-    }
-    return {mean, values.size() > 1 ? std::sqrt(squares / (count - 1.0) / count) : 0.0};
-}
+using examples::estimate;
+using examples::estimate_of;
 
 /// How likely a model finds texts that another one wrote: 15 % of each text's tokens, chosen by the seed and the
 /// text's number, are hidden at once, and the loss is their mean negative log-probability, in nats, among the tokens

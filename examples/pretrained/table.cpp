@@ -2,22 +2,14 @@
 
 #include "table.hpp"
 
-#include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstddef>
-#include <cstdio>
+#include "chart.hpp"
+#include "formatted.hpp"
 
 namespace pretrained {
 
 namespace {
 
-template <class... Values>
-std::string formatted(const char* format, Values... values) {
-    std::array<char, 512> text{};
-    std::snprintf(text.data(), text.size(), format, values...);
-    return text.data();
-}
+using examples::formatted;
 
 std::vector<table_series> all_series() {
     const std::vector<index_t> steps = {1, 2, 4, 8, 16, 32, 64, 125};
@@ -93,59 +85,20 @@ std::string table_text(const std::vector<table_series>& table, const std::option
 }
 
 std::string table_picture(const std::vector<table_series>& table, const estimate& natural) {
-    constexpr std::array<const char*, 5> colours = {"#1b6ca8", "#4f9d69", "#c0392b", "#8e5ea2", "#d98c1f"};
-    constexpr double left = 60.0;
-    constexpr double right = 620.0;
-    constexpr double top = 30.0;
-    constexpr double bottom = 340.0;
-    double most = natural.mean;
+    examples::chart picture{.title = "AntiBERTy's loss of what Sapiens wrote, in nats, with its standard error",
+                            .x_label = "calls of the model for a text",
+                            .doubles = true,
+                            .series = {},
+                            .levels = {{"chains of real antibodies", natural.mean}}};
     for (const table_series& series : table) {
+        picture.series.push_back({series.name, {}});
         for (const table_row& row : series.rows) {
-            most = std::max(most, row.loss ? row.loss->mean + row.loss->error : 0.0);
-        }
-    }
-    const double high = std::ceil(2.0 * most) / 2.0;
-    const auto x_of = [&](double calls) { return left + (right - left) * std::log2(calls) / 7.0; };
-    const auto y_of = [&](double loss) { return bottom - (bottom - top) * loss / high; };
-    std::string svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 640 500\" font-family=\"sans-serif\" "
-                      "font-size=\"12\">\n<rect width=\"640\" height=\"500\" fill=\"#fff\"/>\n";
-    for (int power = 0; power <= 7; ++power) {
-        const double x = x_of(std::exp2(power));
-        svg += formatted("<path d=\"M%.1f %.1fV%.1f\" stroke=\"#ddd\"/><text x=\"%.1f\" y=\"%.1f\" "
-                         "text-anchor=\"middle\">%d</text>\n",
-                         x, top, bottom, x, bottom + 16.0, 1 << power);
-    }
-    for (double loss = 0.0; loss <= high; loss += 0.5) {
-        svg += formatted("<path d=\"M%.1f %.1fH%.1f\" stroke=\"#ddd\"/><text x=\"%.1f\" y=\"%.1f\" "
-                         "text-anchor=\"end\">%.1f</text>\n",
-                         left, y_of(loss), right, left - 6.0, y_of(loss) + 4.0, loss);
-    }
-    svg += formatted("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">calls of the model for a text</text>\n",
-                     (left + right) / 2.0, bottom + 34.0);
-    svg += "<text x=\"10\" y=\"18\">AntiBERTy's loss of what Sapiens wrote, in nats, with its standard error</text>\n";
-    svg += formatted("<path d=\"M%.1f %.1fH%.1f\" stroke=\"#000\" stroke-dasharray=\"4 4\"/>\n", left,
-                     y_of(natural.mean), right);
-    for (std::size_t i = 0; i < table.size(); ++i) {
-        const char* colour = colours[i % colours.size()];
-        std::string path;
-        for (const table_row& row : table[i].rows) {
-            if (!row.loss) {
-                continue;
+            if (row.loss) {
+                picture.series.back().points.push_back({row.calls, row.loss->mean, row.loss->error});
             }
-            const double x = x_of(row.calls);
-            path += formatted("%s%.1f %.1f", path.empty() ? "M" : "L", x, y_of(row.loss->mean));
-            svg += formatted("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/><path d=\"M%.1f %.1fV%.1f\" "
-                             "stroke=\"%s\"/>\n",
-                             x, y_of(row.loss->mean), colour, x, y_of(row.loss->mean + row.loss->error),
-                             y_of(row.loss->mean - row.loss->error), colour);
         }
-        const double y = 394.0 + 17.0 * static_cast<double>(i);
-        svg += "<path d=\"" + path + "\" fill=\"none\" stroke=\"" + colour + "\" stroke-width=\"1.5\"/>\n";
-        svg += formatted("<path d=\"M%.1f %.1fh24\" stroke=\"%s\" stroke-width=\"2\"/>", left, y, colour);
-        svg += formatted("<text x=\"%.1f\" y=\"%.1f\">", left + 32.0, y + 4.0) + table[i].name + "</text>\n";
     }
-    svg += formatted("<path d=\"M%.1f %.1fh24\" stroke=\"#000\" stroke-dasharray=\"4 4\"/>", left, 479.0);
-    return svg + formatted("<text x=\"%.1f\" y=\"483\">chains of real antibodies</text>\n</svg>\n", left + 32.0);
+    return examples::svg_of(picture);
 }
 
 } // namespace pretrained

@@ -36,13 +36,6 @@ TEST_CASE("texts are counted, those like earlier ones too") {
     CHECK(quality.distinct == 3);
 }
 
-TEST_CASE("a mean and its standard error") {
-    const estimate result = estimate_of({1.0, 2.0, 3.0, 6.0});
-    CHECK(result.mean == 3.0);
-    CHECK(std::abs(result.error - std::sqrt(14.0 / 3.0 / 4.0)) < 1e-12);
-    CHECK(estimate_of({5.0}).error == 0.0);
-}
-
 TEST_CASE("a judge's loss is that of the tokens that stand for text, whatever the threads") {
     const loaded_model model(made_file(models[2], 6), models[2]);
     const std::vector<std::string> texts = {"ACDEFGHIKLMNPQRSTVWY", "AC", "W"};

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <stdexcept>
 #include <string>
 
 #include "denoiser.hpp"
+#include "program.hpp"
 
 namespace pretrained {
 
 /// Weights that are not here and can't be brought here. what() is the reason.
-class weights_unavailable : public std::runtime_error {
+class weights_unavailable : public examples::skipped {
 public:
-    using std::runtime_error::runtime_error;
+    using examples::skipped::skipped;
 };
 
 /// A model by its name, from a folder, into which fetch.py brings it first if it is not there; what that says goes to

@@ -3,7 +3,7 @@
 
 #include <cmath>
 #include <numeric>
-#include <span>
+#include <vector>
 
 namespace examples {
 
@@ -13,7 +13,7 @@ struct estimate {
     double error = 0.0;
 };
 
-inline estimate estimate_of(std::span<const double> values) {
+inline estimate estimate_of(const std::vector<double>& values) {
     const auto count = static_cast<double>(values.size());
     const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
     double squares = 0.0;
