@@ -44,9 +44,11 @@ inline const char* instruction_set() {
 
 } // namespace detail
 
-/// What a benchmark program does: reads the command line, lets `add(options)` register cases, runs those asked for.
+/// What a benchmark program does: reads the command line, lets `add(options)` register cases, runs those asked for. The
+/// reporter is that of the command line, if none is given.
 template <class Add>
-int run_program(int argc, char** argv, const char* name, const Add& add) {
+int run_program(int argc, char** argv, const char* name, const Add& add,
+                benchmark::BenchmarkReporter* reporter = nullptr) {
     if (!detail::optimised) {
         std::fprintf(stderr, "%s: this is not a Release build, its numbers would mean nothing\n", name);
         return 1;
@@ -62,7 +64,11 @@ int run_program(int argc, char** argv, const char* name, const Add& add) {
     add(options);
     benchmark::AddCustomContext("compiler", __VERSION__);
     benchmark::AddCustomContext("instruction_set", detail::instruction_set());
-    benchmark::RunSpecifiedBenchmarks();
+    if (reporter != nullptr) {
+        benchmark::RunSpecifiedBenchmarks(reporter);
+    } else {
+        benchmark::RunSpecifiedBenchmarks();
+    }
     return 0;
 }
 
