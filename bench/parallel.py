@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Measures attention and a step of training on two processes, each on a core of its own, beside one process with two
-threads: how much of the speed is left. Builds bench_parallel, runs both in turn, prints the medians of the rounds beside
-their targets and writes bench/results/<date>-<processor>-parallel.json. Nothing else should run meanwhile. Needs Open
-MPI. Takes about ten minutes on two cores.
+threads: how much of the speed is left. Builds bench_parallel, runs both in turn, prints the medians of the rounds
+beside their targets and writes bench/results/<date>-<processor>-parallel.json. Nothing else should run meanwhile. Needs
+Open MPI. Takes about ten minutes on two cores.
 """
 
 import argparse
@@ -28,9 +28,12 @@ ENVIRONMENT = {
 }
 
 
-def measure(program: Path, processes: int, threads: int, only: str) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """What each case counts in one run, and what the program says about itself. Processes have a core each; a single one
-    may use all."""
+Counters = dict[str, dict[str, float]]  # of a case
+
+
+def measure(program: Path, processes: int, threads: int, only: str) -> tuple[Counters, dict[str, str]]:
+    """What each case counts in one run, and what the program says about itself. Processes have a core each; a single
+    one may use all."""
     where = ["--bind-to", "core", "--map-by", "core"] if processes > 1 else ["--bind-to", "none"]
     command = ["mpirun", "-n", str(processes), *where, str(program), f"--threads={threads}"]
     command += ["--benchmark_format=json", f"--benchmark_filter={only}"]
