@@ -32,6 +32,7 @@
 //   flops        useful operations a second, of all processes
 //   imbalance    the largest visible work of a process over the mean
 //   tokens_a_second   of training
+//   bytes_a_second    of a message to the next rank, while one of the same size comes from the rank before
 
 namespace {
 
@@ -130,6 +131,31 @@ void add_training(const unmask::mpi_communicator& ranks, int threads) {
     });
 }
 
+void add_exchange(const unmask::mpi_communicator& ranks) {
+    for (const std::size_t bytes : {std::size_t{8}, std::size_t{1} << 23}) {
+        add("exchange/bytes:" + std::to_string(bytes), [=](benchmark::State& state) {
+            const std::vector<std::byte> sent(bytes);
+            std::vector<std::byte> received(bytes);
+            const int times = bytes < 1000 ? 100 : 1;
+            const auto exchange = [&] {
+                for (int i = 0; i < times; ++i) {
+                    ranks
+                        .exchange((ranks.rank() + 1) % ranks.size(), sent,
+                                  (ranks.rank() + ranks.size() - 1) % ranks.size(), received)
+                        .wait();
+                }
+            };
+            exchange();
+            double seconds = 0.0;
+            for (auto _ : state) {
+                seconds = slowest(ranks, exchange) / times;
+                state.SetIterationTime(seconds);
+            }
+            state.counters["bytes_a_second"] = static_cast<double>(bytes) / seconds;
+        });
+    }
+}
+
 // Of ranks that have nothing to say.
 class silent : public benchmark::BenchmarkReporter {
 public:
@@ -147,6 +173,9 @@ int main(int argc, char** argv) {
             [&](const bench::options& options) {
                 add_masks(ranks, options.threads);
                 add_training(ranks, options.threads);
+                if (ranks.size() > 1) {
+                    add_exchange(ranks);
+                }
             },
             ranks.rank() == 0 ? nullptr : &nothing);
     });
