@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <thread>
 #include <utility>
 
 #include <unmask/attention/attention.hpp>
@@ -64,10 +65,20 @@ struct context_parallel {
 
     /// Those of the rank's executor.
     [[nodiscard]] int workers() const { return executor.workers(); }
-    /// On the rank's executor.
+    /// On the rank's executor; the calling thread moves messages between tasks, if the communicator wants that.
     template <class Body>
     void parallel_for(index_t tasks, Body&& body) const {
-        executor.parallel_for(tasks, std::forward<Body>(body));
+        if constexpr (requires { ranks.progress(); }) {
+            const auto caller = std::this_thread::get_id();
+            executor.parallel_for(tasks, [&](index_t task, int worker) {
+                body(task, worker);
+                if (std::this_thread::get_id() == caller) {
+                    ranks.progress();
+                }
+            });
+        } else {
+            executor.parallel_for(tasks, std::forward<Body>(body));
+        }
     }
 };
 

@@ -27,7 +27,11 @@ UNMASK_NAMESPACE_BEGIN
 ///   3. `wait()` of the request, called at most once, blocks until `received` is there and `sent` may be written again.
 ///      A request that is destroyed without it gives its messages up, which is for exceptions alone.
 ///
-/// Both throw communication_error if a rank that they need has failed or ended, or sends another number of bytes than
+/// Two more are optional: `all_gather(sent, received)`, of bytes, if it knows a faster way than exchange; and
+/// `progress()`, which does what messages under way wait for and returns at once, if that has to be asked for: it is
+/// called now and then while this rank computes.
+///
+/// All throw communication_error if a rank that they need has failed or ended, or sends another number of bytes than
 /// are received. All ranks make the same calls in the same order, each from one thread at a time.
 template <class C>
 concept communicator = std::copy_constructible<C> &&

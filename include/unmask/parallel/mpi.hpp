@@ -59,6 +59,7 @@ public:
     /// Messages under way.
     class request {
     public:
+        /// Moved, the messages are those of the new request.
         request(request&& other) noexcept
             : rank_(other.rank_), from_(other.from_), pieces_(std::exchange(other.pieces_, {})) {}
         request& operator=(request&&) = delete;
@@ -119,6 +120,12 @@ public:
             result.pieces_.push_back({handle, -1});
         });
         return result;
+    }
+
+    /// Lets MPI move messages, which it does inside its calls alone.
+    void progress() const {
+        int found = 0;
+        check(rank_, "MPI_Iprobe", MPI_Iprobe(MPI_ANY_SOURCE, tag, *comm_, &found, MPI_STATUS_IGNORE));
     }
 
     /// MPI's own, which all_gather calls.

@@ -150,6 +150,7 @@ public:
     /// Messages under way.
     class request {
     public:
+        /// Moved, the messages are those of the new request.
         request(request&&) noexcept = default;
         request& operator=(request&&) = delete;
         ~request() {
