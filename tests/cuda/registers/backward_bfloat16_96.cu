@@ -2,16 +2,17 @@
 #include <unmask/cuda/attention/backward_keys_kernel.cuh>
 #include <unmask/cuda/attention/backward_queries_kernel.cuh>
 #include <unmask/mask/block.hpp>
+#include <unmask/mask/detail/keys_from.hpp>
 #include <unmask/tensor/float_types.hpp>
 
 namespace kernels = unmask::detail::cuda;
 
 template __global__ void kernels::backward_keys_kernel<kernels::backward_keys_plan<96>>(
-    kernels::backward_parameters<unmask::bfloat16, unmask::block>);
+    kernels::backward_parameters<unmask::bfloat16, unmask::detail::keys_from<unmask::block>>);
 extern "C" __device__ int backward_keys_kernel_asks =
     kernels::backward_keys_memory<kernels::backward_keys_plan<96>>::bytes;
 
 template __global__ void kernels::backward_queries_kernel<kernels::backward_queries_plan<96>>(
-    kernels::backward_parameters<unmask::bfloat16, unmask::block>);
+    kernels::backward_parameters<unmask::bfloat16, unmask::detail::keys_from<unmask::block>>);
 extern "C" __device__ int backward_queries_kernel_asks =
     kernels::backward_queries_memory<kernels::backward_queries_plan<96>>::bytes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <unmask/cuda/attention/forward_kernel.cuh>
 #include <unmask/mask/block_diffusion.hpp>
+#include <unmask/mask/detail/keys_from.hpp>
 #include <unmask/mask/extra_sink.hpp>
 #include <unmask/sink/key_value_sink.hpp>
 #include <unmask/tensor/float_types.hpp>
@@ -8,5 +9,7 @@
 namespace kernels = unmask::detail::cuda;
 
 template __global__ void kernels::forward_kernel<kernels::wide_plan<64>, unmask::bfloat16>(
-    kernels::forward_parameters<unmask::bfloat16, unmask::extra_sink<unmask::block_diffusion>, unmask::key_value_sink>);
+    kernels::forward_parameters<unmask::bfloat16,
+                                unmask::detail::keys_from<unmask::extra_sink<unmask::block_diffusion>>,
+                                unmask::key_value_sink>);
 extern "C" __device__ int forward_kernel_asks = kernels::forward_memory<kernels::wide_plan<64>>::bytes;
