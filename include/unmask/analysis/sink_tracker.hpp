@@ -100,6 +100,9 @@ public:
         if constexpr (detail::runs_on_cuda<Executor>) {
             static_assert(detail::never<Executor>, "unmask::sink_tracker: what attention_received computed on a GPU is "
                                                    "reported by received()");
+        } else if constexpr (!detail::has_whole_sequences<Executor>) {
+            static_assert(detail::never<Executor>, "unmask::sink_tracker: what attention_received computed over ranks "
+                                                   "is gathered, and reported by received()");
         } else {
             detail::check_attention_types<Executor, T, Mask, Sink>();
             if constexpr (detail::attention_types<Executor, T, Mask, Sink>) {

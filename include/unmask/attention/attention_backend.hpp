@@ -62,6 +62,10 @@ concept attention_backward_executor =
 
 namespace detail {
 
+// Whether a call on an executor has all positions of its sequences, and not those of one rank of several.
+template <class Executor>
+inline constexpr bool has_whole_sequences = true;
+
 // Says what is missing where attention does not run on an executor.
 template <class Executor>
 constexpr void check_attention_executor() {

@@ -82,6 +82,11 @@ struct context_parallel {
     }
 };
 
+namespace detail {
+template <class Communicator, class Executor>
+inline constexpr bool has_whole_sequences<context_parallel<Communicator, Executor>> = false;
+} // namespace detail
+
 /// Attention over ranks.
 template <communicator Communicator, host_executor Executor>
 struct attention_backend<context_parallel<Communicator, Executor>> {
