@@ -50,8 +50,8 @@ constexpr const char* help =
   --optimizer NAME       adamw, or muon for matrices, on the CPU alone (cpu: muon; cuda: adamw)
   --average N            write and measure the mean of the weights over the last N steps or so, on the CPU alone; 0:
                          none (cpu: 300; cuda: 0)
-  --cool-down N          keep the highest learning rate until the last N steps; 0: it falls along a cosine (1200)
-  --steps N              length of the whole run (2500)
+  --cool-down N          keep the highest learning rate until the last N steps; 0: it falls along a cosine (900)
+  --steps N              length of the whole run (2000)
   --batch N --length N   sequences a step, tokens a sequence (32, 256)
   --width N --layers N --heads N --ffn N          the model (256, 4, 4, 688)
   --learning-rate X --final-learning-rate X --warm-up N --weight-decay X     (muon: 4e-3, adamw: 2e-3; 1e-4, 100, 0.1)
@@ -173,11 +173,11 @@ void train(command_line& options) {
     const std::string kind = options.text("optimizer", on_gpu ? "adamw" : "muon");
     expect_option(kind == "adamw" || kind == "muon", "optimizer", kind, "adamw or muon");
     optimizer.muon = kind == "muon";
-    optimizer.cool_down = options.integer("cool-down", 1200, {0});
+    optimizer.cool_down = options.integer("cool-down", 900, {0});
     optimizer.learning_rate = options.number("learning-rate", optimizer.muon ? 4e-3 : 2e-3);
     optimizer.final_learning_rate = options.number("final-learning-rate", optimizer.final_learning_rate);
     optimizer.warm_up = options.integer("warm-up", 100);
-    optimizer.steps = options.integer("steps", 2500);
+    optimizer.steps = options.integer("steps", 2000);
     optimizer.weight_decay = options.number("weight-decay", optimizer.weight_decay);
     const run_plan plan(options);
     options.finish();
