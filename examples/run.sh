@@ -21,13 +21,12 @@ generate() {
 }
 
 build language_model_generate
-generate "A page from nothing but masks. The model predicts all of its 256 tokens at once, words and parts of words; of
-each 8, the surest are kept, two at every call. So it takes 128 calls, where writing from left to right takes 256. The
-last line counts them, and the tokens that each gave." --steps 128 --seed 1
-generate "Gaps in the middle: a blank is a token, and the model sees what comes after it as well as what comes before." \
-    --infill "In the ____ God created the ____ and the earth" --seed 1
-generate "A beginning, which the model goes on from. --compare measures all presets; --help says what else there is." \
-    --prompt "And the LORD said unto" --length 96 --steps 48 --seed 1
+generate "A page from nothing but masks, of 256 tokens: words and parts of words. Each call of the model predicts all of
+them; of those in the first 8 places that are open, the two that it is surest of are kept. So it takes 128 calls, and
+256 from left to right. The last line counts them, and the tokens that each gave." --steps 128 --seed 1
+generate "Gaps in the middle. A blank is a token, and the model sees what comes after it as well as what is before." \
+    --infill "In the __ God created the __ and the earth" --seed 1
+generate "A beginning, from which the model goes on." --prompt "And the LORD said unto" --length 96 --steps 48 --seed 1
 
 # pretrained MEANING OPTION...
 pretrained() {

@@ -15,7 +15,7 @@ namespace language_model {
 using unmask::index_t;
 using unmask::token_t;
 
-/// Sequences with some characters masked, and what they were. Everything is [sequences, length].
+/// Sequences with some tokens masked, and what they were. Everything is [sequences, length].
 struct training_batch {
     std::vector<token_t> tokens;  ///< what the model sees
     std::vector<token_t> targets; ///< what it should say
@@ -33,7 +33,7 @@ public:
         start_ = unmask::uniform_open(words[0], words[1]);
     }
 
-    /// The share of characters to mask, in [0.001, 1): the same for shifts that are whole numbers apart.
+    /// The share of tokens to mask, in [0.001, 1): the same for shifts that are whole numbers apart.
     [[nodiscard]] double share(double shift) const {
         const double shifted = start_ + shift;
         return 1e-3 + (1.0 - 1e-3) * (shifted - std::floor(shifted));
@@ -63,7 +63,7 @@ private:
 };
 } // namespace detail
 
-/// Masks some characters of the targets [sequences, length]: each of sequence i with probability
+/// Masks some tokens of the targets [sequences, length]: each of sequence i with probability
 /// tᵢ = 0.001 + 0.999 · frac(u + i / sequences), u uniform: spread evenly over the batch, which makes the loss less
 /// noisy than independent draws (Kingma et al., arXiv 2107.00630, appendix I.1).
 inline training_batch masked_batch(std::vector<token_t> targets, index_t sequences, index_t length, token_t mask,

@@ -19,7 +19,7 @@ namespace language_model {
 
 using namespace examples;
 
-/// The character model as a block diffusion model, with an exact cache (unmask::block_denoiser): a position sees its
+/// The language model as a block diffusion model, with an exact cache (unmask::block_denoiser): a position sees its
 /// own block and those before it. A checkpoint that was trained to look both ways, as the shipped one was, writes worse
 /// text this way; one trained in blocks would be used in the same way.
 class block_language_model : public text_model {

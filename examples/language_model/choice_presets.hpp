@@ -14,7 +14,7 @@ namespace language_model {
 
 namespace presets = unmask::presets;
 
-/// How a character is drawn, if a preset has this top-p.
+/// How a token is drawn, if a preset has this top-p.
 inline unmask::categorical draw_of(const sampling_choice& choice, double top_p = 1.0) {
     return {.temperature = choice.temperature, .top_k = choice.top_k, .top_p = choice.top_p.value_or(top_p)};
 }

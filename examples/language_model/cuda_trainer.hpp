@@ -36,7 +36,7 @@ public:
         device_->set_state(start);
     }
 
-    /// One step; counts from 0. Returns the loss of its batch before the update, in nats a character.
+    /// One step; counts from 0. Returns the loss of its batch before the update, in nats a token.
     double step(index_t step) {
         const optimizer_settings& optimizer = settings_.optimizer;
         return device_->step(source_(step), step_of(optimizer, step), optimizer.largest_norm);

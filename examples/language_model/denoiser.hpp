@@ -20,7 +20,7 @@ namespace language_model {
 
 using namespace examples;
 
-/// The character model as unmask's sampler sees it: everything a user's own model has to provide is in here. It looks
+/// The language model as unmask's sampler sees it: everything a user's own model has to provide is in here. It looks
 /// both ways; it can keep keys and values for an approximate cache (unmask::caching_denoiser), and verify what it wrote
 /// (unmask::shadow_denoiser), both of which a model may leave out.
 class language_model_denoiser : public text_model {

@@ -52,7 +52,7 @@ constexpr const char* help =
   --block N              tokens that are filled before those after them (llada: 8; others: as published)
   --threshold P          fast_dllm, dinfer_credit, dinfer_hierarchy, sdar, llada2, llada21, klass: how probable a
                          token must be (as published)
-  --temperature X        0 takes the likeliest token (0.7)
+  --temperature X        0 takes the likeliest token (1)
   --top-k N --top-p X    draw only from the N likeliest tokens, from those that make up X (all, 1; remdm: 0.9)
   --guidance W           classifier-free guidance against the text without its prompt, in LLaDA's scale (0: none)
   --cache KIND           none; prefix, dual: keep keys and values, which changes the text; exact, with sdar, llada2 and
@@ -89,9 +89,9 @@ std::vector<token_t> text_to_write(command_line& options, const model_card& card
     const std::string at_most =
         "at most " + std::to_string(most) + (longer ? "" : " (what the model was trained on), or --longer");
     const std::string text = options.has("infill") ? "infill" : "prompt";
-    std::vector<token_t> tokens =
-        options.has("infill") ? parse_template(codec, options.text("infill", ""), "--infill")
-                              : codec.encode(before_blank(codec, options.text("prompt", "\n")), "--prompt");
+    std::vector<token_t> tokens = options.has("infill")
+                                      ? parse_template(codec, options.text("infill", ""), "--infill")
+                                      : codec.encode(before_blank(codec, options.text("prompt", "\n")), "--prompt");
     const std::string was = "--" + text + " has " + std::to_string(tokens.size()) + " tokens";
     expects(std::ssize(tokens) <= most, was, at_most);
     if (!options.has("infill")) {

@@ -27,7 +27,7 @@ namespace language_model {
 template <class Model>
 class trainer {
 public:
-    /// Text [characters] must outlive the trainer; the mask is the token that hides a character.
+    /// Text [tokens] must outlive the trainer; the mask is the token that hides another.
     trainer(Model model, const training_settings& settings, std::span<const token_t> text, token_t mask, int threads)
         : trainer(std::move(model), settings, batches_of_text(text, settings, mask), threads) {}
 
@@ -53,7 +53,7 @@ public:
         }
     }
 
-    /// One step; counts from 0. Returns the loss of its batch before the update, in nats a character.
+    /// One step; counts from 0. Returns the loss of its batch before the update, in nats a token.
     double step(index_t step) {
         const training_batch batch = source_(step);
         const auto shards = static_cast<index_t>(gradients_.size());

@@ -51,9 +51,9 @@ struct chart_axis {
     /// Between 0 and 1 on the axis.
     [[nodiscard]] double share(double value) const { return (value - first) / (step * steps); }
 
-    /// About six steps of 1, 2 or 5 times a power of ten; `least_step` or more.
+    /// At most about eight steps of 1, 2 or 5 times a power of ten; `least_step` or more.
     static chart_axis around(double least, double most, double least_step = 0.0) {
-        const double rough = std::max({(most - least) / 6.0, 1e-9, least_step});
+        const double rough = std::max({(most - least) / 8.0, 1e-9, least_step});
         const double power = std::pow(10.0, std::floor(std::log10(rough)));
         const double step = (rough <= power         ? 1.0
                              : rough <= 2.0 * power ? 2.0

@@ -43,7 +43,7 @@ TEST_CASE("an axis has round steps that hold its values") {
             CHECK(axis.first <= least + 1e-9 * width);
             CHECK(axis.tick(axis.steps) >= least + width * (1.0 - 1e-6));
             CHECK(axis.steps >= 3);
-            CHECK(axis.steps <= 8);
+            CHECK(axis.steps <= 10);
             const double digit = axis.step / std::pow(10.0, std::floor(std::log10(axis.step) + 1e-9));
             CHECK(std::abs(digit - std::round(digit)) < 1e-6);
         }

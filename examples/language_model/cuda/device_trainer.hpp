@@ -30,7 +30,7 @@ public:
     virtual ~device_trainer() = default;
 
     /// Changes the weights by the gradient of a batch, shortened to largest_norm if it is longer. Returns the loss
-    /// before that, in nats a character. Waits for the device once.
+    /// before that, in nats a token. Waits for the device once.
     virtual double step(const training_batch& batch, const adamw_step& rule, double largest_norm) = 0;
 
     /// The loss of a batch of sequences of some length.

@@ -21,7 +21,7 @@ namespace language_model {
 
 namespace {
 
-/// The character model as unmask's sampler sees it on the GPU.
+/// The language model as unmask's sampler sees it on the GPU.
 struct gpu_language_model {
     static constexpr bool on_device = true;
     device_predictor* model;

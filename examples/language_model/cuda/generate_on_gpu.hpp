@@ -21,7 +21,7 @@ struct gpu_texts {
     std::vector<std::vector<token_t>> texts;
     index_t calls = 0;       ///< of the model
     index_t evaluations = 0; ///< a text's share in a call
-    index_t committed = 0;   ///< characters
+    index_t committed = 0;   ///< tokens
     double seconds = 0.0;
 };
 
