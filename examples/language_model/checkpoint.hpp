@@ -39,14 +39,18 @@ struct model_card {
 };
 
 inline std::map<std::string, std::string> to_metadata(const model_card& card) {
-    return {{"alphabet", card.alphabet},
-            {"sink", card.sink},
-            {"length", std::to_string(card.length)},
-            {"step", std::to_string(card.step)},
-            {"width", std::to_string(card.shape.width)},
-            {"layers", std::to_string(card.shape.layers)},
-            {"heads", std::to_string(card.shape.heads)},
-            {"ffn", std::to_string(card.shape.ffn)}};
+    std::map<std::string, std::string> metadata = {{"alphabet", card.alphabet},
+                                                   {"sink", card.sink},
+                                                   {"length", std::to_string(card.length)},
+                                                   {"step", std::to_string(card.step)},
+                                                   {"width", std::to_string(card.shape.width)},
+                                                   {"layers", std::to_string(card.shape.layers)},
+                                                   {"heads", std::to_string(card.shape.heads)},
+                                                   {"ffn", std::to_string(card.shape.ffn)}};
+    if (card.shape.mixes_neighbours) { // only then: other files stay as they were
+        metadata["mixes_neighbours"] = "1";
+    }
+    return metadata;
 }
 
 /// A text of a file's metadata. Throws file_error if it is not there.
@@ -78,13 +82,15 @@ inline double number_of(const safetensors_file& file, const std::string& key) {
     throw file_error(file.name, shown(key) + " of the metadata", shown(text), "a number");
 }
 
-/// Throws file_error if the file doesn't describe a model.
+/// Throws file_error if the file doesn't describe a model, or one that mixes neighbours: encoders that compute some
+/// positions alone know nothing of it.
 inline model_card card_of(const safetensors_file& file) {
     const auto expects = [&](bool condition, const std::string& key, const std::string& expected) {
         if (!condition) {
             throw file_error(file.name, shown(key) + " of the metadata", shown(metadata_of(file, key)), expected);
         }
     };
+    expects(!file.metadata.contains("mixes_neighbours"), "mixes_neighbours", "none: such a model is for studies alone");
     model_card card;
     card.alphabet = metadata_of(file, "alphabet");
     expects(is_alphabet(card.alphabet), "alphabet", "characters of ASCII that can be seen, newline or tab, each once");
