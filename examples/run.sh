@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/packages.sh
-need g++ cmake ninja-build libopenblas-dev python3-venv
+need g++ cmake ninja-build libopenblas-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev python3-venv
 
 cmake -S . -B build-examples -G Ninja -DCMAKE_BUILD_TYPE=Release -DUNMASK_BUILD_TESTS=OFF -DUNMASK_BUILD_BENCHMARKS=OFF
 cmake --build build-examples --parallel "${JOBS:-$(nproc)}" --target language_model_generate pretrained_program

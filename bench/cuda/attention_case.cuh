@@ -111,10 +111,11 @@ void dump(const std::filesystem::path& folder, const device_buffers<T>& data, co
     write_visible(folder, mask, data.sizes.queries, data.sizes.length);
 }
 
-template <direction Direction, class T, class Sink, class Mask>
+template <direction Direction, class T, class Sink, class Executor, class Mask>
 void run(benchmark::State& state, const options& options, const shape& shape, const Mask& mask) {
     counting_memory memory;
-    const kernels executor(nullptr, &memory);
+    Executor executor;
+    executor.memory = &memory;
     const device_mask<Mask> there(mask);
     const device_sink<Sink> sink(shape);
     const std::vector<index_t> lengths = lengths_of(shape);
@@ -177,12 +178,14 @@ void run(benchmark::State& state, const options& options, const shape& shape, co
 
 } // namespace detail
 
-/// Registers one case.
-template <direction Direction, class T = unmask::bfloat16, class Sink = unmask::no_sink, class Mask>
+/// Registers one case. The name of one on an executor that is not deterministic ends with /any_order.
+template <direction Direction, class T = unmask::bfloat16, class Sink = unmask::no_sink,
+          class Executor = detail::kernels, class Mask>
 void add(const options& options, const shape& shape, const named_mask<Mask>& mask) {
+    const char* const order = Executor::deterministic ? "" : "/any_order";
     benchmark::RegisterBenchmark(
-        case_name<T, Sink>(Direction, mask.name, shape).c_str(),
-        [=](benchmark::State& state) { detail::run<Direction, T, Sink>(state, options, shape, mask.mask); })
+        (case_name<T, Sink>(Direction, mask.name, shape) + order).c_str(),
+        [=](benchmark::State& state) { detail::run<Direction, T, Sink, Executor>(state, options, shape, mask.mask); })
         ->UseManualTime()
         ->Unit(benchmark::kMillisecond);
 }

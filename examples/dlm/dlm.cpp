@@ -49,7 +49,7 @@ model.safetensors, or model.safetensors.index.json and its shards.
                          fast_dllm_factor, dinfer_credit, dinfer_hierarchy, sdar, llada2, llada21, klass, eb, mdlm,
                          remdm; for SDAR and Fast-dLLM v2: sdar, llada2, llada21, fast_dllm
   --steps N              llada, dream, klass, mdlm, remdm: calls of the model (one a token); sdar, llada2, llada21:
-                         calls for a block (one a token)
+                         calls for a block (one a token); fast_dllm has none: it goes on until all is filled
   --block N              tokens that are filled before those after them (llada: 32)
   --threshold P          how probable a token must be (as published)
   --temperature X        0 takes the likeliest token (0)

@@ -4,8 +4,10 @@
 
 #include "sampling.hpp"
 
+#include <algorithm>
 #include <memory>
 
+#include "model/fast_dllm_v2.hpp"
 #include "model/models.hpp"
 #include "named_presets.hpp"
 
@@ -48,7 +50,10 @@ text_sampler in_blocks(const sampling_choice& given, const decoder& weights, con
     const auto model = watched<block_model>(weights, exec, tracker);
     const auto use = [&](const auto& sampler) { return language_model::guided(sampler, choice, exec, model); };
     if (choice.preset == "fast_dllm") {
-        return use(unmask::sampler{unmask::threshold{choice.threshold.value_or(0.9)}, language_model::draw_of(choice)});
+        const fast_dllm_v2 selector{
+            .probability = choice.threshold.value_or(0.9), .block = block, .part = std::min(index_t{8}, block)};
+        return use(unmask::sampler{selector, unmask::confidence{unmask::score_from::shaped},
+                                   language_model::draw_of(choice, choice.temperature > 0 ? 0.95 : 1.0)});
     }
     return language_model::with_block_preset(choice, use);
 }

@@ -19,16 +19,25 @@ struct optimizer_settings {
     double final_learning_rate = 1e-4; ///< at the last step
     index_t warm_up = 200;             ///< steps of linear rise
     index_t steps = 10000;             ///< of the whole run
+    index_t cool_down = 0;             ///< steps at the end in which the rate falls; 0: it falls all the time
+    bool muon = false;                 ///< muon.hpp changes the matrices, and AdamW the rest
+    double momentum = 0.95;            ///< of Muon
     double beta1 = 0.9;
     double beta2 = 0.95;
     double weight_decay = 0.1; ///< of matrices only
     double largest_norm = 1.0; ///< longer gradients are shortened to this
 };
 
-/// Linear warm-up, then half a cosine down to the final rate.
+/// Linear warm-up, then half a cosine down to the final rate; with a cool-down, the highest rate until that begins, and
+/// a line down to the final one.
 inline double learning_rate(const optimizer_settings& settings, index_t step) {
     if (step < settings.warm_up) {
         return settings.learning_rate * static_cast<double>(step + 1) / static_cast<double>(settings.warm_up);
+    }
+    if (settings.cool_down > 0) {
+        const double left = static_cast<double>(settings.steps - step) / static_cast<double>(settings.cool_down);
+        return settings.final_learning_rate +
+               (settings.learning_rate - settings.final_learning_rate) * std::clamp(left, 0.0, 1.0);
     }
     const auto length = static_cast<double>(std::max<index_t>(1, settings.steps - settings.warm_up));
     const double progress = std::min(1.0, static_cast<double>(step - settings.warm_up) / length);
@@ -50,8 +59,11 @@ inline adamw_step step_of(const optimizer_settings& settings, index_t step) {
 /// AdamW over one array of weights.
 class adamw {
 public:
-    explicit adamw(const std::vector<tensor_place>& places)
-        : first(static_cast<std::size_t>(size_of(places))), second(first.size()), slices_(slices_of(places, 1 << 15)) {}
+    /// All gradients are added up, and the weights in `changed` changed: all of them, if nothing else is said.
+    explicit adamw(const std::vector<tensor_place>& places) : adamw(places, places) {}
+    adamw(const std::vector<tensor_place>& places, const std::vector<tensor_place>& changed)
+        : first(static_cast<std::size_t>(size_of(places))), second(first.size()), slices_(slices_of(places, 1 << 15)),
+          changed_(slices_of(changed, 1 << 15)) {}
 
     std::vector<float> first;  ///< running mean of the gradient
     std::vector<float> second; ///< running mean of its square
@@ -71,8 +83,8 @@ public:
         const double norm = std::sqrt(square);
         const adamw_step rule = step_of(settings, step);
         const auto clip = static_cast<float>(norm > settings.largest_norm ? settings.largest_norm / norm : 1.0);
-        exec.parallel_for(static_cast<index_t>(slices_.size()), [&](index_t i, int) {
-            change(slices_[static_cast<std::size_t>(i)], rule, clip, weights.data(), gradients[0].data());
+        exec.parallel_for(static_cast<index_t>(changed_.size()), [&](index_t i, int) {
+            change(changed_[static_cast<std::size_t>(i)], rule, clip, weights.data(), gradients[0].data());
         });
         return norm;
     }
@@ -109,6 +121,7 @@ private:
     }
 
     std::vector<weight_slice> slices_;
+    std::vector<weight_slice> changed_;
 };
 
 } // namespace language_model

@@ -14,6 +14,7 @@
 
 #include "integers.hpp"
 #include "sink_names.hpp"
+#include "token_kind.hpp"
 #include "tokenizer.hpp"
 #include "weights.hpp"
 
@@ -32,21 +33,26 @@ using unmask::write_safetensors;
 /// What a file says about the model in it, besides the weights.
 struct model_card {
     model_shape shape;
-    std::string alphabet;
+    token_kind tokens;
     std::string sink;     ///< one of sink_names
     index_t length = 256; ///< of the windows it was trained on
     index_t step = 0;     ///< training steps so far
 };
 
 inline std::map<std::string, std::string> to_metadata(const model_card& card) {
-    std::map<std::string, std::string> metadata = {{"alphabet", card.alphabet},
-                                                   {"sink", card.sink},
+    std::map<std::string, std::string> metadata = {{"sink", card.sink},
                                                    {"length", std::to_string(card.length)},
                                                    {"step", std::to_string(card.step)},
                                                    {"width", std::to_string(card.shape.width)},
                                                    {"layers", std::to_string(card.shape.layers)},
                                                    {"heads", std::to_string(card.shape.heads)},
                                                    {"ffn", std::to_string(card.shape.ffn)}};
+    if (card.tokens.byte_pairs.empty()) {
+        metadata["alphabet"] = card.tokens.alphabet;
+    } else {
+        metadata["tokenizer"] = card.tokens.byte_pairs;
+        metadata["vocabulary"] = std::to_string(card.shape.vocabulary);
+    }
     if (card.shape.mixes_neighbours) { // only then: other files stay as they were
         metadata["mixes_neighbours"] = "1";
     }
@@ -92,13 +98,20 @@ inline model_card card_of(const safetensors_file& file) {
     };
     expects(!file.metadata.contains("mixes_neighbours"), "mixes_neighbours", "none: such a model is for studies alone");
     model_card card;
-    card.alphabet = metadata_of(file, "alphabet");
-    expects(is_alphabet(card.alphabet), "alphabet", "characters of ASCII that can be seen, newline or tab, each once");
+    const bool has_byte_pairs = file.metadata.count("tokenizer") != 0;
+    if (has_byte_pairs) {
+        card.tokens.byte_pairs = metadata_of(file, "tokenizer");
+    } else {
+        card.tokens.alphabet = metadata_of(file, "alphabet");
+        expects(is_alphabet(card.tokens.alphabet), "alphabet",
+                "characters of ASCII that can be seen, newline or tab, each once");
+    }
     card.sink = metadata_of(file, "sink");
     expects(is_sink_name(card.sink), "sink", list_of_sink_names());
     card.length = integer_of(file, "length", {1, most_length});
     card.step = integer_of(file, "step", {0});
-    card.shape = {.vocabulary = std::ssize(card.alphabet),
+    card.shape = {.vocabulary = has_byte_pairs ? integer_of(file, "vocabulary", {1, most_vocabulary})
+                                               : std::ssize(card.tokens.alphabet),
                   .width = integer_of(file, "width", {1, most_width}),
                   .layers = integer_of(file, "layers", {1, most_layers}),
                   .heads = integer_of(file, "heads", {1, most_width}),

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdio>
 #include <numbers>
+#include <numeric>
 #include <set>
 #include <span>
 #include <string>
@@ -52,7 +53,7 @@ constexpr contestant contestants[] = {{"llada"},
 // Windows of the held-out text, evenly spread, each with an estimate of its own.
 void print_bound(const unmask::cpu_executor& exec, language_model_denoiser& model, const std::string& held_out,
                  index_t windows) {
-    const std::vector<token_t> tokens = model.characters().encode(held_out);
+    const std::vector<token_t> tokens = model.codec().encode(held_out);
     const index_t length = model.card().length;
     const index_t available = std::ssize(tokens) / length;
     const index_t count = std::min(windows, available);
@@ -68,7 +69,9 @@ void print_bound(const unmask::cpu_executor& exec, language_model_denoiser& mode
         const auto window = std::span(tokens).subspan(begin, static_cast<std::size_t>(length));
         const unmask::likelihood_bound bound = unmask::log_likelihood(
             exec, model, {}, window, {.samples = 32, .batch = 8, .seed = static_cast<std::uint64_t>(i)});
-        const double bits = -bound.value / (std::numbers::ln2 * static_cast<double>(length));
+        const std::vector<index_t> lengths = model.codec().lengths(window);
+        const auto characters = static_cast<double>(std::accumulate(lengths.begin(), lengths.end(), index_t{0}));
+        const double bits = -bound.value / (std::numbers::ln2 * characters);
         sum += bits;
         squares += bits * bits;
     }
@@ -80,10 +83,10 @@ void print_bound(const unmask::cpu_executor& exec, language_model_denoiser& mode
 }
 
 void print_row(const contestant& who, const unmask::canvas& page, const unmask::statistics& result,
-               const tokenizer& characters, const std::set<std::string>& vocabulary) {
+               const text_codec& codec, const std::set<std::string>& vocabulary) {
     std::vector<std::string> texts;
     for (index_t sequence = 0; sequence < page.sequences(); ++sequence) {
-        texts.push_back(text_of(page, sequence, characters));
+        texts.push_back(text_of(page, sequence, codec));
     }
     const auto samples = static_cast<double>(page.sequences());
     const std::string cache = who.cache;
@@ -131,7 +134,7 @@ void compare_presets(const comparison& how, const unmask::cpu_executor& exec, la
         unmask::canvas copy = page;
         const unmask::statistics result =
             make_sampler(choice, exec, model, file)(copy, how.seed, [](const auto&) { return true; });
-        print_row(who, copy, result, model.characters(), vocabulary);
+        print_row(who, copy, result, model.codec(), vocabulary);
     }
     std::printf("\n");
     print_drift(how, "prefix", exec, model, page);

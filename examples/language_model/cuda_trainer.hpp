@@ -27,6 +27,9 @@ public:
         if (settings.pass < 1 || settings.batch < settings.pass || settings.batch % settings.pass != 0) {
             throw std::invalid_argument("cuda_trainer: the batch must be a multiple of the sequences of a pass");
         }
+        if (settings.optimizer.muon || settings.average > 0) {
+            throw std::invalid_argument("cuda_trainer: Muon and means of weights are the CPU's, expected neither");
+        }
         training_state start{initial_weights(places_, shape, settings.seed, settings.start), {}, {}};
         start.first_moment.resize(start.weights.size());
         start.second_moment.resize(start.weights.size());
@@ -42,12 +45,14 @@ public:
     /// A copy, for the host.
     [[nodiscard]] std::vector<float> weights() const { return device_->state().weights; }
 
+    [[nodiscard]] std::vector<float> result() const { return weights(); }
+
     /// Everything the next step depends on: weights and moments. The card says which step that is.
     void save(const std::string& path, const model_card& card) const { save(path, to_metadata(card)); }
 
     void save(const std::string& path, const std::map<std::string, std::string>& metadata) const {
         const training_state now = device_->state();
-        save_state(path, places_, now.weights, now.first_moment, now.second_moment, metadata);
+        save_state(path, places_, now.weights, now.first_moment, now.second_moment, {}, metadata);
     }
 
     void load(const safetensors_file& file) {

@@ -33,6 +33,7 @@ struct bound_settings {
     index_t windows = 0; ///< how many, evenly spread; 0 means all
     index_t draws = 8;
     std::uint32_t seed = 1;
+    std::span<const index_t> characters; ///< of each token of the text; empty: one each
     index_t block = 0; ///< if more: the model is one of [noised ‖ clean] windows in blocks of so many (masked_blocks)
 };
 
@@ -65,7 +66,7 @@ public:
     [[nodiscard]] training_batch batch(index_t window) const {
         const unmask::philox generator{{settings_.seed, 0x626f756eU}};
         const index_t length = settings_.length;
-        const index_t first = window * available_ / count_ * length;
+        const index_t first = first_of(window);
         const auto size = static_cast<std::size_t>(settings_.draws * rows());
         training_batch masked{.tokens = std::vector<token_t>(size),
                               .targets = std::vector<token_t>(size),
@@ -104,20 +105,36 @@ public:
 
     /// What the losses of all windows' batches say.
     [[nodiscard]] bound of(const std::vector<double>& losses) const {
-        std::vector<double> bits;
-        for (const double loss : losses) {
-            bits.push_back(loss / (std::numbers::ln2 * static_cast<double>(settings_.draws)));
+        std::vector<double> bits; // of a token, and how many characters it has, as means of a window
+        std::vector<double> lengths;
+        for (std::size_t i = 0; i < losses.size(); ++i) {
+            bits.push_back(losses[i] / (std::numbers::ln2 * static_cast<double>(settings_.draws)));
+            lengths.push_back(characters_of_token(static_cast<index_t>(i)));
         }
         const auto n = static_cast<double>(count_);
-        const double mean = std::accumulate(bits.begin(), bits.end(), 0.0) / n;
+        const double length = std::accumulate(lengths.begin(), lengths.end(), 0.0) / n;
+        const double mean = std::accumulate(bits.begin(), bits.end(), 0.0) / n / length;
         double squares = 0.0;
-        for (const double each : bits) {
-            squares += (each - mean) * (each - mean);
+        for (std::size_t i = 0; i < bits.size(); ++i) {
+            const double difference = (bits[i] - mean * lengths[i]) / length;
+            squares += difference * difference;
         }
         return {mean, count_ > 1 ? std::sqrt(squares / (n - 1.0) / n) : 0.0, count_};
     }
 
 private:
+    [[nodiscard]] index_t first_of(index_t window) const { return window * available_ / count_ * settings_.length; }
+
+    [[nodiscard]] double characters_of_token(index_t window) const {
+        if (settings_.characters.empty()) {
+            return 1.0;
+        }
+        const auto some = settings_.characters.subspan(static_cast<std::size_t>(first_of(window)),
+                                                       static_cast<std::size_t>(settings_.length));
+        return static_cast<double>(std::accumulate(some.begin(), some.end(), index_t{0})) /
+               static_cast<double>(settings_.length);
+    }
+
     [[nodiscard]] index_t unit() const { return settings_.block > 0 ? settings_.block : settings_.length; }
 
     std::span<const token_t> text_;

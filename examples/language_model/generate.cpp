@@ -110,15 +110,15 @@ std::vector<token_t> text_to_write(command_line& options, const model_card& card
             throw std::invalid_argument(was + ", expected " + expected);
         }
     };
-    const tokenizer characters(card.alphabet);
+    const text_codec codec(card.tokens);
     const bool longer = options.flag("longer");
     const index_t most = longer ? most_length : card.length;
     const std::string at_most =
         "at most " + std::to_string(most) + (longer ? "" : " (what the model was trained on), or --longer");
     const std::string text = options.has("infill") ? "infill" : "prompt";
     const std::string was = "--" + text + " has " + std::to_string(options.text(text, "").size()) + " characters";
-    std::vector<token_t> tokens = options.has("infill") ? parse_template(characters, options.text(text, ""), "--infill")
-                                                        : characters.encode(options.text(text, ""), "--prompt");
+    std::vector<token_t> tokens = options.has("infill") ? parse_template(codec, options.text(text, ""), "--infill")
+                                                        : codec.encode(options.text(text, ""), "--prompt");
     expects(std::ssize(tokens) <= most, was, at_most);
     if (!options.has("infill")) {
         const index_t length = options.integer("length", std::max(card.length, std::ssize(tokens)), {1, most_length});
@@ -149,10 +149,10 @@ unmask::statistics run(const text_sampler& sampler, const language_model_denoise
     std::signal(SIGINT, [](int) { interrupted = 1; });
     std::signal(SIGTERM, [](int) { interrupted = 1; });
     terminal_view screen;
-    screen.show(cells_of(page, {}, model.characters()), "");
+    screen.show(cells_of(page, {}, model.codec()), "");
     return sampler(page, seed, [&](const unmask::sampler_step& step) {
         trace(step);
-        screen.show(cells_of(step.canvas, step.commitments, model.characters()),
+        screen.show(cells_of(step.canvas, step.commitments, model.codec()),
                     "call " + std::to_string(step.call + 1) + ", " + std::to_string(step.masked) + " characters to go");
         return interrupted == 0;
     });
@@ -160,11 +160,11 @@ unmask::statistics run(const text_sampler& sampler, const language_model_denoise
 
 // Writes a trace as the file's name says. `before` is the canvas before the run.
 void write_trace_file(const std::string& path, const unmask::canvas& before, const unmask::trace& trace,
-                      std::uint64_t seed, const tokenizer& characters) {
+                      std::uint64_t seed, const text_codec& codec) {
     std::ofstream file(path, std::ios::binary);
     if (path.ends_with(".html")) {
         unmask::write_html(file, before, trace, [&](token_t token) {
-            return token == characters.mask() ? std::string("_") : characters.decode({&token, 1}, '_');
+            return token == codec.mask() ? std::string("_") : codec.decode({&token, 1}, '_');
         });
     } else {
         std::vector<index_t> lengths;
@@ -178,11 +178,11 @@ void write_trace_file(const std::string& path, const unmask::canvas& before, con
     }
 }
 
-void print_texts(const std::vector<std::vector<token_t>>& tokens, const tokenizer& characters, bool words,
+void print_texts(const std::vector<std::vector<token_t>>& tokens, const text_codec& codec, bool words,
                  const std::string& text_path) {
     std::vector<std::string> texts;
     for (const std::vector<token_t>& each : tokens) {
-        texts.push_back(characters.decode(each, blank_character));
+        texts.push_back(codec.decode(each, blank_character));
         std::printf("%s%s\n", texts.size() > 1 ? "\n" : "", texts.back().c_str());
     }
     if (words) {
@@ -242,7 +242,7 @@ void generate(command_line& options) {
         choice.masked = std::count(text.begin(), text.end(), unmask::blank);
         check(choice);
         const gpu_texts written = generate_on_gpu(trained_model_of(file), choice, text, samples, seed, *on_gpu);
-        print_texts(written.texts, tokenizer(card.alphabet), words, text_path);
+        print_texts(written.texts, text_codec(card.tokens), words, text_path);
         if (!quiet) {
             print_statistics(written);
         }
@@ -264,14 +264,14 @@ void generate(command_line& options) {
     unmask::trace trace;
     const unmask::statistics result = run(make_sampler(choice, exec, model, file), model, page, seed, view, trace);
     if (!trace_path.empty()) {
-        write_trace_file(trace_path, before, trace, seed, model.characters());
+        write_trace_file(trace_path, before, trace, seed, model.codec());
     }
     std::vector<std::vector<token_t>> texts;
     for (index_t sequence = 0; sequence < page.sequences(); ++sequence) {
         const auto tokens = page.tokens(sequence);
         texts.emplace_back(tokens.begin(), tokens.end());
     }
-    print_texts(texts, model.characters(), words, text_path);
+    print_texts(texts, model.codec(), words, text_path);
     if (!quiet) {
         print_statistics(result);
     }

@@ -26,10 +26,10 @@ inline std::string clock_time(double seconds) {
 /// The line that training prints: on a terminal it is written over itself, in a file there is one after another.
 class progress {
 public:
-    progress(unmask::index_t first_step, unmask::index_t steps, unmask::index_t characters_a_step)
-        : first_(first_step), last_(first_step), steps_(steps), characters_(characters_a_step) {}
+    progress(unmask::index_t first_step, unmask::index_t steps, unmask::index_t tokens_a_step)
+        : first_(first_step), last_(first_step), steps_(steps), tokens_(tokens_a_step) {}
 
-    /// Adds the loss of a step, in bits a character.
+    /// Adds the loss of a step, in bits a token.
     void add(double bits) {
         sum_ += bits;
         ++count_;
@@ -40,9 +40,9 @@ public:
         const auto now = clock::now();
         const double elapsed = seconds(now - start_);
         const double since = seconds(now - reported_);
-        const double speed = static_cast<double>((step - last_) * characters_) / since;
+        const double speed = static_cast<double>((step - last_) * tokens_) / since;
         const double left = elapsed * static_cast<double>(steps_ - step) / static_cast<double>(step - first_);
-        std::printf("%sstep %lld/%lld  loss %.3f bits  %.0f characters/s  elapsed %s  left %s  rate %.1e%s",
+        std::printf("%sstep %lld/%lld  loss %.3f bits  %.0f tokens/s  elapsed %s  left %s  rate %.1e%s",
                     terminal_ ? "\r\033[K" : "", static_cast<long long>(step), static_cast<long long>(steps_),
                     count_ > 0 ? sum_ / static_cast<double>(count_) : 0.0, speed, clock_time(elapsed).c_str(),
                     clock_time(left).c_str(), rate, terminal_ ? "" : "\n");
@@ -66,7 +66,7 @@ private:
     unmask::index_t first_;
     unmask::index_t last_;
     unmask::index_t steps_;
-    unmask::index_t characters_;
+    unmask::index_t tokens_;
     clock::time_point start_ = clock::now();
     clock::time_point reported_ = start_;
     double sum_ = 0.0;

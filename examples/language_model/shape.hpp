@@ -13,6 +13,7 @@ using namespace examples;
 
 /// Larger sizes are mistakes: no file of theirs would fit on a disk.
 inline constexpr index_t most_width = 1 << 16;
+inline constexpr index_t most_vocabulary = 1 << 20;
 inline constexpr index_t most_layers = 1 << 12;
 /// Characters of a text.
 inline constexpr index_t most_length = 1 << 16;
@@ -57,11 +58,21 @@ struct model_shape {
 
 /// What a tensor of weights is for; it decides how the tensor starts and whether it decays.
 enum class role {
-    weight,    ///< of a matrix product: starts random, decays
-    residual,  ///< of a matrix product whose result is added to the stream: starts random and smaller, decays
-    embedding, ///< looked up or used as it is: starts random
-    gain,      ///< starts at 1
-    bias,      ///< starts at 0
+    weight,      ///< of a matrix product: starts random, decays
+    projections, ///< three of them side by side: to queries, keys and values
+    residual,    ///< of a matrix product whose result is added to the stream: starts random and smaller, decays
+    head,        ///< of the matrix product that predicts: starts random, decays
+    embedding,   ///< looked up or used as it is: starts random
+    gain,        ///< starts at 1
+    bias,        ///< starts at 0
 };
+
+/// Is it of a matrix product inside the model? Muon changes such weights.
+constexpr bool is_for_muon(role purpose) {
+    return purpose == role::weight || purpose == role::projections || purpose == role::residual;
+}
+constexpr bool decays(role purpose) {
+    return is_for_muon(purpose) || purpose == role::head;
+}
 
 } // namespace language_model

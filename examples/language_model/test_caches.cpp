@@ -36,7 +36,7 @@ template <class Model>
 unmask::canvas page_of(const Model& model, const std::vector<std::string>& texts) {
     unmask::canvas page(model.vocabulary());
     for (const std::string& text : texts) {
-        page.add_infill(parse_template(model.characters(), text));
+        page.add_infill(parse_template(model.codec(), text));
     }
     return page;
 }
@@ -171,7 +171,7 @@ TEST_CASE("a generation with an exact cache is the one without it, bit for bit")
                     CHECK(std::equal(page.tokens().begin(), page.tokens().end(), expected.tokens().begin()));
                 }
                 unmask::canvas alone(cached.vocabulary());
-                alone.add_infill(parse_template(cached.characters(), texts[2]), 2);
+                alone.add_infill(parse_template(cached.codec(), texts[2]), 2);
                 filled(cached, sampler, alone);
                 CHECK(std::equal(alone.tokens().begin(), alone.tokens().end(), expected.tokens(2).begin()));
             }

@@ -32,7 +32,7 @@ stored_tensor ones(std::vector<index_t> shape) {
 
 safetensors_file described() {
     const model_card card{.shape = {.vocabulary = 4, .width = 8, .layers = 2, .heads = 2, .ffn = 6},
-                          .alphabet = "\nabc",
+                          .tokens = {"\nabc", {}},
                           .sink = "none",
                           .length = 32,
                           .step = 7};
@@ -58,7 +58,7 @@ std::string complaint(const Use& use) {
 TEST_CASE("a card survives the metadata") {
     const model_card card = card_of(described());
     CHECK(card.shape == model_shape{.vocabulary = 4, .width = 8, .layers = 2, .heads = 2, .ffn = 6});
-    CHECK(card.alphabet == "\nabc");
+    CHECK(card.tokens.alphabet == "\nabc");
     CHECK(card.sink == "none");
     CHECK(card.length == 32);
     CHECK(card.step == 7);

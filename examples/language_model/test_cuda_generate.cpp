@@ -20,8 +20,8 @@ using namespace language_model;
 namespace {
 
 // A text for the test models, with some of it left open.
-std::vector<token_t> text_to_fill(const tokenizer& characters) {
-    return parse_template(characters, "ab cd___ef gh\nabc___ fed a_b", "--infill");
+std::vector<token_t> text_to_fill(const text_codec& codec) {
+    return parse_template(codec, "ab cd___ef gh\nabc___ fed a_b", "--infill");
 }
 
 sampling_choice choice_of(std::string_view preset, double temperature) {
@@ -62,7 +62,7 @@ std::string complaint(const sampling_choice& choice) {
 // Logits differ in their last bits, which changes no token here.
 TEST_CASE("in float the texts are those of the CPU, with every preset") {
     const safetensors_file file = random_model("token");
-    const std::vector<token_t> text = text_to_fill(tokenizer(test_alphabet));
+    const std::vector<token_t> text = text_to_fill(text_codec({test_alphabet, {}}));
     for (const std::string_view preset : gpu_presets) {
         CAPTURE(preset);
         const sampling_choice choice = choice_of(preset, 0.9);
@@ -78,7 +78,7 @@ TEST_CASE("every sink writes the CPU's text in float, and a text in bfloat16") {
     for (const std::string_view sink : sink_names) {
         CAPTURE(sink);
         const safetensors_file file = random_model(std::string(sink));
-        const std::vector<token_t> text = text_to_fill(tokenizer(test_alphabet));
+        const std::vector<token_t> text = text_to_fill(text_codec({test_alphabet, {}}));
         const sampling_choice choice = choice_of("fast_dllm", 0.0);
         CHECK(generate_on_gpu(trained_model_of(file), choice, text, 1, 3, precision::float32).texts ==
               texts_of_cpu(file, choice, text, 1, 3));

@@ -38,7 +38,8 @@ struct tiny_training {
 
     [[nodiscard]] batch_source batches() const { return batches_of_text(text, settings, letters.mask()); }
     [[nodiscard]] model_card card(const std::string& sink, index_t step) const {
-        return {.shape = shape, .alphabet = letters.alphabet(), .sink = sink, .length = settings.length, .step = step};
+        return {
+            .shape = shape, .tokens = {letters.alphabet(), {}}, .sink = sink, .length = settings.length, .step = step};
     }
 
     /// A run on the GPU, with sequences that go through the model together.

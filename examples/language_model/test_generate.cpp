@@ -22,7 +22,7 @@
 using namespace language_model;
 
 TEST_CASE("underscores of a template are to be filled in, the rest is given") {
-    const tokenizer letters(test_alphabet);
+    const text_codec letters({test_alphabet, {}});
     CHECK(parse_template(letters, "a_b\n__") ==
           std::vector<token_t>{2, unmask::blank, 3, 0, unmask::blank, unmask::blank});
     CHECK(parse_template(letters, "").empty());
@@ -43,7 +43,7 @@ TEST_CASE("the denoiser writes the rows asked for, and needs no others") {
         unmask::canvas page(model.vocabulary());
         const std::vector<std::string> texts = {"abc___ def_h", "_", "__h g_f e_d\ncba__", "ab ab __ ab_ab_ _b"};
         for (const std::string& text : texts) {
-            page.add_infill(parse_template(model.characters(), text));
+            page.add_infill(parse_template(model.codec(), text));
         }
         const std::vector<unmask::row> all = all_rows(page);
         const std::vector<float> expected = logits_of(model, page, all, 0);
@@ -61,7 +61,7 @@ TEST_CASE("the denoiser writes the rows asked for, and needs no others") {
         std::size_t row = 0;
         for (const std::string& text : texts) {
             unmask::canvas alone(model.vocabulary());
-            alone.add_infill(parse_template(model.characters(), text));
+            alone.add_infill(parse_template(model.codec(), text));
             const std::vector<float> logits = logits_of(model, alone, all_rows(alone), 0);
             CHECK(largest_difference(logits.data(), &expected[row * 10], logits.size()) == 0.0);
             row += text.size();
@@ -80,16 +80,16 @@ TEST_CASE("a text is the same alone and in a batch, with one thread and with two
         language_model_denoiser model(file, exec);
         unmask::canvas batch(model.vocabulary());
         for (int i = 0; i < 3; ++i) {
-            batch.add_infill(parse_template(model.characters(), "ab ____________ fe"));
+            batch.add_infill(parse_template(model.codec(), "ab ____________ fe"));
         }
         sampler(exec, model, batch, 5);
         unmask::canvas alone(model.vocabulary());
-        alone.add_infill(parse_template(model.characters(), "ab ____________ fe"), 1);
+        alone.add_infill(parse_template(model.codec(), "ab ____________ fe"), 1);
         sampler(exec, model, alone, 5);
         CHECK(batch.masked() == 0);
-        CHECK(text_of(batch, 0, model.characters()) != text_of(batch, 1, model.characters()));
-        texts.push_back(text_of(batch, 1, model.characters()));
-        texts.push_back(text_of(alone, 0, model.characters()));
+        CHECK(text_of(batch, 0, model.codec()) != text_of(batch, 1, model.codec()));
+        texts.push_back(text_of(batch, 1, model.codec()));
+        texts.push_back(text_of(alone, 0, model.codec()));
     }
     for (const std::string& text : texts) {
         CHECK(text == texts.front());
@@ -157,7 +157,7 @@ TEST_CASE("a drawing wraps, breaks lines and stops at the last row") {
 }
 
 TEST_CASE("the cells of a canvas say what was given, is masked, is fresh, and was there") {
-    const tokenizer letters(test_alphabet);
+    const text_codec letters({test_alphabet, {}});
     unmask::canvas page(unmask::vocabulary{letters.size(), letters.mask(), {}});
     page.add_infill(parse_template(letters, "a___"));
     page.add_infill(parse_template(letters, "_"));

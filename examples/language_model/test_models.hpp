@@ -23,7 +23,7 @@ inline const std::string test_alphabet = "\n abcdefgh";
 /// A checkpoint of random weights, for texts of 40 characters.
 inline safetensors_file random_model(const std::string& sink, index_t layers = 2) {
     model_card card;
-    card.alphabet = test_alphabet;
+    card.tokens.alphabet = test_alphabet;
     card.sink = sink;
     card.length = 40;
     card.shape = {.vocabulary = 10, .width = 32, .layers = layers, .heads = 2, .ffn = 48};

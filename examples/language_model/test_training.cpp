@@ -84,7 +84,7 @@ TEST_CASE("a run that stops and goes on is the run that did not stop, bit for bi
             begun.step(step);
         }
     }
-    model_card card{.shape = tiny, .alphabet = letters.alphabet(), .sink = "token", .length = 40, .step = 4};
+    model_card card{.shape = tiny, .tokens = {letters.alphabet(), {}}, .sink = "token", .length = 40, .step = 4};
     begun.save(path, card);
 
     trainer<sink_model> resumed = new_trainer(1);
@@ -92,7 +92,7 @@ TEST_CASE("a run that stops and goes on is the run that did not stop, bit for bi
     std::filesystem::remove(path);
     const model_card found = card_of(file);
     CHECK(found.shape == tiny);
-    CHECK(found.alphabet == letters.alphabet());
+    CHECK(found.tokens.alphabet == letters.alphabet());
     CHECK(found.sink == "token");
     CHECK(found.length == 40);
     resumed.load(file);
@@ -103,10 +103,38 @@ TEST_CASE("a run that stops and goes on is the run that did not stop, bit for bi
     CHECK(resumed.weights() != begun.weights());
 }
 
+TEST_CASE("with Muon and a mean of the weights, too, a run goes on to the bit for any number of threads") {
+    const std::string path = (std::filesystem::temp_directory_path() / "unmask_test_muon.state").string();
+    training_settings settings = quick;
+    settings.average = 4;
+    settings.optimizer.muon = true;
+    settings.optimizer.cool_down = 20;
+    trainer<sink_model> whole(model, settings, text, letters.mask(), 1);
+    trainer<sink_model> begun(model, settings, text, letters.mask(), 2);
+    std::vector<double> losses;
+    for (index_t step = 0; step < 40; ++step) {
+        losses.push_back(whole.step(step));
+        if (step < 4) {
+            begun.step(step);
+        }
+    }
+    CHECK(losses.back() < losses.front() - 0.5);
+    begun.save(path, {.shape = tiny, .tokens = {letters.alphabet(), {}}, .sink = "token", .length = 40, .step = 4});
+    trainer<sink_model> resumed(model, settings, text, letters.mask(), 2);
+    resumed.load(read_safetensors(path));
+    std::filesystem::remove(path);
+    for (index_t step = 4; step < 40; ++step) {
+        resumed.step(step);
+    }
+    CHECK(resumed.weights() == whole.weights());
+    CHECK(resumed.result() == whole.result());
+    CHECK(resumed.result() != whole.weights());
+}
+
 TEST_CASE("what is used for generation is what was trained") {
     const std::string path = (std::filesystem::temp_directory_path() / "unmask_test_trained.safetensors").string();
     auto weights = initial_weights(model.places(), tiny, 3);
-    const model_card card{.shape = tiny, .alphabet = letters.alphabet(), .sink = "token", .length = 40, .step = 1};
+    const model_card card{.shape = tiny, .tokens = {letters.alphabet(), {}}, .sink = "token", .length = 40, .step = 1};
     write_safetensors(path, named(model.places(), weights), to_metadata(card));
     language_model_denoiser denoiser(read_safetensors(path), unmask::cpu_executor{1});
     std::filesystem::remove(path);

@@ -12,7 +12,7 @@
 #include <unmask/sampler/denoiser.hpp>
 
 #include "predictor.hpp"
-#include "tokenizer.hpp"
+#include "text_codec.hpp"
 
 namespace language_model {
 
@@ -20,8 +20,8 @@ namespace language_model {
 class text_model {
 public:
     [[nodiscard]] const model_card& card() const { return card_; }
-    [[nodiscard]] const tokenizer& characters() const { return characters_; }
-    [[nodiscard]] unmask::vocabulary vocabulary() const { return {characters_.size(), characters_.mask(), {}}; }
+    [[nodiscard]] const text_codec& codec() const { return codec_; }
+    [[nodiscard]] unmask::vocabulary vocabulary() const { return {codec_.size(), codec_.mask(), {}}; }
 
     /// The longest text that it takes: what it was trained on, unless it was told otherwise.
     [[nodiscard]] index_t longest() const { return longest_; }
@@ -30,8 +30,7 @@ protected:
     /// A longest of 0 is the length of the texts that the model was trained on. Throws std::runtime_error if the file
     /// holds no model.
     text_model(const safetensors_file& file, const unmask::cpu_executor& exec, index_t longest)
-        : card_(card_of(file)), characters_(card_.alphabet), exec_(exec),
-          longest_(longest > 0 ? longest : card_.length),
+        : card_(card_of(file)), codec_(card_.tokens), exec_(exec), longest_(longest > 0 ? longest : card_.length),
           model_(load_predictor(file, card_, exec.workers(), longest_)) {}
 
     /// Rows beside each other that belong to one sequence.
@@ -72,7 +71,7 @@ protected:
 
 private:
     model_card card_;
-    tokenizer characters_;
+    text_codec codec_;
     unmask::cpu_executor exec_;
     index_t longest_;
     std::unique_ptr<predictor> model_;

@@ -20,6 +20,7 @@
 #include "evaluate.hpp"
 #include "ngram.hpp"
 #include "progress.hpp"
+#include "text_codec.hpp"
 #include "tokenizer.hpp"
 #include "trainer.hpp"
 #include "variant.hpp"
@@ -36,8 +37,12 @@ constexpr const char* help =
 
   --text FILE            what to learn, a line a verse (default: the King James Bible of Debian's bible-kjv)
   --sink NAME            none, token, off_by_one, logit, key, key_value (default: token)
+  --tokenizer FILE       byte pairs of a tokenizer.json (default: a token is a character)
+  --optimizer NAME       adamw, or muon for matrices, on the CPU (adamw)
+  --average N            write and measure the mean of the weights over the last N steps or so (0: none)
+  --cool-down N          keep the highest learning rate until the last N steps (0: it falls along a cosine)
   --steps N              length of the whole run (10000)
-  --batch N --length N   sequences a step, characters a sequence (16, 256)
+  --batch N --length N   sequences a step, tokens a sequence (16, 256)
   --width N --layers N --heads N --ffn N          the model (192, 5, 3, 512)
   --learning-rate X --final-learning-rate X --warm-up N --weight-decay X          (2e-3, 1e-4, 200, 0.1)
   --seed N --threads N   (1, all cores); the number of threads does not change the result
@@ -60,13 +65,14 @@ std::string describe(const bound& b) {
 
 // What a run learns from, and is measured on.
 struct training_text {
-    tokenizer characters;
+    text_codec codec;
     std::vector<token_t> training;
     std::vector<token_t> held_out;
+    std::vector<index_t> held_out_characters; ///< of each token
 
-    training_text(const corpus& text, const std::string& alphabet)
-        : characters(alphabet), training(characters.encode(text.training)), held_out(characters.encode(text.held_out)) {
-    }
+    training_text(const corpus& text, const token_kind& kind)
+        : codec(kind), training(codec.encode(text.training)), held_out(codec.encode(text.held_out)),
+          held_out_characters(codec.lengths(held_out)) {}
 };
 
 // What a run says and writes as it goes on.
@@ -93,7 +99,7 @@ void train(Run& run, const std::vector<tensor_place>& places, model_card card, c
     if (std::filesystem::exists(state)) {
         const safetensors_file file = read_safetensors(state);
         const model_card saved = card_of(file);
-        if (saved.shape != card.shape || saved.alphabet != card.alphabet || saved.sink != card.sink ||
+        if (saved.shape != card.shape || saved.tokens != card.tokens || saved.sink != card.sink ||
             saved.length != card.length) {
             throw std::runtime_error(state + " is of another model; remove it or choose another --out");
         }
@@ -103,15 +109,16 @@ void train(Run& run, const std::vector<tensor_place>& places, model_card card, c
     const index_t steps = settings.optimizer.steps;
     progress line(card.step, steps, settings.batch * settings.length);
     line.note("sink " + card.sink + ", " + std::to_string(size_of(places)) + " parameters, " +
-              std::to_string(text.training.size()) + " characters of text, from step " + std::to_string(card.step));
+              std::to_string(text.training.size()) + " tokens of text, from step " + std::to_string(card.step));
     const auto save = [&] {
         run.save(state, card);
-        const std::vector<float>& weights = run.weights();
+        const std::vector<float>& weights = run.result();
         write_safetensors(plan.out, named(places, weights), to_metadata(card));
     };
     const auto measure = [&](index_t windows, index_t draws) {
-        return run.held_out_bound(text.held_out, text.characters.mask(),
-                                  {.length = settings.length, .windows = windows, .draws = draws});
+        return run.held_out_bound(
+            text.held_out, text.codec.mask(),
+            {.length = settings.length, .windows = windows, .draws = draws, .characters = text.held_out_characters});
     };
 
     while (card.step < steps && interrupted == 0) {
@@ -139,8 +146,13 @@ void train(command_line& options) {
     model_card card;
     card.sink = options.text("sink", "token");
     card.length = options.integer("length", 256, {1, most_length});
-    card.alphabet = tokenizer::of(text.training + text.held_out).alphabet();
-    card.shape = {.vocabulary = static_cast<index_t>(card.alphabet.size()),
+    if (options.has("tokenizer")) {
+        card.tokens.byte_pairs = contents_of(options.text("tokenizer", ""));
+    } else {
+        card.tokens.alphabet = tokenizer::of(text.training + text.held_out).alphabet();
+    }
+    const training_text encoded(text, card.tokens);
+    card.shape = {.vocabulary = encoded.codec.size(),
                   .width = options.integer("width", 192, {1, most_width}),
                   .layers = options.integer("layers", 5, {1, most_layers}),
                   .heads = options.integer("heads", 3, {1, most_width}),
@@ -150,7 +162,12 @@ void train(command_line& options) {
     settings.length = card.length;
     settings.pass = options.integer("pass", on_gpu ? settings.batch : settings.pass);
     settings.seed = static_cast<std::uint32_t>(options.integer("seed", settings.seed));
+    settings.average = options.integer("average", 0, {0});
     optimizer_settings& optimizer = settings.optimizer;
+    const std::string kind = options.text("optimizer", "adamw");
+    expect_option(kind == "adamw" || kind == "muon", "optimizer", kind, "adamw or muon");
+    optimizer.muon = kind == "muon";
+    optimizer.cool_down = options.integer("cool-down", 0, {0});
     optimizer.learning_rate = options.number("learning-rate", optimizer.learning_rate);
     optimizer.final_learning_rate = options.number("final-learning-rate", optimizer.final_learning_rate);
     optimizer.warm_up = options.integer("warm-up", optimizer.warm_up);
@@ -158,8 +175,7 @@ void train(command_line& options) {
     optimizer.weight_decay = options.number("weight-decay", optimizer.weight_decay);
     const run_plan plan(options);
     options.finish();
-    const training_text encoded(text, card.alphabet);
-    const auto source = batches_of_text(encoded.training, settings, encoded.characters.mask());
+    const auto source = batches_of_text(encoded.training, settings, encoded.codec.mask());
     with_variant(card.sink, card.shape, [&]<class Model>(const Model& model) {
         if (on_gpu) {
             cuda_trainer run(make_device_trainer(card.sink, {card.shape, settings.length, settings.pass}, *on_gpu),
@@ -175,16 +191,18 @@ void train(command_line& options) {
 void evaluate(command_line& options) {
     const safetensors_file file = read_safetensors(options.text("evaluate", ""));
     const model_card card = card_of(file);
-    const tokenizer characters(card.alphabet);
+    const text_codec codec(card.tokens);
     const unmask::cpu_executor exec{static_cast<int>(options.integer("threads", 0, {0, 1024}))};
+    const auto held_out = codec.encode(load_corpus(options.text("text", "")).held_out);
+    const std::vector<index_t> characters = codec.lengths(held_out);
     const bound_settings settings{.length = options.integer("length", card.length, {1, most_length}),
                                   .windows = options.integer("windows", 0, {0}),
-                                  .draws = options.integer("draws", 8, {1})};
-    const auto held_out = characters.encode(load_corpus(options.text("text", "")).held_out);
+                                  .draws = options.integer("draws", 8, {1}),
+                                  .characters = characters};
     options.finish();
     with_variant(card.sink, card.shape, [&](const auto& model) {
         auto weights = weights_of(file, model.places());
-        const bound result = held_out_bound(exec, model, weights, held_out, characters.mask(), settings);
+        const bound result = held_out_bound(exec, model, weights, held_out, codec.mask(), settings);
         std::printf("%s\n", describe(result).c_str());
     });
 }

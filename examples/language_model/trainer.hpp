@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <span>
@@ -16,6 +17,7 @@
 #include "cpu_layers.hpp"
 #include "evaluate.hpp"
 #include "loss.hpp"
+#include "muon.hpp"
 #include "training.hpp"
 #include "workspace.hpp"
 
@@ -33,7 +35,7 @@ public:
     trainer(Model model, const training_settings& settings, batch_source source, int threads)
         : model_(std::move(model)), settings_(settings), source_(std::move(source)), exec_{threads},
           weights_(initial_weights(model_.places(), model_.shape(), settings.seed, settings.start)),
-          optimizer_(model_.places()) {
+          optimizer_(model_.places(), for_adamw(model_.places(), settings)), muon_(model_.places()) {
         if (settings.pass < 1 || settings.batch < settings.pass || settings.batch % settings.pass != 0) {
             throw std::invalid_argument("trainer: the batch must be a multiple of the sequences of a pass");
         }
@@ -61,6 +63,11 @@ public:
             losses[static_cast<std::size_t>(shard)] = loss;
         });
         optimizer_.update(exec_, settings_.optimizer, step, weights_, gradients_);
+        if (settings_.optimizer.muon) {
+            muon_.update(exec_, settings_.optimizer, step, weights_.data(), optimizer_.first.data(),
+                         gradients_[0].data());
+        }
+        average(step);
         return std::accumulate(losses.begin(), losses.end(), 0.0);
     }
 
@@ -68,27 +75,61 @@ public:
     [[nodiscard]] const unmask::cpu_executor& executor() const { return exec_; }
     [[nodiscard]] std::vector<float>& weights() { return weights_; }
 
+    /// What a run is for: the mean of the weights, if the settings ask for one.
+    [[nodiscard]] std::vector<float>& result() { return settings_.average > 0 ? average_ : weights_; }
+
     /// Everything the next step depends on: weights and moments. The card says which step that is.
     void save(const std::string& path, const model_card& card) const { save(path, to_metadata(card)); }
 
     void save(const std::string& path, const std::map<std::string, std::string>& metadata) const {
-        save_state(path, model_.places(), weights_, optimizer_.first, optimizer_.second, metadata);
+        save_state(path, model_.places(), weights_, optimizer_.first, optimizer_.second, average_, metadata);
     }
 
     void load(const safetensors_file& file) {
         weights_ = weights_of(file, model_.places());
         optimizer_.first = moment_of(file, "first_moment", weights_);
         optimizer_.second = moment_of(file, "second_moment", weights_);
+        if (settings_.average > 0) {
+            average_ = moment_of(file, "average", weights_);
+        }
     }
 
-    /// The bound of the model as it is.
+    /// The bound of the result as it is.
     [[nodiscard]] bound held_out_bound(std::span<const token_t> text, token_t mask, const bound_settings& settings) {
-        return language_model::held_out_bound(exec_, model_, weights_, text, mask, settings);
+        return language_model::held_out_bound(exec_, model_, result(), text, mask, settings);
     }
 
 private:
     // More would balance more threads and cost more memory. Fixed, because it decides the order of the sums.
     static constexpr index_t most_shards = 4;
+
+    // What is not Muon's.
+    static std::vector<tensor_place> for_adamw(const std::vector<tensor_place>& places,
+                                               const training_settings& settings) {
+        std::vector<tensor_place> rest;
+        std::copy_if(places.begin(), places.end(), std::back_inserter(rest), [&](const tensor_place& place) {
+            return !settings.optimizer.muon || !is_for_muon(place.purpose);
+        });
+        return rest;
+    }
+
+    // Takes the weights after a step into their mean, which is over fewer steps at the beginning.
+    void average(index_t step) {
+        if (settings_.average == 0) {
+            return;
+        }
+        const auto most = static_cast<double>(settings_.average);
+        const auto share = static_cast<float>(std::max(1.0 / most, 9.0 / (10.0 + static_cast<double>(step))));
+        average_.resize(weights_.size());
+        constexpr index_t part = 1 << 15;
+        exec_.parallel_for((std::ssize(weights_) + part - 1) / part, [&](index_t i, int) {
+            const index_t end = std::min(std::ssize(weights_), (i + 1) * part);
+            for (index_t j = i * part; j < end; ++j) {
+                const auto at = static_cast<std::size_t>(j);
+                average_[at] += share * (weights_[at] - average_[at]);
+            }
+        });
+    }
 
     // Adds one pass to a gradient; returns its part of the loss.
     double accumulate(const training_batch& batch, index_t pass, std::vector<float>& gradient, workspace& work) {
@@ -110,6 +151,8 @@ private:
     unmask::cpu_executor exec_;
     std::vector<float> weights_;
     adamw optimizer_;
+    muon muon_;
+    std::vector<float> average_; ///< of the weights
     std::vector<std::vector<float>> gradients_;
     std::vector<workspace> workspaces_;
 };

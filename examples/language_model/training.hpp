@@ -21,6 +21,7 @@ struct training_settings {
     index_t length = 256; ///< characters a sequence; tokens, if a batch source makes others of them
     index_t pass = 2;     ///< sequences that go through the model together: as many as keep its activations in cache
     std::uint32_t seed = 1;
+    index_t average = 0; ///< steps that the exponential mean of the weights looks back; 0: there is no mean
     optimizer_settings optimizer;
     weight_draw start = weight_draw::by_number;
 };
@@ -39,14 +40,19 @@ inline batch_source batches_of_text(std::span<const token_t> text, const trainin
     };
 }
 
-/// Writes everything the next step depends on: weights and moments. The metadata says which step that is.
+/// Writes everything the next step depends on: weights, moments, and the weights' mean if there is one. The metadata
+/// says which step that is.
 inline void save_state(const std::string& path, const std::vector<tensor_place>& places,
                        const std::vector<float>& weights, const std::vector<float>& first_moment,
-                       const std::vector<float>& second_moment, const std::map<std::string, std::string>& metadata) {
+                       const std::vector<float>& second_moment, const std::vector<float>& average,
+                       const std::map<std::string, std::string>& metadata) {
     auto tensors = named(places, weights);
     const std::vector<index_t> all = {std::ssize(weights)};
     tensors["first_moment"] = tensor_values<float>{all, first_moment, {}};
     tensors["second_moment"] = tensor_values<float>{all, second_moment, {}};
+    if (!average.empty()) {
+        tensors["average"] = tensor_values<float>{all, average, {}};
+    }
     write_safetensors(path, tensors, metadata);
 }
 

@@ -58,7 +58,7 @@ struct model_weights {
             layer_weights<Sink, T>& layer = layers[i];
             const std::string name = "layers." + std::to_string(i) + ".";
             visit(name + "attention_norm", layer.attention_norm, 1, shape.width, role::gain);
-            visit(name + "query_key_value", layer.query_key_value, shape.width, 3 * shape.width, role::weight);
+            visit(name + "query_key_value", layer.query_key_value, shape.width, 3 * shape.width, role::projections);
             visit(name + "attention_output", layer.attention_output, shape.width, shape.width, role::residual);
             if (shape.output_gate) {
                 visit(name + "attention_gate", layer.attention_gate, shape.width, shape.width, role::weight);
@@ -69,7 +69,7 @@ struct model_weights {
             visit(name + "down", layer.down, shape.ffn, shape.width, role::residual);
         }
         visit("final_norm", final_norm, 1, shape.width, role::gain);
-        visit("head", head, shape.width, shape.vocabulary, role::weight);
+        visit("head", head, shape.width, shape.vocabulary, role::head);
     }
 };
 
@@ -113,9 +113,8 @@ struct weight_slice {
 inline std::vector<weight_slice> slices_of(const std::vector<tensor_place>& places, index_t most) {
     std::vector<weight_slice> slices;
     for (const tensor_place& place : places) {
-        const bool decays = place.purpose == role::weight || place.purpose == role::residual;
         for (index_t begin = 0; begin < place.size(); begin += most) {
-            slices.push_back({place.offset + begin, std::min(most, place.size() - begin), decays});
+            slices.push_back({place.offset + begin, std::min(most, place.size() - begin), decays(place.purpose)});
         }
     }
     return slices;

@@ -130,7 +130,7 @@ bool train(Run& run, const Model& model, const Running& running, const job& whic
     }
     const double seconds = before + seconds_since(start);
     model_card card{.shape = model.shape(),
-                    .alphabet = data.symbols(which).alphabet(),
+                    .tokens = {data.symbols(which).alphabet(), {}},
                     .sink = which.variant,
                     .length = size.of(which).length,
                     .step = step};

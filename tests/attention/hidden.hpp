@@ -131,7 +131,10 @@ private:
 template <class Calls, class Sink, class T>
 void check_every_mask_hides(unsigned seed) {
     std::mt19937 random(seed);
-    for (const auto& [queries, keys, offset] : {std::array<index_t, 3>{70, 75, 0}, {1, 40, 33}, {3, 300, 270}}) {
+    for (const std::array<index_t, 3>& size : {std::array<index_t, 3>{70, 75, 0}, {1, 40, 33}, {3, 300, 270}}) {
+        const index_t queries = size[0];
+        const index_t keys = size[1];
+        const index_t offset = size[2];
         const index_t positions = std::max(queries + offset, keys);
         const std::vector<range> documents = some_documents(positions);
         const problem<T> input({1, queries, keys, 2, 1, 24}, random);

@@ -66,6 +66,8 @@ ARCHITECTURES = tuple(MULTIPROCESSORS)
 # tiles of 16 keys.
 # Of backward kernels, those of 192 columns are alone, too; for 96 and 128, small ones are launched instead of them.
 ALONE = re.compile(r"forward_(?!narrow).*_(96|128|256)|backward_bfloat16_(96|128|192|256)")
+# Not launched where a multiprocessor has 100 KB.
+ONLY_LARGE = re.compile(r"backward_any_order_")
 
 ENTRY = re.compile(
     r"Compiling entry function '(?P<symbol>\w+)' for 'sm_(?P<arch>\w+)'.*?"
@@ -96,8 +98,14 @@ def fusible_products(ptx: str) -> list[str]:
     return [product.strip() for product in PRODUCT.findall(ptx) if not POWER_OF_TWO.search(product)]
 
 
+def is_launched(case: str, arch: int) -> bool:
+    return MULTIPROCESSORS[arch].shared > 100 * 1024 or not ONLY_LARGE.match(case)
+
+
 def wanted(case: str, arch: int, planned: int) -> int:
     """How many blocks a multiprocessor must hold."""
+    if not is_launched(case, arch):
+        return 0
     if MULTIPROCESSORS[arch].shared > 100 * 1024:
         return planned
     return 1 if ALONE.match(case) else min(planned, 2)
@@ -181,7 +189,7 @@ def main() -> None:
     spilling = [
         f"{' '.join(key)} has a stack of {stack} and spills {spills} bytes"
         for key, (_, _, stack, spills, _, _) in measured.items()
-        if SPILL_FREE.search(key[0]) and (stack, spills) != ("0", "0")
+        if SPILL_FREE.search(key[0]) and is_launched(key[0], int(key[2])) and (stack, spills) != ("0", "0")
     ]
     lonely = [
         f"{' '.join(key)}: {blocks} blocks on a multiprocessor, not {wanted(key[0], int(key[2]), int(planned))}"

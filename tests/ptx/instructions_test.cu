@@ -199,7 +199,27 @@ std::vector<input> some_inputs() {
     return in;
 }
 
+struct float_sums {
+    float* four; // that all threads add to
+};
+
+// As PTX for 9.0 has it, whatever this is compiled for.
+__global__ void add_fours(float_sums p) {
+    const auto to = static_cast<u64>(__cvta_generic_to_global(p.four));
+    const float own = static_cast<float>(threadIdx.x);
+    asm volatile("red.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to), "f"(own), "f"(2.0F * own), "f"(1.0F),
+                 "f"(-own)
+                 : "memory");
+}
+
 } // namespace
+
+TEST_CASE("four floats are added at once") {
+    const test::device_array<float> sums(std::vector<float>{0.0F, 10.0F, 20.0F, 30.0F});
+    unmask::detail::launch(add_fours, 3, 64, 0, nullptr, float_sums{sums.data()});
+    const float all = 3.0F * 63.0F * 32.0F;
+    CHECK(sums.to_host() == std::vector<float>{all, 10.0F + 2.0F * all, 20.0F + 3.0F * 64.0F, 30.0F - all});
+}
 
 TEST_CASE("results are the host's, and those of intrinsics what they are defined to be") {
     const std::vector<input> in = some_inputs();

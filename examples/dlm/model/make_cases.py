@@ -6,8 +6,8 @@ logits of the package `transformers`, and the canvases of the published samplers
     make_cases.py FOLDER        those of cases/; needs torch and transformers
 
 The samplers are written down here as the models' repositories have them (LLaDA's generate.py, Dream's
-generation_utils.py, SDAR's generate.py), at temperature 0, but never fill in the mask token, which random weights would
-like to. Logits and weights are rounded for the files alone.
+generation_utils.py, SDAR's generate.py, Fast-dLLM v2's modeling.py), at temperature 0, but never fill in the mask
+token, which random weights would like to. Logits and weights are rounded for the files alone.
 """
 
 import json
@@ -201,6 +201,31 @@ def sdar_generate(model, prompt, length, block, threshold):
     return canvases
 
 
+def fast_dllm_v2_generate(model, prompt, length, block, part, threshold):
+    """Canvases after each step of generate(…, small_block_size=part), without its block cache and its stop token. A
+    block's first token is the likeliest of the last row of the pass that keeps the block before."""
+    x = prompt + [MASK] * length
+    canvases = []
+    for begin in range(len(prompt) // block * block, len(x), block):
+        end = begin + block
+        if begin > 0 and x[begin] == MASK:
+            x[begin] = without_mask(logits_of(model, x[:begin], block))[-1].argmax().item()
+            canvases.append(list(x))
+        for first in range(begin, end, part):
+            while MASK in x[first : first + part]:
+                logits = logits_of(model, x[:end], block)[begin:]
+                logits = without_mask(torch.cat([logits[:1], logits[:-1]]))[first - begin : first - begin + part]
+                confidence, best = logits.softmax(-1).max(-1)
+                masked = torch.tensor([token == MASK for token in x[first : first + part]])
+                confidence = torch.where(masked, confidence, -torch.inf)
+                chosen = confidence > threshold
+                chosen[confidence.argmax()] = True
+                for i in (chosen & masked).nonzero()[:, 0].tolist():
+                    x[first + i] = best[i].item()
+                canvases.append(list(x))
+    return canvases
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
@@ -233,6 +258,8 @@ def main():
             case["canvases"] = dream_generate(model, prompt, 16, 10)
         elif make is sdar:
             case["canvases"] = sdar_generate(model, prompt, 14, 4, 0.15)
+        elif make is fast_dllm_v2:
+            case["canvases"] = fast_dllm_v2_generate(model, prompt, 26, 8, 4, 0.15)
         case["prompt"] = prompt
         text = json.dumps(case, separators=(",", ":")).replace("],[", "],\n[")
         (folder / f"{make.__name__}.json").write_text(text + "\n")

@@ -17,6 +17,8 @@
 #include <unmask/analysis/sink_tracker.hpp>
 #include <unmask/sampler/presets.hpp>
 
+#include "../../../tests/io/scratch_folder.hpp"
+#include "fast_dllm_v2.hpp"
 #include "made_model.hpp"
 #include "models.hpp"
 
@@ -26,11 +28,12 @@ using nlohmann::json;
 using tokens_t = std::vector<unmask::token_t>;
 namespace presets = unmask::presets;
 
-/// A model of a file of cases/, in a directory of its own.
+/// A model of a file of cases/, read from a directory that is gone then.
 struct made_case {
     explicit made_case(const std::string& name, bool in_shards = false)
         : data(json::parse(std::ifstream(std::string(MODEL_CASES) + "/" + name + ".json"))) {
-        const std::string folder = "made_" + name;
+        const scratch_folder scratch;
+        const std::string folder = scratch / "made";
         dlm::write_made_model(folder, data.at("config"), data.at("tensors"), in_shards);
         config = dlm::read_model_config(folder + "/config.json");
         weights.emplace(config, unmask::read_safetensors(folder));
@@ -236,17 +239,27 @@ TEST_CASE("tokens come step by step as from the published samplers") {
         CHECK(canvases_of(presets::sdar({.steps = 4, .block_length = 4, .threshold = 0.15}), model, made) ==
               made.data.at("canvases").get<std::vector<tokens_t>>());
     }
+    {
+        const made_case made("fast_dllm_v2");
+        dlm::block_model model(*made.weights, exec);
+        const unmask::sampler sampler{dlm::fast_dllm_v2{.probability = 0.15, .block = 8, .part = 4}};
+        CHECK(canvases_of(sampler, model, made) == made.data.at("canvases").get<std::vector<tokens_t>>());
+    }
 }
 
 TEST_CASE("a configuration that this decoder can't run is refused, with the field") {
-    const auto fault_of = [](const std::string& name, const std::string& field, const json& value) -> std::string {
+    const scratch_folder scratch;
+    const auto fault_of = [&](const std::string& name, const std::string& field, const json& value) -> std::string {
         json config = json::parse(std::ifstream(std::string(MODEL_CASES) + "/" + name + ".json")).at("config");
         config[field] = value;
-        std::ofstream("config.json") << config;
+        const std::string path = scratch / "config.json";
+        std::ofstream(path) << config;
         try {
-            static_cast<void>(dlm::read_model_config("config.json"));
+            static_cast<void>(dlm::read_model_config(path));
         } catch (const std::runtime_error& error) {
-            return error.what();
+            const std::string fault = error.what();
+            CHECK(fault.starts_with(path));
+            return fault.substr(scratch.path.string().size() + 1);
         }
         return "none";
     };
@@ -265,17 +278,18 @@ TEST_CASE("a configuration that this decoder can't run is refused, with the fiel
     CHECK(fault_of("llada", "rms_norm_eps", "small") ==
           "config.json: rms_norm_eps is \"small\", expected a positive number");
     CHECK(fault_of("sdar", "eos_token_id", json::array({7, 8})) == "none");
-    std::ofstream("config.json") << "{";
-    CHECK_THROWS_AS(static_cast<void>(dlm::read_model_config("config.json")), std::runtime_error);
+    std::ofstream(scratch / "config.json") << "{";
+    CHECK_THROWS_AS(static_cast<void>(dlm::read_model_config(scratch / "config.json")), std::runtime_error);
 }
 
 TEST_CASE("weights of another shape are refused, with file and tensor") {
     const made_case made("llada");
+    const scratch_folder scratch;
+    const std::string folder = scratch / "made";
+    dlm::write_made_model(folder, made.data.at("config"), made.data.at("tensors"), /*in_shards=*/false);
     dlm::model_config config = made.config;
     config.ffn += 1;
-    CHECK_THROWS_WITH_AS(
-        dlm::decoder(config, unmask::read_safetensors("made_llada")),
-        "made_llada/model.safetensors: the shape of tensor 'model.transformer.blocks.0.ff_proj.weight' "
-        "is [80, 48], expected [81, 48]",
-        unmask::file_error);
+    const std::string expected = folder + "/model.safetensors: the shape of tensor "
+                                          "'model.transformer.blocks.0.ff_proj.weight' is [80, 48], expected [81, 48]";
+    CHECK_THROWS_WITH_AS(dlm::decoder(config, unmask::read_safetensors(folder)), expected.c_str(), unmask::file_error);
 }

@@ -64,8 +64,8 @@ gpu_texts generate_on_gpu(const trained_model& trained, const sampling_choice& c
     check_on_gpu(choice);
     expect_gpu();
     const auto predictor = predictor_of(trained, use);
-    const tokenizer characters(trained.card.alphabet);
-    const gpu_language_model model{predictor.get(), {characters.size(), characters.mask(), {}}};
+    const auto vocabulary = static_cast<token_t>(trained.card.shape.vocabulary); // the mask comes after it
+    const gpu_language_model model{predictor.get(), {vocabulary, vocabulary, {}}};
     unmask::canvas page(model.vocabulary());
     for (index_t i = 0; i < samples; ++i) {
         page.add_infill(text);

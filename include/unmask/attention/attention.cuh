@@ -30,8 +30,8 @@ struct attention_backend<Executor> {
     template <class T, mask_policy Mask, sink_policy Sink>
     static void backward(const Executor& exec, const attention_call<T>& call,
                          const attention_call_gradients<T>& gradients, const Mask& mask, const Sink& sink) {
-        detail::cuda::run_backward(detail::cuda::work_on(exec), call, gradients, mask, sink,
-                                   typename Executor::kernels{});
+        detail::cuda::run_backward<Executor::deterministic>(detail::cuda::work_on(exec), call, gradients, mask, sink,
+                                                            typename Executor::kernels{});
     }
     /// Enqueues the column sums of the probability matrix on exec.stream.
     template <class T, mask_policy Mask>

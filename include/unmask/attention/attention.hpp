@@ -108,8 +108,9 @@ void attention_forward(const Executor& exec, const attention_tensors<T>& tensors
 /// On cuda_executor the call enqueues its work, on tensor cores where attention_forward uses them and the gradients'
 /// rows are aligned to 16 bytes as well. Probabilities and the gradients of scores are rounded to T there. Every
 /// gradient is the sum of one block: no order of blocks changes a bit. Scores are computed twice for that:
-/// 14 · head_dim operations per visible (query, key, head). Memory there: 4 bytes per query row and head, as many again
-/// if the sink has a key, and for a sink 4 · (2 · head_dim + 1) bytes per 64 of these rows.
+/// 14 · head_dim operations per visible (query, key, head), unless the executor is `nondeterministic`. Memory there:
+/// 4 bytes per query row and head, as many again if the sink has a key, and for a sink 4 · (2 · head_dim + 1) bytes per
+/// 64 of these rows.
 ///
 /// Work: 10 · head_dim operations per visible (query, key, head); each gradient that is not
 /// computed saves 2 · head_dim.

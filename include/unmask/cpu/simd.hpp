@@ -24,6 +24,7 @@ inline constexpr int lanes = 4;
 #endif
 using vfloat = float __attribute__((vector_size(lanes * sizeof(float))));
 using vint = std::int32_t __attribute__((vector_size(lanes * sizeof(std::int32_t))));
+using vbits = std::uint32_t __attribute__((vector_size(lanes * sizeof(std::uint32_t))));
 
 inline vfloat load(const float* from) {
     vfloat result;
@@ -111,7 +112,8 @@ inline vfloat exp(vfloat natural) {
 #if defined(__AVX512F__)
     return _mm512_maskz_scalef_ps(0xffff, p, whole);
 #else
-    const vfloat scaled = std::bit_cast<vfloat>(std::bit_cast<vint>(p) + (whole << 23)); // adds to the exponent
+    // Adds to the exponent. Unsigned: far below −125, where the sum is not used, it overflows.
+    const vfloat scaled = std::bit_cast<vfloat>(std::bit_cast<vbits>(p) + (std::bit_cast<vbits>(whole) << 23));
     return select(x < -125.0F, vfloat{}, scaled);
 #endif
 }

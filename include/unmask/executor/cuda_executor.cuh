@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <concepts>
+
 #include <unmask/config.hpp>
 #include <unmask/cuda/runtime/work_stream.cuh>
 #include <unmask/error.cuh>
@@ -27,6 +29,8 @@ struct head_dims {};
 struct cuda_executor {
     /// The kernels that attention compiles: one set for each head dimension.
     using kernels = head_dims<32, 64, 96, 128, 192, 256>;
+    /// Whether calls of the same shape give the same bits.
+    static constexpr bool deterministic = true;
 
     cuda_stream stream = nullptr; ///< the stream that work is enqueued on
     /// Source of scratch memory, in the order of the stream; null stands for cudaMallocAsync and cudaFreeAsync. Their
@@ -45,6 +49,25 @@ struct cuda_executor_for : cuda_executor {
     /// An executor on a stream, with scratch memory from a resource.
     explicit cuda_executor_for(cuda_stream on = nullptr, device_memory_resource* from = nullptr)
         : cuda_executor{on, from} {}
+};
+
+/// An executor like another, whose attention_backward may add up the gradients of queries in whatever order blocks
+/// come.
+/// On tensor cores one kernel computes all gradients then, with five matrix products for each tile instead of seven (of
+/// more than 128 columns, six instead of eight): bench/README.md says what that saves. The last bits of the gradients
+/// of queries differ from run to run; all others have the bits that they have without.
+///
+/// It is taken if gradients of queries and keys are wanted, and if a multiprocessor holds as many blocks as without:
+/// with 100 KB of shared memory (8.6, 8.9, 12.0) it does not for head dimensions of 33 to 128. Memory: 4 bytes more per
+/// element of the gradients of queries, rounded up to 32 queries and to the kernel's head dimension.
+template <std::derived_from<cuda_executor> Executor = cuda_executor>
+struct nondeterministic : Executor {
+    /// Whether calls of the same shape give the same bits.
+    static constexpr bool deterministic = false;
+
+    nondeterministic() = default;
+    /// With the stream and the scratch memory of another.
+    explicit nondeterministic(const Executor& like) : Executor(like) {}
 };
 
 namespace detail::cuda {

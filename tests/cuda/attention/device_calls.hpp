@@ -21,9 +21,9 @@ struct device_calls {
 };
 
 // attention_backward, apart: its kernels are the same for all sinks.
-template <class T, class Mask, class Sink>
+template <class T, class Mask, class Sink, class Executor = cuda_executor>
 struct device_gradients {
-    static void backward(const cuda_executor& exec, const attention_tensors<T>& tensors,
+    static void backward(const Executor& exec, const attention_tensors<T>& tensors,
                          const attention_gradients<T>& gradients, const Mask& mask, const Sink& sink,
                          const attention_options& options);
 };

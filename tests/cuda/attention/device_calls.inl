@@ -26,10 +26,10 @@ void device_calls<T, Mask, Sink>::received(const cuda_executor& exec, const atte
     attention_received(exec, tensors, received, mask, sink, options);
 }
 
-template <class T, class Mask, class Sink>
-void device_gradients<T, Mask, Sink>::backward(const cuda_executor& exec, const attention_tensors<T>& tensors,
-                                               const attention_gradients<T>& gradients, const Mask& mask,
-                                               const Sink& sink, const attention_options& options) {
+template <class T, class Mask, class Sink, class Executor>
+void device_gradients<T, Mask, Sink, Executor>::backward(const Executor& exec, const attention_tensors<T>& tensors,
+                                                         const attention_gradients<T>& gradients, const Mask& mask,
+                                                         const Sink& sink, const attention_options& options) {
     attention_backward(exec, tensors, gradients, mask, sink, options);
 }
 

@@ -59,12 +59,33 @@ void update(warp& w, const instruction& i) {
     }
 }
 
+// red.global.add of count floats that lie together, each added by itself.
+void add_floats(warp& w, const instruction& i) {
+    std::uint64_t addresses[lanes];
+    char* to[lanes];
+    addresses_of(w, i, i.s[0], addresses);
+    pointers_of(w, i, addresses, i.count * sizeof(float), purpose::exchange, to);
+    for (int e = 0; e < i.count; ++e) {
+        for_lanes(w.mask, [&](int l) {
+            auto* const at = reinterpret_cast<slot<float>*>(to[l]) + e;
+            const auto operand = from_slot<float>(w.slots<slot<float>>(i.s[1 + e])[l]);
+            slot<float> old = __atomic_load_n(at, __ATOMIC_SEQ_CST);
+            while (!__atomic_compare_exchange_n(at, &old, to_slot<float>(sum<float>(from_slot<float>(old), operand)),
+                                                false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+            }
+        });
+    }
+}
+
 } // namespace
 
 handler find_atomic(const wanted& what, instruction& to) {
-    if ((what.opcode() != "atom" && what.opcode() != "red") || what.s.has("v2") || what.s.has("v4") ||
-        what.s.has("async") || what.bits() < 32) {
+    if ((what.opcode() != "atom" && what.opcode() != "red") || what.s.has("async") || what.bits() < 32) {
         return nullptr;
+    }
+    if (what.s.has("v2") || what.s.has("v4")) {
+        const bool known = what.opcode() == "red" && what.s.has("add") && what.type() == "f32";
+        return known ? add_floats : nullptr;
     }
     for (std::size_t n = 0; n < names.size(); ++n) {
         if (what.s.has(names[n])) {

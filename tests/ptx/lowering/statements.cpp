@@ -207,7 +207,14 @@ void lowering::lower_atomic(const statement& s, const std::string& type, instruc
     i.space = space_of(s);
     i.d[0] = first == 1 ? target(s, s.operands[0], bits) : no_result;
     i.s[0] = address(s, s.operands[first], i);
-    i.s[1] = source(s, s.operands[first + 1], bits);
+    const auto parts = s.operands[first + 1].elements(); // several are added alike
+    i.count = static_cast<std::uint8_t>(parts.size());
+    for (std::size_t p = 0; p < parts.size(); ++p) {
+        i.s[1 + p] = source(s, parts[p], bits);
+    }
+    if (parts.size() > 1) {
+        return;
+    }
     i.s[2] = s.operands.size() > first + 2 ? source(s, s.operands[first + 2], bits) : i.s[1];
 }
 

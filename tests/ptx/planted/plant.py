@@ -17,6 +17,7 @@ DEVICE = "cuda/runtime/device.cuh"
 FORWARD = "cuda/attention/forward_kernel.cuh"
 KEYS = "cuda/attention/backward_keys_kernel.cuh"
 QUERIES = "cuda/attention/backward_queries_kernel.cuh"
+SUMS = "cuda/attention/query_sums.cuh"
 ROWS = "cuda/attention/backward_rows_kernel.cuh"
 FRAGMENT = "cuda/attention/gradient_fragment.cuh"
 
@@ -67,6 +68,11 @@ BACKWARD_BUGS = [
      "gradients()[(row + 1) % backward_rows] = gradient;", "the sink's d_key"),
     ("the sink's gradient forgets the last rows", ROWS, "row < count_; ++row) {\n            sum += gradients()",
      "row < count_ - 1; ++row) {\n            sum += gradients()", "the sink's d_logit"),
+    ("no barrier when all scores are here", KEYS, "device::barrier(); // all scores", "//", ""),
+    ("no barrier before gradients lie over keys", KEYS, "device::barrier(); // nobody needs the keys", "//", ""),
+    ("sums of two tiles in one", SUMS, "first_query) / queries)", "first_query) / queries / 2)", "in any order: "),
+    ("sums lack the scale", SUMS, "sum * call.scale", "sum", "in any order: "),
+    ("the sink is left out of the sums", SUMS, "of_sink * of.sink_keys", "0.0F * of.sink_keys", "in any order: "),
 ]
 BUGS = {"forward_program": [(*bug, "") for bug in FORWARD_BUGS], "backward_program": BACKWARD_BUGS}
 SETTINGS = [{"UNMASK_PTX_SEED": "1"}, {"UNMASK_PTX_SEED": "2"}, {"UNMASK_PTX_SEED": "3", "UNMASK_PTX_WATCH": "1"}]

@@ -17,6 +17,7 @@
 #include <unmask/cuda/attention/plain_backward_keys_kernel.cuh>
 #include <unmask/cuda/attention/plain_backward_queries_kernel.cuh>
 #include <unmask/cuda/attention/plain_backward_tile.cuh>
+#include <unmask/cuda/attention/query_sums.cuh>
 #include <unmask/cuda/runtime/calls.cuh>
 #include <unmask/cuda/runtime/work_stream.cuh>
 #include <unmask/mask/bidirectional.hpp>
@@ -101,8 +102,23 @@ void launch_backward_queries(const work_stream& work, const device_properties& g
            work.stream, backward_parameters<T, Mask>{of, grid, mask});
 }
 
+// All gradients, those of queries added up by blocks of keys in any order.
+template <class Plan, class T, mask_policy Mask>
+void run_backward_with_query_sums(const work_stream& work, const device_properties& gpu, int resident,
+                                  backward_call<T> of, const Mask& mask) {
+    using sums = query_sums<Plan>;
+    const std::size_t bytes = static_cast<std::size_t>(sums::size(of.call)) * sizeof(float);
+    const device_scratch memory(work, bytes);
+    of.query_sums = static_cast<float*>(memory.data());
+    clear_device(memory.data(), bytes, work.stream);
+    launch_backward_keys<Plan>(work, gpu, resident, of, mask);
+    const int tiles = tiles_of(of.call.query_length, sums::queries);
+    launch(&query_gradients_kernel<Plan, T>, of.call.sequences * of.call.kv_heads * of.call.group * tiles,
+           Plan::threads, 0, work.stream, of);
+}
+
 // True if the kernels for this head dimension take the call.
-template <int HeadDim, class T, mask_policy Mask>
+template <int HeadDim, bool Deterministic, class T, mask_policy Mask>
 bool run_backward_head_dim(const work_stream& work, const backward_call<T>& of, const Mask& mask) {
     using keys_plan = backward_keys_plan<HeadDim>;
     using small_keys_plan = small_backward_keys_plan<HeadDim>;
@@ -118,6 +134,15 @@ bool run_backward_head_dim(const work_stream& work, const backward_call<T>& of, 
     const int small_queries = queries > 1 ? 0 : resident_queries_blocks<small_queries_plan, T, Mask>(gpu);
     if (keys + small_keys == 0 || queries + small_queries == 0) {
         return false;
+    }
+    if constexpr (!Deterministic) {
+        using summing_plan = with_query_sums<keys_plan>;
+        const int summing = resident_keys_blocks<summing_plan, T, Mask>(gpu);
+        const int enough = std::min(std::max({keys, small_keys, 1}), summing_plan::blocks); // registers are for no more
+        if (summing >= enough && of.d_query.data != nullptr && of.d_key.data != nullptr) {
+            run_backward_with_query_sums<summing_plan>(work, gpu, summing, of, mask);
+            return true;
+        }
     }
     if (of.d_key.data != nullptr || of.d_value.data != nullptr) {
         if (small_keys > keys) {
@@ -137,7 +162,7 @@ bool run_backward_head_dim(const work_stream& work, const backward_call<T>& of, 
 }
 
 // True if one of the kernels for these head dimensions, in rising order, takes the call.
-template <class T, mask_policy Mask, template <int...> class List, int... HeadDims>
+template <bool Deterministic, class T, mask_policy Mask, template <int...> class List, int... HeadDims>
 bool run_backward_on_tensor_cores(const work_stream& work, const backward_call<T>& of, const Mask& mask,
                                   List<HeadDims...> /*kernels*/) {
     if constexpr (std::same_as<T, float>) {
@@ -145,7 +170,7 @@ bool run_backward_on_tensor_cores(const work_stream& work, const backward_call<T
     } else {
         return copies_16_bytes(of.call) && queries_of_16_bytes(of.call, of.d_output, of.d_query) &&
                keys_of_16_bytes(of.call, of.d_key, of.d_value) &&
-               (run_backward_head_dim<HeadDims>(work, of, mask) || ...);
+               (run_backward_head_dim<HeadDims, Deterministic>(work, of, mask) || ...);
     }
 }
 
@@ -185,7 +210,7 @@ void run_sink_gradients(const work_stream& work, const attention_call<T>& call,
 }
 
 // Enqueues the backward pass, on kernels for these head dimensions.
-template <class T, mask_policy Mask, sink_policy Sink, class HeadDims>
+template <bool Deterministic, class T, mask_policy Mask, sink_policy Sink, class HeadDims>
 void run_backward(const work_stream& work, const attention_call<T>& call, const attention_call_gradients<T>& gradients,
                   const Mask& mask, const Sink& sink, HeadDims kernels) {
     const backward_memory<T, Sink> memory(work, call);
@@ -197,7 +222,7 @@ void run_backward(const work_stream& work, const attention_call<T>& call, const 
         launch(&backward_rows_kernel<T, Sink>, part.sequences * part.kv_heads * part.group * tiles,
                backward_rows_threads, backward_rows_bytes, work.stream,
                backward_rows_parameters<T, Sink>{of, sink, Sink::present ? memory.shares() + shares : nullptr});
-        if (!run_backward_on_tensor_cores(work, of, mask, kernels)) {
+        if (!run_backward_on_tensor_cores<Deterministic>(work, of, mask, kernels)) {
             run_plain_backward(work, of, mask);
         }
     });

@@ -8,7 +8,8 @@
 
 // The backward pass as kernels get it, by value. Three kernels in a row: one that looks at each row once (Δ and the
 // sink), one for the gradients of keys and values, one for those of queries. The last two compute scores anew; no sum
-// depends on the order in which blocks run.
+// depends on the order in which blocks run. Where it may, the second adds to the gradients of queries as well, and the
+// third only rounds them.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -23,6 +24,7 @@ struct backward_call {
     float* delta;         // Δ = Σ output · d_output of each row()
     float* d_sink_scores; // the gradient of its sink's score; null if the sink has no key
     float* sink_keys;     // [kv_heads][head_dim], a copy; null if there are none
+    float* query_sums;    // see query_sums.cuh
 
     // The number of a row in [sequences][heads][query_length].
     UNMASK_DEVICE index_t row(int sequence, int head, int query) const {

@@ -11,6 +11,7 @@
 #include <unmask/cuda/attention/hidden_values.cuh>
 #include <unmask/cuda/attention/kernel_call.cuh>
 #include <unmask/cuda/attention/keys_state.cuh>
+#include <unmask/cuda/attention/query_sums.cuh>
 #include <unmask/cuda/attention/score_fragment.cuh>
 #include <unmask/cuda/attention/shared_tile.cuh>
 #include <unmask/cuda/attention/tile_list.cuh>
@@ -20,7 +21,8 @@
 // Gradients of keys and values on the tensor cores. A block has a tile of keys of one kv head, and goes through the
 // tiles of queries that see them, of each head of the group. Scores are transposed, a row for each key: then a warp's
 // are, rounded, the left factor of its sums, and never leave its registers. The next queries are copied while the block
-// computes; where it has one buffer of each tensor, one is copied while the other is used.
+// computes; where it has one buffer of each tensor, one is copied while the other is used. If the plan says so, it adds
+// to the gradients of queries as well: of these, a warp's scores are not a factor, so all go through shared memory.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
@@ -30,7 +32,10 @@ struct backward_keys_memory {
     using own_tile = shared_tile<Plan::owned, Plan::head_dim>;
     using visited_tile = shared_tile<Plan::visited, Plan::head_dim>;
     using state_type = keys_state<Plan::owned, Plan::visited>;
-    static constexpr int bytes = 2 * own_tile::bytes + 2 * Plan::buffers * visited_tile::bytes + state_type::bytes;
+    using score_tile = shared_tile<Plan::owned, 32>;
+    static constexpr int state_end = 2 * own_tile::bytes + 2 * Plan::buffers * visited_tile::bytes + state_type::bytes;
+    static constexpr int score_begin = (state_end + 127) / 128 * 128;
+    static constexpr int bytes = Plan::sums_queries ? score_begin + score_tile::bytes : state_end;
 
     UNMASK_DEVICE static own_tile keys() { return {device::shared_memory()}; }
     UNMASK_DEVICE static own_tile values() { return {keys().data + own_tile::bytes}; }
@@ -43,6 +48,8 @@ struct backward_keys_memory {
     UNMASK_DEVICE static state_type state() {
         return {values().data + own_tile::bytes + 2 * Plan::buffers * visited_tile::bytes};
     }
+    // Gradients of scores, if they go on to those of queries.
+    UNMASK_DEVICE static score_tile d_scores() { return {device::shared_memory() + score_begin}; }
 };
 
 // Computes the gradients of values, of keys, or both.
@@ -62,6 +69,9 @@ public:
             add_one();
         }
         device::wait_copies<0>();
+        if constexpr (Plan::sums_queries) {
+            device::barrier(); // nobody needs the keys any more, by way of which gradients are written
+        }
         if constexpr (Values) {
             write(d_values_, 1.0F, memory::values(), p_.of.d_value);
         }
@@ -142,6 +152,7 @@ private:
         device::commit_copies();
         for (int turn = 0; next.more; turn ^= 1) {
             const tile current = next.at;
+            const int current_head = head(next);
             move_on(next);
             device::wait_copies<0>();
             device::barrier(); // queries are here, and nobody needs those of the turn before any more
@@ -170,6 +181,9 @@ private:
             if (keys_wanted()) {
                 add_product(d_scores, memory::queries(0), turn, d_keys_);
             }
+            if constexpr (Plan::sums_queries) {
+                add_to_queries(current_head, current, d_scores);
+            }
             store_number(turn ^ 1, next_number);
         }
     }
@@ -192,6 +206,7 @@ private:
             copy_second(next);
             device::commit_copies();
             const tile current = next.at;
+            const int current_head = head(next);
             move_on(next);
             const float next_number = number(next); // arrives while others compute
             if (current.partial()) {
@@ -223,6 +238,9 @@ private:
                 add_product(scores, second, 0, d_values_);
             } else {
                 add_product(d_scores, second, 0, d_keys_);
+                if constexpr (Plan::sums_queries) {
+                    add_to_queries(current_head, current, d_scores);
+                }
             }
             store_number(turn ^ 1, next_number);
             device::wait_copies<0>();
@@ -297,6 +315,35 @@ private:
         }
     }
 
+    // What this block's keys add to the gradients of a tile of queries. By all threads; a barrier must follow before
+    // the next.
+    UNMASK_DEVICE void add_to_queries(int head, tile at, score_fragment& d_scores) {
+        const keys_unit& unit = memory::state().unit();
+        if (unit.first_key + Plan::owned > unit.keys) { // past the end there are no keys
+            d_scores.for_each([&](float& d_score, int i, int, int e) {
+                const int key = unit.first_key + warp_row() + fragment_row(i, e / 2);
+                d_score = key < unit.keys ? d_score : 0.0F;
+            });
+        }
+        store_transposed_scores<T>(d_scores, warp_row(), memory::d_scores());
+        device::barrier(); // all scores are here
+        typename query_sums<Plan>::part sums;
+        if (at.partial() && !asked_) {
+            asked_ = true;
+            infinite_keys_ = has_infinite<T>(memory::keys());
+        }
+        if (at.partial() && infinite_keys_) {
+            query_sums<Plan>::template multiply_seen<T>(
+                memory::d_scores(), memory::keys(), sums, [&](int query, int key) {
+                    return at.begin() + query < unit.queries && unit.first_key + key < unit.keys &&
+                           p_.mask.visible(call().query_offset + at.begin() + query, unit.first_key + key);
+                });
+        } else {
+            query_sums<Plan>::template multiply<T>(memory::d_scores(), memory::keys(), sums);
+        }
+        query_sums<Plan>::of(p_.of, unit.sequence, head, at.begin()).add(sums);
+    }
+
     // Keys past the sequence's length get 0.
     UNMASK_DEVICE void write(const gradient_fragment& sums, float factor, const typename memory::own_tile& by_way_of,
                              const tensor<T>& to) const {
@@ -352,6 +399,8 @@ private:
     const backward_parameters<T, Mask>& p_;
     gradient_fragment d_values_;
     gradient_fragment d_keys_;
+    bool asked_ = false; // whether there are infinite keys, or NaN
+    bool infinite_keys_ = false;
     std::uint32_t own_place_; // of a lane, in shared memory: kept, because they take more than a turn's copies
     std::uint32_t transposed_place_;
     std::uint32_t visited_place_;

@@ -36,6 +36,7 @@ struct backward_plan {
     static constexpr int visited = Visited;
     static constexpr int score_tiles = visited / 8;
     static constexpr int gradient_tiles = head_dim / 8;
+    static constexpr bool sums_queries = false;
     // Those for which the compiler is to leave registers, on a multiprocessor together. Of 256 columns, two need more
     // shared memory than an A100 has.
     static constexpr int blocks = head_dim > 192 ? 1 : row_tiles*(Gradients* head_dim / 2 + visited) <= 96 ? 3 : 2;
@@ -59,6 +60,12 @@ template <int HeadDim>
 using small_backward_queries_plan =
     std::conditional_t<HeadDim == 96 || HeadDim == 128, backward_plan<HeadDim, 1, 1, 1, 1>,
                        backward_queries_plan<HeadDim>>;
+
+// Blocks of keys that add to the gradients of queries too.
+template <class Plan>
+struct with_query_sums : Plan {
+    static constexpr bool sums_queries = true;
+};
 
 } // namespace detail::cuda
 UNMASK_NAMESPACE_END

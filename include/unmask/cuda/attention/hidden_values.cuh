@@ -43,6 +43,27 @@ UNMASK_DEVICE bool values_taken_out(const Unit& unit) {
     return any != 0;
 }
 
+// A sign's bit for each half of a pair that isn't finite: its exponent is all ones, so that the lowest of these, added
+// once more, is carried there.
+template <class T>
+UNMASK_DEVICE std::uint32_t infinite_halves(std::uint32_t pair) {
+    constexpr std::uint32_t exponents = std::same_as<T, bfloat16> ? 0x7f807f80 : 0x7c007c00;
+    constexpr std::uint32_t lowest = std::same_as<T, bfloat16> ? 0x00800080 : 0x04000400;
+    return ((pair & exponents) + lowest) & 0x80008000U;
+}
+
+// Whether any value of a tile isn't finite. By all lanes of a warp.
+template <class T, int Rows, int Columns>
+UNMASK_DEVICE bool has_infinite(const shared_tile<Rows, Columns>& values) {
+    const auto* pairs = reinterpret_cast<const std::uint32_t*>(values.data);
+    std::uint32_t found = 0;
+    UNMASK_NO_UNROLL
+    for (int i = device::lane(); i < Rows * Columns / 2; i += device::warp_size) {
+        found |= infinite_halves<T>(pairs[i]);
+    }
+    return device::ballot(found != 0) != 0;
+}
+
 // Puts 0 in the place of every value of a tile that isn't finite, and notes whether there were any. By all threads;
 // ends with a barrier.
 template <class T, int Threads, int Rows, int Columns, class Unit>
@@ -50,12 +71,7 @@ UNMASK_DEVICE void take_out_values(const shared_tile<Rows, Columns>& values, Uni
     struct alignas(16) four_pairs {
         std::uint32_t pairs[4];
     };
-    // A sign's bit for each half whose exponent is all ones: its lowest bit, added once more, is carried there.
-    const auto signs = [](std::uint32_t pair) {
-        constexpr std::uint32_t exponents = std::same_as<T, bfloat16> ? 0x7f807f80 : 0x7c007c00;
-        constexpr std::uint32_t lowest = std::same_as<T, bfloat16> ? 0x00800080 : 0x04000400;
-        return ((pair & exponents) + lowest) & 0x80008000U;
-    };
+    const auto signs = [](std::uint32_t pair) { return infinite_halves<T>(pair); };
     auto* all = reinterpret_cast<four_pairs*>(values.data);
     bool found = false;
     UNMASK_NO_UNROLL

@@ -98,6 +98,10 @@ inline void copy_to_device(void* to, const void* from, std::size_t bytes, cuda_s
 inline void copy_to_host(void* to, const void* from, std::size_t bytes, cuda_stream stream) {
     expect_success(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
 }
+/// Enqueues zeros.
+inline void clear_device(void* memory, std::size_t bytes, cuda_stream stream) {
+    expect_success(cudaMemsetAsync(memory, 0, bytes, stream), "cudaMemsetAsync");
+}
 /// Waits until all is done that was enqueued.
 inline void synchronize(cuda_stream stream) {
     expect_success(cudaStreamSynchronize(stream), "cudaStreamSynchronize");

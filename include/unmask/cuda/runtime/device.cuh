@@ -102,6 +102,38 @@ UNMASK_DEVICE void copy_async(void* to_shared, const void* from_global, bool val
 UNMASK_DEVICE void copy_16_bytes(void* to_global, const void* from_shared) {
     *static_cast<uint4*>(to_global) = *static_cast<const uint4*>(from_shared);
 }
+/// A warp's sums in global memory that others add to as well: 128 floats, aligned to 512 bytes, four of each lane. They
+/// lie as additions like them best: in fours from 9.0 on, where one instruction adds as many, and else a lane's beside
+/// its neighbour's.
+struct shared_sums {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ < 900
+    static constexpr bool in_fours = false;
+#else
+    static constexpr bool in_fours = true;
+#endif
+    float* data;
+
+    /// Adds a lane's four. In which order several additions to a sum take place is not known.
+    UNMASK_DEVICE void add(const float (&values)[4]) const {
+        const auto to = static_cast<std::uint64_t>(__cvta_generic_to_global(data + place(0)));
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+        asm volatile("red.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to), "f"(values[0]), "f"(values[1]),
+                     "f"(values[2]), "f"(values[3])
+                     : "memory");
+#else
+        for (int i = 0; i < 4; ++i) {
+            asm volatile("red.global.add.f32 [%0], %1;" ::"l"(to + i * warp_size * sizeof(float)), "f"(values[i])
+                         : "memory");
+        }
+#endif
+    }
+    /// Number i of the lane's four, when nobody adds any more.
+    UNMASK_DEVICE float sum(int i) const { return data[place(i)]; }
+
+private:
+    UNMASK_DEVICE static int place(int i) { return in_fours ? lane() * 4 + i : i * warp_size + lane(); }
+};
+
 /// Closes a group of copies.
 UNMASK_DEVICE void commit_copies() {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800

@@ -44,6 +44,10 @@ void encode_text(const tokenizer_file& file, std::string_view text, std::vector<
 
 tokenizer::tokenizer(const std::string& path)
     : file_(std::make_unique<const tokenizer_file>(read_tokenizer_file(path))) {}
+tokenizer::tokenizer(tokenizer_file&& file) : file_(std::make_unique<const tokenizer_file>(std::move(file))) {}
+tokenizer tokenizer::parse(const std::string& contents, const std::string& name) {
+    return tokenizer(parse_tokenizer_file(contents, name));
+}
 tokenizer::~tokenizer() = default;
 tokenizer::tokenizer(tokenizer&&) noexcept = default;
 tokenizer& tokenizer::operator=(tokenizer&&) noexcept = default;
@@ -80,6 +84,11 @@ std::string tokenizer::decode(std::span<const token_t> tokens, bool show_special
 std::optional<token_t> tokenizer::added(std::string_view content) const {
     const auto found = file_->added.find(std::string(content));
     return found == file_->added.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::string_view tokenizer::bytes_of(token_t token) const {
+    const bool is_known = token >= 0 && token < size() && file_->bytes[static_cast<std::size_t>(token)];
+    return is_known ? std::string_view(*file_->bytes[static_cast<std::size_t>(token)]) : std::string_view();
 }
 
 token_t tokenizer::size() const {

@@ -33,4 +33,7 @@ struct tokenizer_file {
 /// byte-level byte pairs.
 tokenizer_file read_tokenizer_file(const std::string& path);
 
+/// The same of what a file holds, with the name that messages call it by.
+tokenizer_file parse_tokenizer_file(const std::string& contents, const std::string& name);
+
 } // namespace dlm

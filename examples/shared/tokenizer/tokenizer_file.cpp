@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -325,10 +326,14 @@ tokenizer_file read_tokenizer_file(const std::string& path) {
     if (!stream) {
         throw std::runtime_error(path + ": can't be opened");
     }
+    return parse_tokenizer_file({std::istreambuf_iterator<char>(stream), {}}, path);
+}
+
+tokenizer_file parse_tokenizer_file(const std::string& contents, const std::string& name) {
     try {
-        return parsed(json::parse(stream));
+        return parsed(json::parse(contents));
     } catch (const std::exception& error) { // json's own say where
-        throw std::runtime_error(path + ": " + error.what());
+        throw std::runtime_error(name + ": " + error.what());
     }
 }
 

@@ -26,6 +26,8 @@ public:
     /// Reads tokenizer.json. Throws std::runtime_error, with the file and the field, if it can't be read, is broken,
     /// or asks for what this class does not have, so that no text is ever cut otherwise than in training.
     explicit tokenizer(const std::string& path);
+    /// The same of the contents of such a file, which messages call by a name.
+    static tokenizer parse(const std::string& contents, const std::string& name);
     ~tokenizer();
     tokenizer(tokenizer&&) noexcept;
     tokenizer& operator=(tokenizer&&) noexcept;
@@ -42,10 +44,15 @@ public:
     /// The token of an added token's content; nothing if there is none.
     [[nodiscard]] std::optional<token_t> added(std::string_view content) const;
 
+    /// The bytes that a token stands for; none if there is no such token.
+    [[nodiscard]] std::string_view bytes_of(token_t token) const;
+
     /// The highest token, and one.
     [[nodiscard]] token_t size() const;
 
 private:
+    explicit tokenizer(tokenizer_file&& file);
+
     std::unique_ptr<const tokenizer_file> file_;
 };
 

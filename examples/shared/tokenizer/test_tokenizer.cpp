@@ -3,10 +3,13 @@
 // Tokens and texts of the package `tokenizers`, as make_cases.py wrote them into cases/, or into the folder that
 // UNMASK_TOKENIZER_CASES names.
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include <unistd.h>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
@@ -29,13 +32,28 @@ json read(const std::string& path) {
     return json::parse(stream);
 }
 
+// A file of this process, in the folder for such.
+struct scratch_file {
+    std::string path =
+        (std::filesystem::temp_directory_path() / ("unmask_tokenizer_" + std::to_string(getpid()) + ".json")).string();
+
+    scratch_file() = default;
+    ~scratch_file() { std::filesystem::remove(path); }
+    scratch_file(const scratch_file&) = delete;
+    scratch_file& operator=(const scratch_file&) = delete;
+};
+
+const std::string& changed_tokenizer() {
+    static const scratch_file file;
+    return file.path;
+}
+
 // A tokenizer.json in which a pointer's value is replaced, or taken out.
 std::string with(const std::string& pointer, const json& value, const std::string& name = "qwen") {
     json root = read(std::string(TOKENIZER_CASES) + "/" + name + ".json");
     root[json::json_pointer(pointer)] = value;
-    const std::string path = "changed_tokenizer.json";
-    std::ofstream(path) << root;
-    return path;
+    std::ofstream(changed_tokenizer()) << root;
+    return changed_tokenizer();
 }
 
 std::string fault_of(const std::string& path) {
@@ -119,7 +137,7 @@ TEST_CASE("added tokens are known by their content") {
 }
 
 TEST_CASE("what a file asks for and isn't there is refused, with its name") {
-    const std::string file = "changed_tokenizer.json: ";
+    const std::string file = changed_tokenizer() + ": ";
     CHECK(fault_of("none.json") == "none.json: can't be opened");
     CHECK(fault_of(with("/model/type", "Unigram")) == file + "model.type is 'Unigram', expected BPE");
     CHECK(fault_of(with("/normalizer", {{"type", "Lowercase"}})) ==
@@ -144,6 +162,6 @@ TEST_CASE("what a file asks for and isn't there is refused, with its name") {
     CHECK(fault_of(with("/model/vocab/xyzzy", -1)).find("the id of 'xyzzy'") != std::string::npos);
     CHECK(fault_of(with("/model/vocab", json::object())).find("without byte 0") != std::string::npos);
     CHECK(fault_of(with("/added_tokens/0/id", "one")) != "none");
-    std::ofstream("changed_tokenizer.json") << "[1, 2";
-    CHECK(fault_of("changed_tokenizer.json").find(file) == 0);
+    std::ofstream(changed_tokenizer()) << "[1, 2";
+    CHECK(fault_of(changed_tokenizer()).find(file) == 0);
 }
