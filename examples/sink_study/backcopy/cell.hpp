@@ -49,7 +49,7 @@ inline const std::vector<std::uint32_t>& registered_seeds() {
 }
 
 /// The registered cells, in the order in which they are run, each with all of its seeds: what the expectations are
-/// about, the controls, the other variants, the larger model, the longer sequences.
+/// about, the controls, position and value of the sink, the larger model, the longer sequences, and the rest.
 inline std::vector<cell> registered_cells() {
     std::vector<cell> cells;
     const auto both = [&](cell each) {
@@ -60,21 +60,29 @@ inline std::vector<cell> registered_cells() {
     };
     both({.variant = "none"});
     both({.variant = "front"});
-    cells.push_back({.keys = "causal", .variant = "none"});
-    cells.push_back({.keys = "causal", .variant = "none", .training = "untrained"});
     for (const char* training : {"untrained", "uniform"}) {
         both({.variant = "none", .training = training});
         both({.variant = "front", .training = training});
+    }
+    cells.push_back({.keys = "causal"});
+    cells.push_back({.keys = "causal", .training = "untrained"});
+    for (const char* variant : {"middle", "end", "random", "key_sink"}) {
+        cells.push_back({.keys = "hidden", .variant = variant});
+    }
+    for (const char* training : {"trained", "untrained"}) {
         both({.model = "2x2", .variant = "none", .training = training});
         both({.model = "2x2", .variant = "front", .training = training});
     }
-    for (const char* variant : {"key_sink", "end", "middle", "random", "gate", "logit", "off_by_one"}) {
-        both({.variant = variant});
-    }
-    both({.model = "2x2", .variant = "none"});
-    both({.model = "2x2", .variant = "front"});
     both({.length = 128, .variant = "none"});
     both({.length = 128, .variant = "front"});
+    for (const char* keys : {"hidden", "visible"}) {
+        for (const char* variant : {"off_by_one", "logit", "gate"}) {
+            cells.push_back({.keys = keys, .variant = variant});
+        }
+    }
+    for (const char* variant : {"middle", "end", "random", "key_sink"}) {
+        cells.push_back({.keys = "visible", .variant = variant});
+    }
     return cells;
 }
 

@@ -19,6 +19,15 @@ using nlohmann::ordered_json;
 using records_view = std::span<const unmask::sink_record>;
 using unmask::key_class;
 
+// To five significant digits; null if it is not finite.
+ordered_json rounded(double value) {
+    if (!std::isfinite(value)) {
+        return nullptr;
+    }
+    const double scale = value == 0.0 ? 1.0 : std::pow(10.0, 4.0 - std::floor(std::log10(std::abs(value))));
+    return std::round(value * scale) / scale;
+}
+
 // The mean of the numbers that are finite; null if there are none.
 class mean {
 public:
@@ -28,15 +37,8 @@ public:
             weight_ += weight;
         }
     }
-    // Five significant digits.
-    [[nodiscard]] ordered_json json() const {
-        if (weight_ == 0.0) {
-            return nullptr;
-        }
-        const double value = sum_ / weight_;
-        const double scale = value == 0.0 ? 1.0 : std::pow(10.0, 4.0 - std::floor(std::log10(std::abs(value))));
-        return std::round(value * scale) / scale;
-    }
+    [[nodiscard]] double value() const { return weight_ > 0.0 ? sum_ / weight_ : NAN; }
+    [[nodiscard]] ordered_json json() const { return rounded(value()); }
 
 private:
     double sum_ = 0.0;
@@ -89,41 +91,75 @@ std::array<unmask::class_share, report_classes> shares_in(const unmask::sink_rec
 
 constexpr index_t quarters = 4;
 
-// Mass of each class and what it would be if attention were even, by quarter of the trajectory; and the norm of its
-// values over that of content.
-ordered_json shares_of(records_view records, index_t steps, index_t only_layer = -1) {
-    std::array<std::array<mean, quarters>, report_classes> mass;
-    std::array<std::array<mean, quarters>, report_classes> uniform;
-    std::array<mean, report_classes> whole;
-    std::array<mean, report_classes> norms;
+// What a class gets in a trajectory.
+struct class_summary {
+    std::array<mean, quarters> mass;
+    std::array<mean, quarters> uniform; // what it would be if attention were even
+    mean whole;
+    mean late; // in the second half
+    mean late_uniform;
+    mean value_norm; // over that of content
+};
+
+std::array<class_summary, report_classes> summaries_of(records_view records, index_t steps, index_t first_layer,
+                                                       index_t last_layer) {
+    std::array<class_summary, report_classes> result;
     for (const unmask::sink_record& record : records) {
         const auto quarter = static_cast<std::size_t>(record.call * quarters / steps);
-        for_each_head(record, [&](index_t layer, index_t head) {
-            if (only_layer >= 0 && layer != only_layer) {
-                return;
+        for (index_t layer = first_layer; layer <= last_layer; ++layer) {
+            for (index_t head = 0; head < record.heads; ++head) {
+                const auto shares = shares_in(record, layer, head);
+                for (std::size_t i = 0; i < report_classes; ++i) {
+                    class_summary& to = result[i];
+                    to.mass[quarter].add(shares[i].mass);
+                    to.uniform[quarter].add(shares[i].uniform);
+                    to.whole.add(shares[i].mass);
+                    to.late.add(shares[i].mass, quarter < quarters / 2 ? 0.0 : 1.0);
+                    to.late_uniform.add(shares[i].uniform, quarter < quarters / 2 ? 0.0 : 1.0);
+                    to.value_norm.add(shares[i].value_norm / shares[of_content].value_norm);
+                }
             }
-            const auto shares = shares_in(record, layer, head);
-            for (std::size_t i = 0; i < report_classes; ++i) {
-                mass[i][quarter].add(shares[i].mass);
-                uniform[i][quarter].add(shares[i].uniform);
-                whole[i].add(shares[i].mass);
-                norms[i].add(shares[i].value_norm / shares[of_content].value_norm);
-            }
-        });
+        }
     }
+    return result;
+}
+
+ordered_json shares_of(records_view records, index_t steps) {
+    const auto list = [](const std::array<mean, quarters>& all) {
+        ordered_json numbers = ordered_json::array();
+        for (const mean& each : all) {
+            numbers.push_back(each.json());
+        }
+        return numbers;
+    };
+    const auto all = summaries_of(records, steps, 0, records.front().layers - 1);
     ordered_json result;
     for (std::size_t i = 0; i < report_classes; ++i) {
-        const auto list = [](const std::array<mean, quarters>& all) {
-            ordered_json numbers = ordered_json::array();
-            for (const mean& each : all) {
-                numbers.push_back(each.json());
-            }
-            return numbers;
-        };
-        result[class_names[i]] = {{"mass", whole[i].json()},
-                                  {"by_quarter", list(mass[i])},
-                                  {"uniform", list(uniform[i])},
-                                  {"value_norm", norms[i].json()}};
+        result[class_names[i]] = {{"mass", all[i].whole.json()},
+                                  {"by_quarter", list(all[i].mass)},
+                                  {"uniform", list(all[i].uniform)},
+                                  {"late_over_uniform", rounded(all[i].late.value() / all[i].late_uniform.value())},
+                                  {"value_norm", all[i].value_norm.json()}};
+    }
+    return result;
+}
+
+// Mass and norm alone.
+ordered_json short_shares_of(records_view records, index_t steps, index_t first_layer, index_t last_layer) {
+    const auto all = summaries_of(records, steps, first_layer, last_layer);
+    ordered_json result;
+    for (std::size_t i = 0; i < report_classes; ++i) {
+        result[class_names[i]] = {{"mass", all[i].whole.json()}, {"value_norm", all[i].value_norm.json()}};
+    }
+    return result;
+}
+
+// Of each layer, if there are several.
+ordered_json shares_by_layer(records_view records, index_t steps) {
+    ordered_json result = ordered_json::array();
+    const index_t layers = records.front().layers;
+    for (index_t layer = 0; layers > 1 && layer < layers; ++layer) {
+        result.push_back(short_shares_of(records, steps, layer, layer));
     }
     return result;
 }
@@ -146,7 +182,7 @@ strongest_key strongest_in(const unmask::sink_record& record, index_t layer, ind
 // Whether the strongest key is a sink, which kind of key it is, and how often it is another one.
 ordered_json movement_of_strongest(records_view records) {
     constexpr unmask::above_share sink{}; // above 0.3
-    mean gated, extra, content, change, shuffled, moves, moves_without_content, strength;
+    mean gated, extra, content, change, change_without_content, shuffled, moves, moves_without_content, strength;
     for (const records_view steps : by_sequence(records)) {
         for_each_head(steps.front(), [&](index_t layer, index_t head) {
             const auto found = unmask::movement_of(steps, layer, head, sink);
@@ -168,9 +204,12 @@ ordered_json movement_of_strongest(records_view records) {
                     content.add(now.content ? 1.0 : 0.0);
                 }
                 if (last != nullptr) {
-                    const bool moved = is_sink && last->share > sink.epsilon && now.position != last->position;
-                    moves.add(moved ? 1.0 : 0.0);
-                    moves_without_content.add(moved && !now.content && !last->content ? 1.0 : 0.0);
+                    const bool both = is_sink && last->share > sink.epsilon;
+                    const bool without_content = both && !now.content && !last->content;
+                    const double moved = now.position != last->position ? 1.0 : 0.0;
+                    moves.add(both ? moved : 0.0);
+                    moves_without_content.add(without_content ? moved : 0.0);
+                    change_without_content.add(moved, without_content ? 1.0 : 0.0);
                 }
                 last = &now;
             }
@@ -182,6 +221,7 @@ ordered_json movement_of_strongest(records_view records) {
             {"sink_is_content", content.json()},
             {"change_rate", change.json()},
             {"change_rate_of_shuffled_steps", shuffled.json()},
+            {"change_rate_without_content", change_without_content.json()},
             {"moves", moves.json()}, // of all pairs of consecutive steps
             {"moves_without_content", moves_without_content.json()}};
 }
@@ -206,23 +246,33 @@ ordered_json deviation_over_steps(records_view records, const Mass& mass) {
     return result.json();
 }
 
-} // namespace
-
-ordered_json sinks_of(records_view records) {
+index_t steps_of(records_view records) {
     index_t steps = 0;
     for (const unmask::sink_record& record : records) {
         steps = std::max(steps, record.call + 1);
     }
-    ordered_json by_layer = ordered_json::array();
-    for (index_t layer = 0; records.front().layers > 1 && layer < records.front().layers; ++layer) {
-        by_layer.push_back(shares_of(records, steps, layer));
+    return steps;
+}
+
+} // namespace
+
+ordered_json summary_of_sinks(records_view records) {
+    const ordered_json movement = movement_of_strongest(records);
+    ordered_json result = {{"shares", short_shares_of(records, steps_of(records), 0, records.front().layers - 1)}};
+    for (const char* number : {"cells_with_sink", "sink_is_extra", "moves", "moves_without_content"}) {
+        result["movement"][number] = movement.at(number);
     }
+    return result;
+}
+
+ordered_json sinks_of(records_view records) {
+    const index_t steps = steps_of(records);
     mean null_sinks;
     null_sinks.add(unmask::sink_rate(records, unmask::null_sink{}));
     return {{"sequences", by_sequence(records).size()},
             {"steps", steps},
             {"shares", shares_of(records, steps)},
-            {"shares_by_layer", by_layer},
+            {"shares_by_layer", shares_by_layer(records, steps)},
             {"movement", movement_of_strongest(records)},
             {"cells_with_null_sink", null_sinks.json()},
             {"extra_deviation_over_steps", deviation_over_steps(records, unmask::extra_mass)},
@@ -254,6 +304,7 @@ ordered_json first_token_of(records_view records) {
     }
     return {{"mass", mass.json()},
             {"uniform", uniform.json()},
+            {"over_uniform", rounded(mass.value() / uniform.value())},
             {"is_strongest", strongest.json()},
             {"value_norm", norms.json()}};
 }

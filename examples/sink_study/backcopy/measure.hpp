@@ -23,21 +23,31 @@
 namespace sink_study::backcopy {
 
 /// What a model's sinks are measured on: held-out sequences whose first quarter is given; the rest is filled in so many
-/// steps by LLaDA's low-confidence sampler (arXiv 2502.09992), greedily.
+/// steps by LLaDA's low-confidence sampler (arXiv 2502.09992), greedily, or with what it was, in a random order.
 struct measure_settings {
     index_t sequences = 64;
     index_t length = 64;
     index_t steps = 16;
+    bool own_text = false; ///< with what it was
 };
 
 /// No job learns from sequences of this seed.
 inline constexpr std::uint32_t held_out_seed = 0x68656c64U;
 
-/// What the records of trajectories say, over sequences, steps, layers and heads: see registration.md.
+/// What the records of trajectories say, means over sequences, steps, layers and heads; what is not there is
+/// null. README.md says what each number means.
 nlohmann::ordered_json sinks_of(std::span<const unmask::sink_record> records);
+
+/// The main ones of these numbers.
+nlohmann::ordered_json summary_of_sinks(std::span<const unmask::sink_record> records);
 
 /// What those of the causal control say, of complete sequences behind a beginning token, which is position 0.
 nlohmann::ordered_json first_token_of(std::span<const unmask::sink_record> records);
+
+/// A sequence to measure on.
+inline std::vector<token_t> held_out_sequence(index_t number, index_t length) {
+    return make_backcopy(length, held_out_seed, static_cast<std::uint64_t>(number));
+}
 
 namespace detail {
 
@@ -101,8 +111,9 @@ inline std::vector<float> own_shares(const unmask::attention_tensors<float>& all
 template <class Model>
 class traced_model {
 public:
-    traced_model(const Model& model, std::vector<float>& weights, index_t length)
-        : model_(model), weights_(model.bound(weights.data())), work_(model.make_workspace(1, length)) {
+    traced_model(const Model& model, std::vector<float>& weights, const measure_settings& settings)
+        : model_(model), settings_(settings), weights_(model.bound(weights.data())),
+          work_(model.make_workspace(1, settings.length)) {
         use_one_blas_thread();
     }
 
@@ -117,6 +128,9 @@ public:
                 masked.push_back(model_.sinks() + rows[i].position);
                 std::copy_n(work_.logits.pointer(rows[i].position), backcopy_vocabulary,
                             logits.pointer(static_cast<index_t>(i)));
+                if (settings_.own_text) {
+                    dictate(rows[i], logits.pointer(static_cast<index_t>(i)));
+                }
             }
             report(page.tokens(sequence), sequence, masked);
         }
@@ -157,7 +171,18 @@ private:
         }
     }
 
+    // Logits by which the sampler takes the symbol that was there, sooner or later.
+    void dictate(const unmask::row& row, float* logits) const {
+        const auto tokens = held_out_sequence(row.sequence, settings_.length);
+        const auto words = unmask::philox{{held_out_seed, 0x6f776eU}}(
+            {static_cast<std::uint32_t>(row.position), static_cast<std::uint32_t>(row.sequence), 0, 0});
+        std::fill_n(logits, backcopy_vocabulary, 0.0F);
+        logits[tokens[static_cast<std::size_t>(row.position)]] =
+            4.0F + 4.0F * static_cast<float>(unmask::uniform_open(words[0], words[1])); // from 0.6 to 0.99
+    }
+
     const Model& model_;
+    measure_settings settings_;
     typename Model::weights_type weights_;
     workspace work_;
     unmask::cpu_executor exec_{1};
@@ -173,10 +198,10 @@ std::vector<unmask::sink_record> trace_of(const Model& model, std::vector<float>
     const index_t prompt = settings.length / 4;
     unmask::canvas page({.size = backcopy_vocabulary, .mask = backcopy_vocabulary, .end = {}});
     for (index_t i = 0; i < settings.sequences; ++i) {
-        const auto tokens = make_backcopy(settings.length, held_out_seed, static_cast<std::uint64_t>(i));
+        const auto tokens = held_out_sequence(i, settings.length);
         page.add(std::span(tokens).first(static_cast<std::size_t>(prompt)), settings.length - prompt);
     }
-    detail::traced_model<Model> traced(model, weights, settings.length);
+    detail::traced_model<Model> traced(model, weights, settings);
     const auto sampler =
         unmask::presets::llada({.steps = settings.steps, .block_length = settings.length, .temperature = 0});
     sampler(unmask::cpu_executor{1}, traced, page, 1, traced.tracker);
@@ -192,7 +217,7 @@ std::vector<unmask::sink_record> causal_trace_of(const Model& model, std::vector
     workspace work = model.make_workspace(1, settings.length);
     unmask::sink_tracker tracker;
     for (index_t i = 0; i < settings.sequences; ++i) {
-        auto tokens = make_backcopy(settings.length, held_out_seed, static_cast<std::uint64_t>(i));
+        auto tokens = held_out_sequence(i, settings.length);
         tokens.insert(tokens.begin(), backcopy_vocabulary);
         tokens.pop_back();
         model.forward(cpu_layers{{1}}, bound, tokens, work);

@@ -5,17 +5,10 @@
 #include "run.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
-#include <exception>
-#include <filesystem>
-#include <mutex>
 #include <stdexcept>
-#include <thread>
 
-#include "../run_job.hpp"
 #include "checkpoint.hpp"
 #include "measure.hpp"
 #include "models.hpp"
@@ -133,33 +126,6 @@ void make_uniform(const std::vector<tensor_place>& places, std::vector<float>& w
 
 } // namespace
 
-size size_of(const std::string& name) {
-    if (name == "tiny") {
-        return {.name = name,
-                .width = 16,
-                .ffn = 16,
-                .tokens = 64,
-                .steps = 3,
-                .causal_steps = 3,
-                .held_out = 16,
-                .traced = 2,
-                .trajectory = 4,
-                .length_divisor = 4};
-    }
-    if (name == "registered") {
-        return {.name = name,
-                .width = 64,
-                .ffn = 128,
-                .tokens = 64 * 64,
-                .steps = 600,
-                .causal_steps = 1200,
-                .held_out = 1024,
-                .traced = 64,
-                .trajectory = 16};
-    }
-    throw std::invalid_argument("there is no size '" + name + "'; there are registered and tiny");
-}
-
 training_batch batch_of(const job& which, const size& scale, index_t step) {
     const index_t length = length_of(which, scale);
     const index_t sequences = scale.tokens / length;
@@ -189,7 +155,7 @@ ordered_json run_job(const job& which, const size& scale, const std::string& wei
         if (!weights_file.empty()) {
             write_safetensors(weights_file, named(model.places(), weights), {{"job", which.name()}});
         }
-        const measure_settings traced{scale.traced, length_of(which, scale), scale.trajectory};
+        measure_settings traced{scale.traced, length_of(which, scale), scale.trajectory};
         ordered_json result = {{"model", which.of.model},
                                {"length", which.of.length},
                                {"keys", which.of.keys},
@@ -204,58 +170,12 @@ ordered_json run_job(const job& which, const size& scale, const std::string& wei
             result["first_token"] = first_token_of(causal_trace_of(model, weights, traced));
         } else {
             result["sinks"] = sinks_of(trace_of(model, weights, traced));
+            traced.own_text = true;
+            result["sinks_in_own_text"] = summary_of_sinks(trace_of(model, weights, traced));
         }
         result["seconds"] = std::round(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
         return result;
     });
-}
-
-index_t run_jobs(const std::vector<job>& jobs, const size& scale, const std::string& results, const std::string& work,
-                 int threads, const std::function<bool()>& stop) {
-    std::filesystem::create_directories(results);
-    if (!work.empty()) {
-        std::filesystem::create_directories(work);
-    }
-    std::atomic<std::size_t> next = 0;
-    std::atomic<index_t> done = 0;
-    std::mutex mutex;
-    std::exception_ptr failure;
-    const auto failed = [&] {
-        const std::scoped_lock lock(mutex);
-        return failure != nullptr;
-    };
-    const auto run_some = [&] {
-        for (std::size_t i = next++; i < jobs.size() && !stop() && !failed(); i = next++) {
-            const std::string path = results + "/" + jobs[i].name() + ".json";
-            if (std::filesystem::exists(path)) {
-                continue;
-            }
-            try {
-                const ordered_json result =
-                    run_job(jobs[i], scale, work.empty() ? "" : work + "/" + jobs[i].name() + ".safetensors");
-                write_result(path, result);
-                ++done;
-                const std::scoped_lock lock(mutex);
-                std::printf("%s  %s  %g s\n", jobs[i].name().c_str(), result.at("held_out").dump().c_str(),
-                            result.at("seconds").get<double>());
-                std::fflush(stdout);
-            } catch (...) {
-                const std::scoped_lock lock(mutex);
-                failure = failure ? failure : std::current_exception();
-            }
-        }
-    };
-    std::vector<std::thread> workers;
-    for (int i = 0; i < threads; ++i) {
-        workers.emplace_back(run_some);
-    }
-    for (std::thread& worker : workers) {
-        worker.join();
-    }
-    if (failure) {
-        std::rethrow_exception(failure);
-    }
-    return done;
 }
 
 } // namespace sink_study::backcopy

@@ -8,6 +8,9 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <numeric>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,9 +20,10 @@
 #include <unmask/analysis/key_class.hpp>
 #include <unmask/analysis/sink_strength.hpp>
 
-#include "../run_job.hpp"
+#include "expectations.hpp"
 #include "measure.hpp"
 #include "models.hpp"
+#include "results.hpp"
 #include "run.hpp"
 #include "test_gradient_check.hpp"
 
@@ -128,6 +132,12 @@ TEST_CASE("gradients of every model agree with central differences") {
                                          .length_divisor = 4},
                                         5);
             check_gradients(model, large_weights(model, weight_draw::by_name), batch, 2);
+            if (each.of.keys == "hidden") { // where nothing can be seen but a sink
+                auto all_masked = batch;
+                std::fill_n(all_masked.tokens.begin(), 16, backcopy_vocabulary);
+                std::fill_n(all_masked.weights.begin(), 16, 1.0F / 32);
+                check_gradients(model, large_weights(model, weight_draw::by_name), all_masked, 2);
+            }
         });
     }
 }
@@ -244,6 +254,53 @@ TEST_CASE("uniform attention gives each class its share of the keys, and no sink
     }
 }
 
+TEST_CASE("the shares of the classes are all there is, and hidden masks get nothing") {
+    for (const job& each : one_of_each()) {
+        if (each.of.keys == "causal") {
+            continue;
+        }
+        CAPTURE(each.name());
+        const auto result = run_job(each, tiny);
+        const auto& shares = result.at("sinks").at("shares");
+        for (std::size_t quarter = 0; quarter < 4; ++quarter) {
+            double mass = 0.0;
+            double even = 0.0;
+            for (const char* which : {"mask", "delimiter", "marker", "content", "extra"}) {
+                mass += shares.at(which).at("by_quarter").at(quarter).template get<double>();
+                even += shares.at(which).at("uniform").at(quarter).template get<double>();
+            }
+            CHECK(mass == doctest::Approx(1.0).epsilon(1e-4));
+            CHECK(even == doctest::Approx(1.0).epsilon(1e-4));
+        }
+        const bool hidden = each.of.keys == "hidden";
+        CHECK((shares.at("mask").at("mass") == 0.0) == hidden);
+        CHECK((shares.at("own").at("mass") == 0.0) == hidden);
+        const bool extra = each.of.variant != "none" && each.of.variant != "gate";
+        CHECK((shares.at("extra").at("mass") > 0.0) == extra);
+    }
+}
+
+TEST_CASE("filled in with its own text, a sequence becomes what it was, in another order") {
+    const job which{{.variant = "front"}, 1};
+    with_model(which, shape_of(which.of, 16, 16), [&](const auto& model) {
+        auto weights = large_weights(model, weight_draw::by_name);
+        const auto records = trace_of(model, weights, {.sequences = 3, .length = 16, .steps = 4, .own_text = true});
+        REQUIRE(records.size() == 12);
+        std::set<index_t> first_filled;
+        for (const unmask::sink_record& record : records) {
+            const auto tokens = held_out_sequence(record.sequence, 16);
+            for (std::size_t i = 0; i < 16; ++i) {
+                const bool open = record.call < 3 && record.tokens[i] == backcopy_vocabulary;
+                CHECK((open || record.tokens[i] == tokens[i]));
+                if (record.call == 0 && record.masked[i] != 0 && !open) {
+                    first_filled.insert(static_cast<index_t>(i));
+                }
+            }
+        }
+        CHECK(first_filled.size() > 3); // not the same three in all
+    });
+}
+
 TEST_CASE("what is measured of moving sinks is what the records say") {
     // One layer, one head, three keys: tokens 0, Q, 1; the last is masked in step 0 alone.
     const auto record = [](index_t call, std::vector<float> received, std::uint8_t masked) {
@@ -264,6 +321,8 @@ TEST_CASE("what is measured of moving sinks is what the records say") {
     CHECK(shares.at("mask").at("by_quarter").at(1) == 0.0);
     CHECK(shares.at("marker").at("by_quarter").at(1) == 0.8);
     CHECK(shares.at("content").at("by_quarter").at(2) == 0.66);
+    CHECK(shares.at("content").at("late_over_uniform").get<double>() ==
+          doctest::Approx(0.63 / (2.0 / 3)).epsilon(1e-4));
     CHECK(shares.at("mask").at("uniform").at(0).get<double>() == doctest::Approx(1.0 / 3).epsilon(1e-4));
     CHECK(shares.at("mask").at("value_norm") == 0.25);
     CHECK(shares.at("own").at("by_quarter").at(0) == 0.05);
@@ -272,6 +331,7 @@ TEST_CASE("what is measured of moving sinks is what the records say") {
     CHECK(movement.at("sink_is_content") == 0.25);
     CHECK(movement.at("change_rate") == 1.0);
     CHECK(movement.at("moves") == 1.0);
+    CHECK(movement.at("change_rate_without_content") == 1.0);
     CHECK(movement.at("moves_without_content").get<double>() == doctest::Approx(1.0 / 3).epsilon(1e-4));
 }
 
@@ -279,7 +339,7 @@ TEST_CASE("a job learns, and its sequences are not those that it is measured on"
     for (const char* keys : {"visible", "hidden", "causal"}) {
         CAPTURE(keys);
         backcopy::size longer = tiny;
-        longer.steps = longer.causal_steps = 150;
+        longer.steps = longer.causal_steps = 400;
         const job which{{.keys = keys, .variant = "none"}, 1};
         job untrained = which;
         untrained.of.training = "untrained";
@@ -293,6 +353,36 @@ TEST_CASE("a job learns, and its sequences are not those that it is measured on"
     }
 }
 
+TEST_CASE("what was registered is what is decided, by the stated rule") {
+    std::ifstream file(EXPECTATIONS);
+    const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    CHECK(page.find(table_of_expectations()) != std::string::npos);
+    std::set<std::string> ids;
+    const auto cells = registered_cells();
+    for (const expectation& each : registered_expectations()) {
+        CAPTURE(each.id);
+        CHECK(ids.insert(each.id).second);
+        CHECK(each.low < each.high);
+        CHECK(std::count(cells.begin(), cells.end(), each.of) == 1);
+        CHECK((!each.less || std::count(cells.begin(), cells.end(), *each.less) == 1));
+    }
+    const auto verdict = [](double low, double high, std::vector<double> seeds) {
+        return verdict_of({"", "", "", {}, {}, "", low, high}, {std::move(seeds)});
+    };
+    CHECK(verdict(1, 2, {}) == "no number");
+    CHECK(verdict(1, 2, {1.5, 1.5, 1.5, 1.5}) == "undecided");      // a seed is missing
+    CHECK(verdict(1, 2, {1.4, 1.5, 1.6, 1.5, 1.5}) == "held");      // 1.5 ± 0.09
+    CHECK(verdict(1, 2, {1.8, 1.9, 2.1, 1.9, 1.8}) == "undecided"); // 1.9 ± 0.15
+    CHECK(verdict(1, 2, {1.8, 2.1, 2.1, 1.9, 2.1}) == "failed");    // outside in three
+    CHECK(verdict(1, 2, {0.4, 0.5, 0.6, 0.5, 0.5}) == "failed");
+    CHECK(verdict(1, 2, {1.5, 1.5, 1.5, 9.0, 9.0}) == "undecided"); // 4.5 ± 5
+    CHECK(verdict(-INFINITY, 0, {0, 0, 0, 0, 0}) == "failed");      // not less
+    CHECK(verdict(-INFINITY, 0, {-1, -1, -1, -1, -1}) == "held");
+    CHECK(verdict(2, INFINITY, {3, 3, 3, 3, 3}) == "held");
+    // Half of the interval of five: t(0.975, 4) = 2.776.
+    CHECK(estimate{{1, 2, 3, 4, 5}}.half_width() == doctest::Approx(2.776 * std::sqrt(2.5 / 5)).epsilon(1e-3));
+}
+
 TEST_CASE("the registered jobs are run once, and finish what was begun") {
     const auto folder =
         (std::filesystem::temp_directory_path() / ("unmask_backcopy_" + std::to_string(getpid()))).string();
@@ -301,14 +391,33 @@ TEST_CASE("the registered jobs are run once, and finish what was begun") {
         names.insert(each.name());
     }
     CHECK(names.size() == registered_jobs().size());
+    std::filesystem::create_directories(folder);
+    const results_folder results(folder);
     const auto jobs = registered_jobs({1});
-    CHECK(run_jobs(jobs, tiny, folder, "", 2, [] { return true; }) == 0);
-    CHECK(run_jobs({jobs[3]}, tiny, folder, "", 1, [] { return false; }) == 1);
-    CHECK(run_jobs(jobs, tiny, folder, "", 2, [] { return false; }) == std::ssize(jobs) - 1);
-    CHECK(run_jobs(jobs, tiny, folder, "", 2, [] { return false; }) == 0);
-    const auto result = read_result(folder + "/" + jobs[0].name() + ".json");
-    CHECK(result.at("seed") == 1);
-    CHECK(result.at("held_out").at("copies") > 0);
+    CHECK(run_jobs(jobs, tiny, results, "", 2, [] { return true; }) == 0);
+    CHECK(run_jobs({jobs[3]}, tiny, results, "", 1, [] { return false; }) == 1);
+    CHECK(results.has(jobs[3]));
+    CHECK(!results.has(jobs[2]));
+    CHECK(run_jobs(jobs, tiny, results, "", 2, [] { return false; }) == std::ssize(jobs) - 1);
+    CHECK(run_jobs(jobs, tiny, results, "", 2, [] { return false; }) == 0);
+    const job again{jobs[0].of, 2};
+    CHECK(run_jobs({again}, tiny, results, folder, 1, [] { return false; }) == 1);
+    CHECK(std::filesystem::exists(folder + "/" + again.name() + ".safetensors"));
+    const auto both = results.of(jobs[0].of);
+    REQUIRE(both.size() == 2);
+    CHECK(both[0].at("seed") == 1);
+    CHECK(both[0].at("held_out").at("copies") > 0);
+    CHECK(both[1] != both[0]);
+    CHECK(results.number(jobs[0].of, "/seed").values == std::vector<double>{1.0, 2.0});
+    CHECK(results.difference(jobs[0].of, jobs[1].of, "/steps").values == std::vector<double>{0.0});
+    for (const expectation& each : registered_expectations()) { // what is named is there
+        CAPTURE(each.id);
+        const nlohmann::ordered_json::json_pointer number(each.number);
+        CHECK(results.of(each.of).front().contains(number));
+        CHECK((!each.less || results.of(*each.less).front().contains(number)));
+        const estimate found = number_of(each, results); // there may be no key above 0.3
+        CHECK(verdict_of(each, found) == (found.values.empty() ? "no number" : "undecided"));
+    }
     std::filesystem::remove_all(folder);
     CHECK_THROWS_AS(backcopy::size_of("nonsense"), std::invalid_argument);
 }
