@@ -145,15 +145,15 @@ std::vector<expectation> make_expectations() {
 } // namespace
 
 std::string expectation::bounds() const {
-    char text[64];
+    char buffer[64];
     if (std::isinf(high)) {
-        std::snprintf(text, sizeof text, "> %g", low);
+        std::snprintf(buffer, sizeof buffer, "> %g", low);
     } else if (std::isinf(low)) {
-        std::snprintf(text, sizeof text, "< %g", high);
+        std::snprintf(buffer, sizeof buffer, "< %g", high);
     } else {
-        std::snprintf(text, sizeof text, "%g … %g", low, high);
+        std::snprintf(buffer, sizeof buffer, "%g … %g", low, high);
     }
-    return text;
+    return buffer;
 }
 
 const std::vector<expectation>& registered_expectations() {

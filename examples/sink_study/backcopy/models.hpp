@@ -28,10 +28,10 @@ inline model_shape shape_of(const cell& which, index_t width, index_t ffn) {
             .mixes_neighbours = which.keys != "causal"};
 }
 
-/// Calls use(model) with the transformer of a job: from here on its policies are types. Throws std::invalid_argument if
-/// there is none.
+/// Calls use(model) with the transformer of a job, for sequences of a length: from here on its policies are types.
+/// Throws std::invalid_argument if there is none.
 template <class Use>
-decltype(auto) with_model(const job& which, const model_shape& shape, Use&& use) {
+decltype(auto) with_model(const job& which, const model_shape& shape, index_t length, Use&& use) {
     using unmask::bidirectional;
     using token = unmask::extra_sink<bidirectional>;
     const std::string& variant = which.of.variant;
@@ -52,8 +52,8 @@ decltype(auto) with_model(const job& which, const model_shape& shape, Use&& use)
         return visible_or_hidden(transformer<bidirectional>(shape));
     }
     if (variant == "front" || variant == "middle" || variant == "end" || variant == "random") {
-        const token_places places{
-            .sinks_before = sink_place(variant, {.shape = {}, .length = which.of.length, .seed = which.seed})};
+        const token_places places{.sinks_before =
+                                      sink_place(variant, {.shape = {}, .length = length, .seed = which.seed})};
         return visible_or_hidden(transformer<token>(shape, token{}, places), places);
     }
     if (variant == "key_sink") {

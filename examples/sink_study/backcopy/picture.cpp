@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include <array>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "report.hpp"
 
@@ -29,9 +29,9 @@ const std::vector<shown_class>& shown_classes() {
     return all;
 }
 
-std::string number(double value) {
+std::string number(double value, int digits = 1) {
     char text[32];
-    std::snprintf(text, sizeof text, "%.1f", value);
+    std::snprintf(text, sizeof text, "%.*f", digits, value);
     return text;
 }
 
@@ -66,7 +66,7 @@ std::string panel(const results_folder& results, const cell& which, double left)
         for (const shown_class& each : shown_classes()) {
             const double height = bar_height * sum_of(results, which, each, "/by_quarter" + index);
             y -= height;
-            svg += rectangle(x, y, bar_width, height, each.colour);
+            svg += height > 0.0 ? rectangle(x, y, bar_width, height, each.colour) : "";
         }
         if (!hidden || token) { // the even share of what is at the bottom
             const double even = sum_of(results, which, shown_classes()[hidden ? 1 : 0], "/uniform" + index);
@@ -76,13 +76,12 @@ std::string panel(const results_folder& results, const cell& which, double left)
             text_at(x + bar_width / 2, top + bar_height + 16, std::to_string(quarter + 1), " text-anchor=\"middle\"");
     }
     double y = top + bar_height + 38;
-    for (std::size_t i = 0; i < 2; ++i) {
-        const auto norm =
-            results.number(which, std::string("/sinks/shares/") + shown_classes()[i].names[0] + "/value_norm");
-        if ((i == 0 ? !hidden : token) && !norm.values.empty()) {
+    for (const char* name : {"mask", "extra"}) {
+        const estimate norm = results.number(which, std::string("/sinks/shares/") + name + "/value_norm");
+        const bool mask = std::string(name) == "mask";
+        if ((mask ? !hidden : token) && !norm.values.empty()) {
             svg += text_at(left, y,
-                           std::string(i == 0 ? "values of [MASK]: " : "its values: ") + number(100 * norm.mean()) +
-                               " % of content's");
+                           std::string("value norm of ") + (mask ? "[MASK] " : "the token ") + number(norm.mean(), 2));
             y += 16;
         }
     }

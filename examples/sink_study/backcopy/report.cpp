@@ -59,8 +59,12 @@ std::string verdicts_in(const results_folder& results) {
         }
         const std::string verdict = verdict_of(each, number);
         ++counts[verdict];
+        const std::string side = number.values.empty() || verdict != "failed" ? ""
+                                 : number.mean() <= each.low                  ? ": lower"
+                                 : number.mean() >= each.high                 ? ": higher"
+                                                                              : "";
         text += row({each.id, each.part, each.text, each.bounds(), interval(number, 4), seeds,
-                     verdict == "held" ? verdict : "**" + verdict + "**"});
+                     verdict == "held" ? verdict : "**" + verdict + side + "**"});
     }
     std::string sum;
     for (const auto& [verdict, count] : counts) {
@@ -70,10 +74,11 @@ std::string verdicts_in(const results_folder& results) {
 }
 
 // The registered cells that have results.
-std::vector<cell> cells_in(const results_folder& results, bool causal) {
+std::vector<cell> cells_in(const results_folder& results, bool trained, bool causal) {
     std::vector<cell> cells = registered_cells();
-    std::erase_if(cells,
-                  [&](const cell& each) { return (each.keys == "causal") != causal || results.of(each).empty(); });
+    std::erase_if(cells, [&](const cell& each) {
+        return (each.training == "trained") != trained || (each.keys == "causal") != causal || results.of(each).empty();
+    });
     return cells;
 }
 
@@ -83,7 +88,7 @@ std::string quoted(const cell& which) {
 
 std::string shares_in(const results_folder& results) {
     std::string text = heading({"cell", "class", "1st quarter", "2nd", "3rd", "4th", "all", "value norm"});
-    for (const cell& each : cells_in(results, false)) {
+    for (const cell& each : cells_in(results, true, false)) {
         std::string name = quoted(each);
         for (const char* which : {"mask", "extra", "marker", "delimiter", "content", "own"}) {
             const std::string numbers = shares + which;
@@ -109,7 +114,7 @@ std::string movement_in(const results_folder& results) {
     std::string text = heading({"cell", "mass of the extra sink", "its deviation over steps", "a key above 0.3",
                                 "it is the extra sink", "it is content", "change rate", "of shuffled steps",
                                 "without content", "moves", "without content"});
-    for (const cell& each : cells_in(results, false)) {
+    for (const cell& each : cells_in(results, true, false)) {
         const auto number = [&](const std::string& name, int digits = 3) {
             return interval(results.number(each, name), digits);
         };
@@ -127,29 +132,51 @@ std::string movement_in(const results_folder& results) {
 std::string quality_in(const results_folder& results) {
     std::string text = heading({"cell", "seeds", "loss, nats", "less that without a sink",
                                 "less that of the token in front", "copies that are right"});
-    for (const bool causal : {false, true}) {
-        for (const cell& each : cells_in(results, causal)) {
-            const auto less = [&](const char* variant) {
-                cell other = each;
-                other.variant = variant;
-                return other == each ? "–" : interval(results.difference(each, other, loss), 4);
-            };
-            const estimate right = results.number(each, "/held_out/copied");
-            text += row({quoted(each), std::to_string(results.of(each).size()), interval(results.number(each, loss)),
-                         causal ? "–" : less("none"), causal ? "–" : less("front"), interval(right)});
-        }
+    for (const cell& each : cells_in(results, true, false)) {
+        const auto less = [&](const char* variant) {
+            cell other = each;
+            other.variant = variant;
+            return other == each ? "–" : interval(results.difference(each, other, loss), 4);
+        };
+        text += row({quoted(each), std::to_string(results.of(each).size()), interval(results.number(each, loss)),
+                     less("none"), less("front"), interval(results.number(each, "/held_out/copied"))});
+    }
+    return text;
+}
+
+std::string controls_in(const results_folder& results) {
+    std::string text = heading({"cell", "class", "mass", "even share, 1st to 4th quarter", "mass, 1st to 4th quarter",
+                                "value norm", "a key above 0.3", "loss, nats"});
+    for (const cell& each : cells_in(results, false, false)) {
+        const char* which = each.variant == "front" ? "extra" : each.keys == "visible" ? "mask" : "content";
+        const auto quarters = [&](const char* kind) {
+            std::string list;
+            for (const char* quarter : {"/0", "/1", "/2", "/3"}) {
+                const estimate one = results.number(each, shares + which + "/" + kind + quarter);
+                list += (list.empty() ? "" : ", ") + fixed(one.mean(), 2);
+            }
+            return list;
+        };
+        text +=
+            row({quoted(each), which, interval(results.number(each, shares + which + "/mass")), quarters("uniform"),
+                 quarters("by_quarter"), interval(results.number(each, shares + which + "/value_norm"), 2),
+                 interval(results.number(each, movement + "cells_with_sink")), interval(results.number(each, loss))});
     }
     return text;
 }
 
 std::string causal_in(const results_folder& results) {
-    std::string text = heading({"cell", "mass of the beginning token", "even share", "value norm over the median"});
-    for (const cell& each : cells_in(results, true)) {
-        const auto number = [&](const char* name) {
-            return interval(results.number(each, std::string("/first_token/") + name));
-        };
-        text += row({quoted(each), number("mass"), fixed(results.number(each, "/first_token/uniform").mean(), 3),
-                     number("value_norm")});
+    std::string text = heading({"cell", "mass of the beginning token", "even share", "value norm over the median",
+                                "loss, nats", "copies that are right"});
+    for (const bool trained : {true, false}) {
+        for (const cell& each : cells_in(results, trained, true)) {
+            const auto number = [&](const char* name) {
+                return interval(results.number(each, std::string("/first_token/") + name));
+            };
+            text += row({quoted(each), number("mass"), fixed(results.number(each, "/first_token/uniform").mean(), 3),
+                         number("value_norm"), interval(results.number(each, loss)),
+                         interval(results.number(each, "/held_out/copied"))});
+        }
     }
     return text;
 }
@@ -157,7 +184,7 @@ std::string causal_in(const results_folder& results) {
 std::string own_text_in(const results_folder& results) {
     std::string text = heading({"cell", "mass of [MASK]", "of the extra sink", "of markers", "value norm of [MASK]",
                                 "of the extra sink", "a key above 0.3", "moves", "without content"});
-    for (const cell& each : cells_in(results, false)) {
+    for (const cell& each : cells_in(results, true, false)) {
         const auto number = [&](const std::string& name, int digits) {
             return interval(results.number(each, "/sinks_in_own_text/" + name), digits);
         };
@@ -185,15 +212,21 @@ std::string report_of(const results_folder& results) {
            std::to_string(registered_jobs().size()) +
            " runs. Numbers are mean ± half of the 95 % interval (Student's t) over seeds. "
            "[EXPECTATIONS.md](../backcopy/EXPECTATIONS.md) says what each means, and was there before.\n\n" +
-           (missing.empty() ? "" : "Cells without all of their seeds: " + missing + ".\n\n") + "## Expectations\n\n" +
-           verdicts_in(results) +
+           (missing.empty()
+                ? ""
+                : "Cells without all of their seeds, which `sink_study --backcopy --run` runs: " + missing + ".\n\n") +
+           "## Expectations\n\n" + verdicts_in(results) +
            "\n## Where attention goes\n\nMass of each class by quarter of the trajectory, its even share in "
            "parentheses; "
            "values over those of content. Classes that get nothing are left out; own position is part of the "
            "others.\n\n" +
            shares_in(results) + "\n## Sinks and their movement\n\n" + movement_in(results) +
            "\n## Loss and accuracy\n\nDifferences are of models with the same seed.\n\n" + quality_in(results) +
-           "\n## The causal control\n\n" + causal_in(results) +
+           "\n## Controls\n\nUntrained models, and untrained ones whose queries are zero, so that attention is "
+           "even.\n\n" +
+           controls_in(results) +
+           "\nThe causal model, of a beginning token and the text; queries are all positions.\n\n" +
+           causal_in(results) +
            "\n## Filled in with their own text\n\nThe symbols that were there, in a random order, instead of the "
            "model's.\n\n" +
            own_text_in(results);

@@ -138,7 +138,7 @@ training_batch batch_of(const job& which, const size& scale, index_t step) {
 ordered_json run_job(const job& which, const size& scale, const std::string& weights_file) {
     const auto start = std::chrono::steady_clock::now();
     const model_shape shape = shape_of(which.of, scale.width, scale.ffn);
-    return with_model(which, shape, [&](const auto& model) -> ordered_json {
+    return with_model(which, shape, length_of(which, scale), [&](const auto& model) -> ordered_json {
         trainer run(model, training_of(which, scale), [&](index_t step) { return batch_of(which, scale, step); }, 1);
         const index_t steps = steps_of(which, scale);
         double last = 0.0;

@@ -48,7 +48,7 @@ std::vector<job> one_of_each() {
 template <class Use>
 void with_records(const job& which, const Use& use) {
     const model_shape shape = shape_of(which.of, 16, 16);
-    with_model(which, shape, [&](const auto& model) {
+    with_model(which, shape, 16, [&](const auto& model) {
         auto weights = large_weights(model, weight_draw::by_name);
         use(model, weights, trace_of(model, weights, {.sequences = 3, .length = 16, .steps = 4}));
     });
@@ -118,7 +118,7 @@ TEST_CASE("gradients of every model agree with central differences") {
         }
         CAPTURE(each.name());
         const model_shape shape = shape_of(each.of, 16, 16);
-        with_model(each, shape, [&](const auto& model) {
+        with_model(each, shape, 16, [&](const auto& model) {
             const auto batch = batch_of(each,
                                         {.name = "",
                                          .width = 16,
@@ -166,24 +166,38 @@ TEST_CASE("a position hears its neighbours, and no further, where attention is g
         model.forward(cpu_layers{{1}}, model.bound(weights.data()), tokens, work);
         return std::vector<float>(work.logits.data, work.logits.data + work.logits.size());
     };
-    std::vector<token_t> tokens = {0, 1, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1};
-    const auto before = logits_of(tokens);
-    tokens[5] = 0; // the last of the first sequence
-    const auto after = logits_of(tokens);
-    for (std::size_t row = 0; row < 12; ++row) {
-        const auto begin = static_cast<std::ptrdiff_t>(row * 7);
-        const bool same = std::equal(before.begin() + begin, before.begin() + begin + 7, after.begin() + begin);
-        CHECK(same == (row != 4 && row != 5));
+    const std::vector<token_t> tokens = {0, 1, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1};
+    // Which rows another last symbol of the first sequence changes.
+    const auto changed = [&] {
+        const auto before = logits_of(tokens);
+        auto others = tokens;
+        others[5] = 0;
+        const auto after = logits_of(others);
+        std::vector<std::ptrdiff_t> rows;
+        for (std::ptrdiff_t row = 0; row < 12; ++row) {
+            const auto begin = before.begin() + row * 7;
+            if (!std::equal(begin, begin + 7, after.begin() + row * 7)) {
+                rows.push_back(row);
+            }
+        }
+        return rows;
+    };
+    CHECK(changed() == std::vector<std::ptrdiff_t>{4, 5});
+    for (const tensor_place& place : model.places()) {
+        if (place.name == "right_neighbour") {
+            std::fill_n(weights.begin() + place.offset, place.size(), 0.0F);
+        }
     }
+    CHECK(changed() == std::vector<std::ptrdiff_t>{5});
 }
 
 TEST_CASE("hidden masks: what stands at a masked position does not matter to others") {
-    for (const char* variant : {"none", "front", "key_sink", "logit", "off_by_one"}) {
+    for (const char* variant : {"none", "front", "middle", "key_sink", "logit", "off_by_one"}) {
         CAPTURE(variant);
         const job which{{.keys = "hidden", .variant = variant}, 1};
         model_shape shape = shape_of(which.of, 16, 16);
         shape.mixes_neighbours = false; // which would tell
-        with_model(which, shape, [&](const auto& model) {
+        with_model(which, shape, 8, [&](const auto& model) {
             auto weights = large_weights(model, weight_draw::by_name);
             workspace work = model.make_workspace(2, 8);
             std::vector<token_t> tokens = {0, 34, 2, 3, 34, 34, 6, 7, 34, 1, 2, 34, 4, 5, 6, 34};
@@ -282,7 +296,7 @@ TEST_CASE("the shares of the classes are all there is, and hidden masks get noth
 
 TEST_CASE("filled in with its own text, a sequence becomes what it was, in another order") {
     const job which{{.variant = "front"}, 1};
-    with_model(which, shape_of(which.of, 16, 16), [&](const auto& model) {
+    with_model(which, shape_of(which.of, 16, 16), 16, [&](const auto& model) {
         auto weights = large_weights(model, weight_draw::by_name);
         const auto records = trace_of(model, weights, {.sequences = 3, .length = 16, .steps = 4, .own_text = true});
         REQUIRE(records.size() == 12);
