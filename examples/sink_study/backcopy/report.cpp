@@ -110,6 +110,23 @@ std::string shares_in(const results_folder& results) {
     return text;
 }
 
+std::string layers_in(const results_folder& results) {
+    std::string text = heading({"cell", "layer", "mass of [MASK]", "of the extra sink", "of markers", "of content",
+                                "value norm of [MASK]", "of the extra sink"});
+    for (const cell& each : cells_in(results, true, false)) {
+        for (int layer = 0; each.model == "2x2" && layer < 2; ++layer) {
+            const auto number = [&](const std::string& name, int digits) {
+                return interval(results.number(each, "/sinks/shares_by_layer/" + std::to_string(layer) + "/" + name),
+                                digits);
+            };
+            text += row({quoted(each), std::to_string(layer + 1), number("mask/mass", 3), number("extra/mass", 3),
+                         number("marker/mass", 3), number("content/mass", 3), number("mask/value_norm", 2),
+                         number("extra/value_norm", 2)});
+        }
+    }
+    return text;
+}
+
 std::string movement_in(const results_folder& results) {
     std::string text = heading({"cell", "mass of the extra sink", "its deviation over steps", "a key above 0.3",
                                 "it is the extra sink", "it is content", "change rate", "of shuffled steps",
@@ -220,7 +237,8 @@ std::string report_of(const results_folder& results) {
            "parentheses; "
            "values over those of content. Classes that get nothing are left out; own position is part of the "
            "others.\n\n" +
-           shares_in(results) + "\n## Sinks and their movement\n\n" + movement_in(results) +
+           shares_in(results) + "\nLayer by layer, where there are two:\n\n" + layers_in(results) +
+           "\n## Sinks and their movement\n\n" + movement_in(results) +
            "\n## Loss and accuracy\n\nDifferences are of models with the same seed.\n\n" + quality_in(results) +
            "\n## Controls\n\nUntrained models, and untrained ones whose queries are zero, so that attention is "
            "even.\n\n" +
