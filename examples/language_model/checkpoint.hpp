@@ -53,6 +53,9 @@ inline std::map<std::string, std::string> to_metadata(const model_card& card) {
         metadata["tokenizer"] = card.tokens.byte_pairs;
         metadata["vocabulary"] = std::to_string(card.shape.vocabulary);
     }
+    if (card.shape.mixes_neighbours) { // only then: other files stay as they were
+        metadata["mixes_neighbours"] = "1";
+    }
     return metadata;
 }
 
@@ -85,13 +88,15 @@ inline double number_of(const safetensors_file& file, const std::string& key) {
     throw file_error(file.name, shown(key) + " of the metadata", shown(text), "a number");
 }
 
-/// Throws file_error if the file doesn't describe a model.
+/// Throws file_error if the file doesn't describe a model, or one that mixes neighbours: encoders that compute some
+/// positions alone know nothing of it.
 inline model_card card_of(const safetensors_file& file) {
     const auto expects = [&](bool condition, const std::string& key, const std::string& expected) {
         if (!condition) {
             throw file_error(file.name, shown(key) + " of the metadata", shown(metadata_of(file, key)), expected);
         }
     };
+    expects(!file.metadata.contains("mixes_neighbours"), "mixes_neighbours", "none: such a model is for studies alone");
     model_card card;
     const bool has_byte_pairs = file.metadata.count("tokenizer") != 0;
     if (has_byte_pairs) {

@@ -33,6 +33,7 @@ struct model_shape {
     index_t heads = 3;
     index_t ffn = 512;        ///< inner width of the feed-forward layers
     bool output_gate = false; ///< attention's output is multiplied by σ(x W), x what went into it (arXiv 2505.06708)
+    bool mixes_neighbours = false; ///< a position begins with what two matrices make of its neighbours' embeddings, too
 
     [[nodiscard]] index_t head_dim() const { return width / heads; }
 

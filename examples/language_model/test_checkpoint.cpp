@@ -106,6 +106,12 @@ TEST_CASE("metadata that no model has is refused: the key, what it was, what was
         CHECK(complaint([&] { card_of(file); }) ==
               "f: '" + key + "' of the metadata is missing, expected that of a model");
     }
+    model_card mixing = card_of(described());
+    mixing.shape.mixes_neighbours = true;
+    safetensors_file refused = described();
+    refused.metadata = to_metadata(mixing);
+    CHECK(complaint([&] { card_of(refused); }) == "f: 'mixes_neighbours' of the metadata is '1', expected none: such a "
+                                                  "model is for studies alone");
     // The largest that are allowed.
     safetensors_file file = described();
     file.metadata["width"] = file.metadata["ffn"] = file.metadata["length"] = "65536";

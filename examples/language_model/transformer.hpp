@@ -47,6 +47,10 @@ public:
     /// The same with products in an array of their own, unless T is float.
     template <class T>
     [[nodiscard]] model_weights<Sink, T> bound(float* memory, T* products) const {
+        if (!std::is_same_v<T, float> && shape_.mixes_neighbours) {
+            throw unmask::invalid_argument("transformer", "mixes_neighbours", "true",
+                                           "false unless products are float");
+        }
         return bind<Sink, T>(shape_, sinks_, memory, products);
     }
     [[nodiscard]] workspace make_workspace(index_t batch, index_t length) const {
@@ -76,6 +80,7 @@ public:
             on.repeat(weights.sink_embedding, sink_rows(stream, work));
         }
         on.embed(tokens, weights.embedding, text_rows(stream, work));
+        mix_neighbours(on, weights, text_rows(stream, work), work);
         for (std::size_t i = 0; i < work.layers.size(); ++i) {
             const bool last = i + 1 == work.layers.size();
             layer_forward(on, weights.layers[i], work.layers[i], last ? work.stream : work.layers[i + 1].input, work);
@@ -99,6 +104,7 @@ public:
         if (sinks_ > 0) {
             on.repeat_backward(sink_rows(work.d_stream, work), gradients.sink_embedding);
         }
+        mix_neighbours_backward(on, weights, gradients, text_rows(work.d_stream, work), work);
         on.embed_backward(tokens, text_rows(work.d_stream, work), gradients.embedding);
     }
 
@@ -140,6 +146,52 @@ private:
     static grouped_rows some_rows(const matrix& rows, index_t first, index_t count, const Work& work) {
         const index_t width = rows.extents[1];
         return {rows.pointer(first), {work.batch, count, width}, {work.positions * width, width, 1}};
+    }
+
+    // Calls body(embedded, rows) for the text of every sequence, and of every copy in it: of these, neighbours have
+    // neighbours. Without a neighbour there is nothing to do.
+    template <class Work, class Body>
+    void each_text(const grouped_rows& rows, const Work& work, const Body& body) const {
+        const index_t length = work.length / tokens_.copies;
+        if (!shape_.mixes_neighbours || length < 2) {
+            return;
+        }
+        for (index_t text = 0; text < work.batch * tokens_.copies; ++text) {
+            const matrix all = rows_of(rows, text / tokens_.copies);
+            body(rows_of(work.embedded, text * length, length), rows_of(all, text % tokens_.copies * length, length),
+                 length - 1);
+        }
+    }
+
+    // Adds what the neighbours of a position bring to it, so that local context needs no attention.
+    template <class Layers, class T, class Memory>
+    void mix_neighbours(const Layers& on, const model_weights<Sink, T>& weights, const grouped_rows& rows,
+                        const workspace_in<T, Memory>& work) const {
+        if constexpr (std::is_same_v<T, float>) {
+            each_text(rows, work, [&](const matrix& embedded, const matrix& text, index_t pairs) {
+                on.copy(text, embedded);
+                on.add_product(rows_of(embedded, 0, pairs), weights.left_neighbour, rows_of(text, 1, pairs));
+                on.add_product(rows_of(embedded, 1, pairs), weights.right_neighbour, rows_of(text, 0, pairs));
+            });
+        }
+    }
+
+    // Takes the gradient of what the first layer sees in d_rows and leaves that of the embeddings there.
+    template <class Layers, class T, class Memory>
+    void mix_neighbours_backward(const Layers& on, const model_weights<Sink, T>& weights, const weights_type& gradients,
+                                 const grouped_rows& d_rows, const workspace_in<T, Memory>& work) const {
+        if constexpr (std::is_same_v<T, float>) {
+            each_text(d_rows, work, [&](const matrix& embedded, const matrix& d_text, index_t pairs) {
+                const matrix d_left = rows_of(work.d_normed, 0, pairs); // both are free by now
+                const matrix d_right = rows_of(work.d_attended, 0, pairs);
+                on.multiply_backward(rows_of(embedded, 0, pairs), weights.left_neighbour, rows_of(d_text, 1, pairs),
+                                     d_left, gradients.left_neighbour);
+                on.multiply_backward(rows_of(embedded, 1, pairs), weights.right_neighbour, rows_of(d_text, 0, pairs),
+                                     d_right, gradients.right_neighbour);
+                on.add(d_left, rows_of(d_text, 0, pairs));
+                on.add(d_right, rows_of(d_text, 1, pairs));
+            });
+        }
     }
 
     template <class Layers, class T, class Memory>

@@ -36,6 +36,8 @@ template <class Sink, class T = float>
 struct model_weights {
     matrix embedding;      ///< [vocabulary + 1, width]; the last row is the mask's
     matrix sink_embedding; ///< [sink tokens, width]
+    matrix left_neighbour; ///< [width, width], as the next, if the shape mixes neighbours
+    matrix right_neighbour;
     std::vector<layer_weights<Sink, T>> layers;
     matrix final_norm; ///< [1, width]
     matrix_of<T> head; ///< [width, vocabulary]: neither the mask nor a sink can be predicted
@@ -47,6 +49,10 @@ struct model_weights {
         visit("embedding", embedding, shape.vocabulary + 1, shape.width, role::embedding);
         if (sinks > 0) {
             visit("sink_embedding", sink_embedding, sinks, shape.width, role::embedding);
+        }
+        if (shape.mixes_neighbours) {
+            visit("left_neighbour", left_neighbour, shape.width, shape.width, role::weight);
+            visit("right_neighbour", right_neighbour, shape.width, shape.width, role::weight);
         }
         for (std::size_t i = 0; i < layers.size(); ++i) {
             layer_weights<Sink, T>& layer = layers[i];

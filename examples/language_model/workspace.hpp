@@ -85,6 +85,7 @@ public:
             allocate(layer.gate_up, rows, 2 * shape.ffn);
             allocate(layer.activated, rows, shape.ffn);
         }
+        allocate(embedded, shape.mixes_neighbours ? batch * length : 0, width);
         allocate(stream, rows, width);
         allocate(final_normed, batch * length, width);
         allocate(logits, batch * length, shape.vocabulary);
@@ -103,6 +104,7 @@ public:
     index_t length;    ///< of the text
     index_t positions; ///< of text and sinks
     std::vector<activations_of_layer<T>> layers;
+    matrix embedded;           ///< [batch · length, width], before neighbours are mixed in; empty if they are not
     matrix stream;             ///< [rows, width]: what the last layer leaves
     matrix_of<T> final_normed; ///< [batch · length, width]: sinks dropped
     matrix logits;             ///< [batch · length, vocabulary]; for backward, with T = float, their gradient

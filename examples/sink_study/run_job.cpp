@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <numbers>
 #include <stdexcept>
@@ -177,26 +176,6 @@ std::vector<unmask::sink_record> trace_job(const job& which, const study_size& s
         auto weights = weights_of(read_safetensors(folders.weights(which)), running.places());
         return trace(running, weights, which, size, data);
     });
-}
-
-void write_result(const std::string& path, const nlohmann::ordered_json& result) {
-    const std::string beside = path + ".new";
-    {
-        std::ofstream file(beside);
-        file << result.dump(2) << '\n';
-        if (!file) {
-            throw std::runtime_error("cannot write " + beside);
-        }
-    }
-    std::filesystem::rename(beside, path);
-}
-
-nlohmann::ordered_json read_result(const std::string& path) {
-    try {
-        return nlohmann::ordered_json::parse(contents_of(path));
-    } catch (const nlohmann::json::exception& error) {
-        throw std::runtime_error(path + " is damaged: " + error.what());
-    }
 }
 
 } // namespace sink_study

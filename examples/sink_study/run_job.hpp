@@ -5,10 +5,9 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include <unmask/analysis/sink_record.hpp>
 
+#include "result_file.hpp"
 #include "study_data.hpp"
 
 namespace sink_study {
@@ -42,9 +41,5 @@ bool run_job(const job& which, const study_size& size, const study_data& data, c
 /// The attention of a finished job's model while it samples, from its weights.
 std::vector<unmask::sink_record> trace_job(const job& which, const study_size& size, const study_data& data,
                                            const study_folders& folders);
-
-/// Replaces a file in one go.
-void write_result(const std::string& path, const nlohmann::ordered_json& result);
-nlohmann::ordered_json read_result(const std::string& path);
 
 } // namespace sink_study

@@ -16,6 +16,7 @@
 #include <unmask/analysis/report/html.hpp>
 #include <unmask/analysis/report/svg.hpp>
 
+#include "backcopy/program.hpp"
 #include "command_line.hpp"
 #include "device_option.hpp"
 #include "grid.hpp"
@@ -30,6 +31,7 @@ constexpr const char* help =
        sink_study --report [options]   write what the results say: report.md and, with the weights of the two headline
                                        models, what their attention looks like: sinks.html, none.svg, front.svg
        sink_study --list               print the jobs, and which have a result
+       sink_study --backcopy ...       the same three of the registered grid on the back-copy task, below
 
   --size NAME       small (hours on two cores), medium (10 times that), large (100 times)        (small)
   --hours H         stop, ready to go on, when so many are used up                               (no limit)
@@ -41,6 +43,17 @@ constexpr const char* help =
   --text FILE       what to learn, a line a verse       (the King James Bible of Debian's bible-kjv)
 
 Ctrl-C stops it as --hours does.
+
+With --backcopy there are --run, --report (backcopy.md, backcopy.svg), --list, --expectations (the registered table),
+and these options:
+
+  --seeds LIST      10,11,12 and so on                                                           (10,11,12,13,14)
+  --only CELL       of all cells, this one
+  --size NAME       registered, tiny                                                             (registered)
+  --threads N       jobs at a time, one thread each                                              (2)
+  --results DIR     a JSON file for every cell                                                   (results/backcopy)
+  --work DIR        the models' weights                                                          (none are kept)
+  --out DIR         where the report is written                                                  (sink_study_report)
 )";
 
 volatile std::sig_atomic_t interrupted = 0;
@@ -123,6 +136,12 @@ void list(command_line& options, const study_folders& folders) {
 int main(int count, char** words) {
     try {
         command_line options(count, words);
+        if (options.flag("backcopy")) {
+            std::signal(SIGINT, [](int) { interrupted = 1; });
+            std::signal(SIGTERM, [](int) { interrupted = 1; });
+            backcopy::program(options, DEFAULT_RESULTS "/backcopy", [] { return interrupted != 0; });
+            return 0;
+        }
         const study_folders folders{options.text("results", DEFAULT_RESULTS), options.text("work", "sink_study_work")};
         if (options.flag("run")) {
             std::signal(SIGINT, [](int) { interrupted = 1; });

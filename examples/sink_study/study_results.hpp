@@ -1,58 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
-#include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "estimate.hpp"
 #include "job.hpp"
 #include "run_job.hpp"
 
 namespace sink_study {
-
-/// A number over seeds, or the difference of two over the seeds that both have.
-struct estimate {
-    std::vector<double> values;
-
-    [[nodiscard]] double mean() const {
-        double sum = 0.0;
-        for (const double each : values) {
-            sum += each;
-        }
-        return sum / static_cast<double>(values.size());
-    }
-    /// The sample standard deviation; 0 for one value.
-    [[nodiscard]] double deviation() const {
-        double sum = 0.0;
-        for (const double each : values) {
-            sum += (each - mean()) * (each - mean());
-        }
-        return values.size() < 2 ? 0.0 : std::sqrt(sum / static_cast<double>(values.size() - 1));
-    }
-    /// Half the width of the 95 % interval of the mean (Student's t); infinite for one value.
-    [[nodiscard]] double half_width() const {
-        constexpr double t[] = {INFINITY, INFINITY, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262};
-        const std::size_t n = values.size();
-        return (n < std::size(t) ? t[n] : 2.0) * (n < 2 ? 1.0 : deviation() / std::sqrt(static_cast<double>(n)));
-    }
-    /// "2.31 ± 0.02", or "–" if there is nothing; without ± for one value.
-    [[nodiscard]] std::string text(int digits = 3) const {
-        if (values.empty()) {
-            return "–";
-        }
-        char buffer[64];
-        if (values.size() == 1) {
-            std::snprintf(buffer, sizeof buffer, "%.*f", digits, mean());
-        } else {
-            std::snprintf(buffer, sizeof buffer, "%.*f ± %.*f", digits, mean(), digits, deviation());
-        }
-        return buffer;
-    }
-};
 
 /// All results that there are.
 class study_results {

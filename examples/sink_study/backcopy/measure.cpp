@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "measure.hpp"
+
+#include <array>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include <unmask/analysis/key_class.hpp>
+#include <unmask/analysis/sink_movement.hpp>
+#include <unmask/analysis/sink_strength.hpp>
+
+namespace sink_study::backcopy {
+
+namespace {
+
+using nlohmann::ordered_json;
+using records_view = std::span<const unmask::sink_record>;
+using unmask::key_class;
+
+// To five significant digits; null if it is not finite.
+ordered_json rounded(double value) {
+    if (!std::isfinite(value)) {
+        return nullptr;
+    }
+    const double scale = value == 0.0 ? 1.0 : std::pow(10.0, 4.0 - std::floor(std::log10(std::abs(value))));
+    return std::round(value * scale) / scale;
+}
+
+// The mean of the numbers that are finite; null if there are none.
+class mean {
+public:
+    void add(double value, double weight = 1.0) {
+        if (weight > 0.0 && std::isfinite(value)) {
+            sum_ += weight * value;
+            weight_ += weight;
+        }
+    }
+    [[nodiscard]] double value() const { return weight_ > 0.0 ? sum_ / weight_ : NAN; }
+    [[nodiscard]] ordered_json json() const { return rounded(value()); }
+
+private:
+    double sum_ = 0.0;
+    double weight_ = 0.0;
+};
+
+std::vector<records_view> by_sequence(records_view records) {
+    std::vector<records_view> result;
+    for (std::size_t begin = 0, i = 1; i <= records.size(); ++i) {
+        if (i == records.size() || records[i].sequence != records[begin].sequence) {
+            result.push_back(records.subspan(begin, i - begin));
+            begin = i;
+        }
+    }
+    return result;
+}
+
+// Calls use(layer, head) for each head of a model.
+template <class Use>
+void for_each_head(const unmask::sink_record& shape, const Use& use) {
+    for (index_t layer = 0; layer < shape.layers; ++layer) {
+        for (index_t head = 0; head < shape.heads; ++head) {
+            use(layer, head);
+        }
+    }
+}
+
+// The classes of the report. Delimiter and marker are one class to unmask::class_shares, which knows no marker.
+enum of_report : std::size_t { of_mask, of_delimiter, of_marker, of_content, of_extra, of_own, report_classes };
+constexpr std::array<const char*, report_classes> class_names = {"mask",    "delimiter", "marker",
+                                                                 "content", "extra",     "own"};
+
+std::array<unmask::class_share, report_classes> shares_in(const unmask::sink_record& record, index_t layer,
+                                                          index_t head) {
+    const std::array<token_t, 2> both = {delimiter, copy_marker};
+    const auto of = [&](std::span<const token_t> tokens) {
+        return unmask::class_shares(record, layer, head, unmask::classes_of(record, tokens));
+    };
+    const auto at = [](key_class which) { return static_cast<std::size_t>(which); };
+    const auto all = of(both);
+    std::array<unmask::class_share, report_classes> result;
+    result[of_mask] = all[at(key_class::masked)];
+    result[of_delimiter] = of(std::span(both).first(1))[at(key_class::delimiter)];
+    result[of_marker] = of(std::span(both).last(1))[at(key_class::delimiter)];
+    result[of_content] = all[at(key_class::content)];
+    result[of_extra] = all[at(key_class::extra)];
+    result[of_own] = unmask::own_share(record, layer, head);
+    return result;
+}
+
+constexpr index_t quarters = 4;
+
+// What a class gets in a trajectory.
+struct class_summary {
+    std::array<mean, quarters> mass;
+    std::array<mean, quarters> uniform; // what it would be if attention were even
+    mean whole;
+    mean late; // in the second half
+    mean late_uniform;
+    mean value_norm; // over that of content
+};
+
+std::array<class_summary, report_classes> summaries_of(records_view records, index_t steps, index_t first_layer,
+                                                       index_t last_layer) {
+    std::array<class_summary, report_classes> result;
+    for (const unmask::sink_record& record : records) {
+        const auto quarter = static_cast<std::size_t>(record.call * quarters / steps);
+        for (index_t layer = first_layer; layer <= last_layer; ++layer) {
+            for (index_t head = 0; head < record.heads; ++head) {
+                const auto shares = shares_in(record, layer, head);
+                for (std::size_t i = 0; i < report_classes; ++i) {
+                    class_summary& to = result[i];
+                    to.mass[quarter].add(shares[i].mass);
+                    to.uniform[quarter].add(shares[i].uniform);
+                    to.whole.add(shares[i].mass);
+                    to.late.add(shares[i].mass, quarter < quarters / 2 ? 0.0 : 1.0);
+                    to.late_uniform.add(shares[i].uniform, quarter < quarters / 2 ? 0.0 : 1.0);
+                    to.value_norm.add(shares[i].value_norm / shares[of_content].value_norm);
+                }
+            }
+        }
+    }
+    return result;
+}
+
+ordered_json shares_of(records_view records, index_t steps) {
+    const auto list = [](const std::array<mean, quarters>& all) {
+        ordered_json numbers = ordered_json::array();
+        for (const mean& each : all) {
+            numbers.push_back(each.json());
+        }
+        return numbers;
+    };
+    const auto all = summaries_of(records, steps, 0, records.front().layers - 1);
+    ordered_json result;
+    for (std::size_t i = 0; i < report_classes; ++i) {
+        result[class_names[i]] = {{"mass", all[i].whole.json()},
+                                  {"by_quarter", list(all[i].mass)},
+                                  {"uniform", list(all[i].uniform)},
+                                  {"late_over_uniform", rounded(all[i].late.value() / all[i].late_uniform.value())},
+                                  {"value_norm", all[i].value_norm.json()}};
+    }
+    return result;
+}
+
+// Mass and norm alone.
+ordered_json short_shares_of(records_view records, index_t steps, index_t first_layer, index_t last_layer) {
+    const auto all = summaries_of(records, steps, first_layer, last_layer);
+    ordered_json result;
+    for (std::size_t i = 0; i < report_classes; ++i) {
+        result[class_names[i]] = {{"mass", all[i].whole.json()}, {"value_norm", all[i].value_norm.json()}};
+    }
+    return result;
+}
+
+// Of each layer, if there are several.
+ordered_json shares_by_layer(records_view records, index_t steps) {
+    ordered_json result = ordered_json::array();
+    const index_t layers = records.front().layers;
+    for (index_t layer = 0; layers > 1 && layer < layers; ++layer) {
+        result.push_back(short_shares_of(records, steps, layer, layer));
+    }
+    return result;
+}
+
+// The strongest key of a head in a step.
+struct strongest_key {
+    index_t position; // −1 for the extra sink
+    double share;     // of the attention of the queries that see it
+    bool content;
+};
+
+strongest_key strongest_in(const unmask::sink_record& record, index_t layer, index_t head) {
+    const auto shares = unmask::received_in(record, layer, head, unmask::attention_unit::mean);
+    const auto top = static_cast<std::size_t>(std::max_element(shares.begin(), shares.end()) - shares.begin());
+    const std::array<token_t, 2> both = {delimiter, copy_marker};
+    return {unmask::detail::position_of(record, top), shares[top],
+            unmask::classes_of(record, both)[top] == key_class::content};
+}
+
+// Whether the strongest key is a sink, which kind of key it is, and how often it is another one.
+ordered_json movement_of_strongest(records_view records) {
+    constexpr unmask::above_share sink{}; // above 0.3
+    mean gated, extra, content, change, change_without_content, shuffled, moves, moves_without_content, strength;
+    for (const records_view steps : by_sequence(records)) {
+        for_each_head(steps.front(), [&](index_t layer, index_t head) {
+            const auto found = unmask::movement_of(steps, layer, head, sink);
+            change.add(found.change_rate, static_cast<double>(found.pairs));
+            if (found.pairs > 0) {
+                const auto control = unmask::movement_of(unmask::shuffled(steps, 1), layer, head, sink);
+                shuffled.add(control.change_rate, static_cast<double>(control.pairs));
+            }
+            const strongest_key* last = nullptr;
+            std::array<strongest_key, 2> two{};
+            for (std::size_t i = 0; i < steps.size(); ++i) {
+                strongest_key& now = two[i % 2];
+                now = strongest_in(steps[i], layer, head);
+                const bool is_sink = now.share > sink.epsilon;
+                gated.add(is_sink ? 1.0 : 0.0);
+                strength.add(now.share);
+                if (is_sink) {
+                    extra.add(now.position < 0 ? 1.0 : 0.0);
+                    content.add(now.content ? 1.0 : 0.0);
+                }
+                if (last != nullptr) {
+                    const bool both = is_sink && last->share > sink.epsilon;
+                    const bool without_content = both && !now.content && !last->content;
+                    const double moved = now.position != last->position ? 1.0 : 0.0;
+                    moves.add(both ? moved : 0.0);
+                    moves_without_content.add(without_content ? moved : 0.0);
+                    change_without_content.add(moved, without_content ? 1.0 : 0.0);
+                }
+                last = &now;
+            }
+        });
+    }
+    return {{"cells_with_sink", gated.json()},
+            {"strongest", strength.json()},
+            {"sink_is_extra", extra.json()},
+            {"sink_is_content", content.json()},
+            {"change_rate", change.json()},
+            {"change_rate_of_shuffled_steps", shuffled.json()},
+            {"change_rate_without_content", change_without_content.json()},
+            {"moves", moves.json()}, // of all pairs of consecutive steps
+            {"moves_without_content", moves_without_content.json()}};
+}
+
+// A mass over the steps of a sequence: its mean deviation.
+template <class Mass>
+ordered_json deviation_over_steps(records_view records, const Mass& mass) {
+    mean result;
+    for (const records_view steps : by_sequence(records)) {
+        for_each_head(steps.front(), [&](index_t layer, index_t head) {
+            std::vector<double> all;
+            for (const unmask::sink_record& record : steps) {
+                if (const double each = mass(record, layer, head); std::isfinite(each)) {
+                    all.push_back(each);
+                }
+            }
+            if (!all.empty()) {
+                result.add(unmask::detail::mean_and_deviation(all).deviation);
+            }
+        });
+    }
+    return result.json();
+}
+
+index_t steps_of(records_view records) {
+    index_t steps = 0;
+    for (const unmask::sink_record& record : records) {
+        steps = std::max(steps, record.call + 1);
+    }
+    return steps;
+}
+
+} // namespace
+
+ordered_json summary_of_sinks(records_view records) {
+    const ordered_json movement = movement_of_strongest(records);
+    ordered_json result = {{"shares", short_shares_of(records, steps_of(records), 0, records.front().layers - 1)}};
+    for (const char* number : {"cells_with_sink", "sink_is_extra", "moves", "moves_without_content"}) {
+        result["movement"][number] = movement.at(number);
+    }
+    return result;
+}
+
+ordered_json sinks_of(records_view records) {
+    const index_t steps = steps_of(records);
+    mean null_sinks;
+    null_sinks.add(unmask::sink_rate(records, unmask::null_sink{}));
+    return {{"sequences", by_sequence(records).size()},
+            {"steps", steps},
+            {"shares", shares_of(records, steps)},
+            {"shares_by_layer", shares_by_layer(records, steps)},
+            {"movement", movement_of_strongest(records)},
+            {"cells_with_null_sink", null_sinks.json()},
+            {"extra_deviation_over_steps", deviation_over_steps(records, unmask::extra_mass)},
+            {"mask_deviation_over_steps",
+             deviation_over_steps(records, [](const auto& record, index_t layer, index_t head) {
+                 return shares_in(record, layer, head)[of_mask].mass;
+             })}};
+}
+
+ordered_json first_token_of(records_view records) {
+    mean mass, uniform, strongest, norms;
+    for (const unmask::sink_record& record : records) {
+        for_each_head(record, [&](index_t layer, index_t head) {
+            const auto received = unmask::received_in(record, layer, head, unmask::attention_unit::sum);
+            const double queries = std::accumulate(received.begin(), received.end(), 0.0);
+            mass.add(received.front() / queries);
+            double even = 0.0; // the first token's share in a query that sees i keys is 1 / i
+            for (index_t i = 1; i <= record.length; ++i) {
+                even += 1.0 / static_cast<double>(i);
+            }
+            uniform.add(even / static_cast<double>(record.length));
+            const auto shares = unmask::received_in(record, layer, head, unmask::attention_unit::mean);
+            strongest.add(*std::max_element(shares.begin(), shares.end()) == shares.front() ? 1.0 : 0.0);
+            auto of_values = unmask::value_norms_in(record, layer, head);
+            const double first = of_values.front();
+            of_values.erase(of_values.begin());
+            norms.add(first / unmask::detail::median(of_values));
+        });
+    }
+    return {{"mass", mass.json()},
+            {"uniform", uniform.json()},
+            {"over_uniform", rounded(mass.value() / uniform.value())},
+            {"is_strongest", strongest.json()},
+            {"value_norm", norms.json()}};
+}
+
+} // namespace sink_study::backcopy
