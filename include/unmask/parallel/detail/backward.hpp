@@ -160,7 +160,7 @@ void backward_on_ranks(const Parallel& exec, const attention_call<T>& call,
     returned_sums<shards_type, decltype(Parallel::ranks)> returned(shards, exec.ranks, tensors * each, add_to_own);
     std::vector<float> memory; // of one part for some of the queries
     shards.for_each_shard([&](int step, const key_shard<T>& shard) {
-        part_sums totals(shard.parts, tensors * each);
+        key_sums totals(shard.parts, tensors * each);
         for (const placed_range& queries : shards.queries()) {
             for (std::size_t i = 0; i < shard.parts.size(); ++i) {
                 const placed_range& part = shard.parts[i];
