@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -149,6 +150,61 @@ TEST_CASE("queries and keys may have shardings of their own, as with a cache") {
     const problem<float> together = run_on_ranks<logit_sink>(input, sliding_window{20, 9}, contiguous_sharding(30, 3),
                                                              contiguous_sharding(80, 3), {}, watch);
     CHECK(distance(together, alone) < 4e-6);
+}
+
+TEST_CASE("a rank may have queries and no keys, or keys and no queries, and no memory for them") {
+    std::mt19937 random(12);
+    const problem<float> input({2, 40, 40, 2, 1, 16}, random);
+    const problem<float> alone = run_alone<key_value_sink>(input, causal{});
+    const sharding all = contiguous_sharding(40, 3);
+    for (const sharding& one : {sharding({{}, {{0, 40}}, {}}), sharding({{{0, 40}}, {}, {}})}) {
+        watched_communicator::watch watch;
+        CHECK(distance(run_on_ranks<key_value_sink>(input, causal{}, all, one, {}, watch), alone) < 4e-6);
+        CHECK(distance(run_on_ranks<key_value_sink>(input, causal{}, one, all, {}, watch), alone) < 4e-6);
+        CHECK(distance(run_on_ranks<key_value_sink>(input, causal{}, one, one, {}, watch), alone) < 4e-6);
+    }
+}
+
+TEST_CASE("gradients that are not wanted are left out, and the others are the same; all ranks want the same") {
+    std::mt19937 random(13);
+    const problem<float> input({1, 40, 40, 2, 1, 16}, random);
+    const sharding shards = balanced_sharding(causal{}, 40, 3);
+    const auto backward = [&](const watched_communicator& c, problem<float>& p, const auto& choose) {
+        auto gradients = p.gradients(no_sink{});
+        choose(gradients);
+        rank_calls<float, no_sink>::backward(c, shards, shards, p.tensors(), gradients, causal{}, no_sink{}, {});
+    };
+    const auto only = [](auto member) {
+        return [member](attention_gradients<float>& all) {
+            attention_gradients<float> one{.output = all.output};
+            one.*member = all.*member;
+            all = one;
+        };
+    };
+    const auto run = [&](const watched_communicator& c) {
+        const auto held = shards.of(c.rank());
+        problem<float> full = part_of(input, held, held);
+        rank_calls<float, no_sink>::forward(c, shards, shards, full.tensors(), causal{}, no_sink{}, {});
+        problem<float> query(full);
+        problem<float> key(full);
+        problem<float> value(full);
+        problem<float> none(full);
+        backward(c, full, [](const auto&) {});
+        backward(c, query, only(&attention_gradients<float>::query));
+        backward(c, key, only(&attention_gradients<float>::key));
+        backward(c, value, only(&attention_gradients<float>::value));
+        if (!same_bits(query.d_query, full.d_query) || !same_bits(query.d_key, none.d_key) ||
+            !same_bits(key.d_key, full.d_key) || !same_bits(key.d_value, none.d_value) ||
+            !same_bits(value.d_value, full.d_value) || !same_bits(value.d_key, none.d_key)) {
+            throw std::logic_error("others");
+        }
+        backward(c, none, [&](attention_gradients<float>& all) {
+            if (c.rank() == 1) {
+                all.key = {};
+            }
+        });
+    };
+    CHECK(complaint(3, run).find("rank 1 wants other gradients, of keys or values, than rank 0") != std::string::npos);
 }
 
 TEST_CASE("what no query of a rank sees is not sent to it") {

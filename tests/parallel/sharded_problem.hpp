@@ -84,7 +84,14 @@ problem<T> part_of(const problem<T>& whole, std::span<const range> queries, std:
     for (const range& each : keys) {
         part.size.key_length += each.end - each.begin;
     }
-    return part.fresh();
+    part = part.fresh();
+    for (std::vector<T>* each : {&part.query, &part.key, &part.value, &part.output, &part.d_output, &part.d_query,
+                                 &part.d_key, &part.d_value}) {
+        each->shrink_to_fit(); // without elements, there is no memory: data() is null
+    }
+    part.log_sum_exp.shrink_to_fit();
+    part.received.shrink_to_fit();
+    return part;
 }
 
 // Forward, backward and received over ranks: the whole problem with the results of all. Throws as run_ranks does.

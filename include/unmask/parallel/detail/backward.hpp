@@ -122,9 +122,9 @@ void backward_on_ranks(const Parallel& exec, const attention_call<T>& call,
                        const attention_call_gradients<T>& gradients, const Mask& mask, const Sink& sink) {
     using shards_type = sharded_call<Parallel, T, Mask>;
     const auto bit = [](const auto& wanted, index_t value) { return wanted.empty() ? 0 : value; };
-    const index_t wanted = bit(gradients.query, 1) | bit(gradients.key, 2) | bit(gradients.value, 4) |
-                           bit(gradients.sink_logits, 8) | bit(gradients.sink_keys, 16) |
-                           bit(gradients.sink_values, 32);
+    const index_t wanted = bit(gradients.key, wants_keys) | bit(gradients.value, wants_values) |
+                           bit(gradients.sink_logits, wants_sink_logits) | bit(gradients.sink_keys, wants_sink_keys) |
+                           bit(gradients.sink_values, wants_sink_values);
     const shards_type shards(backward_function, wanted, exec, call, mask);
     gradient_total<T> query(gradients.query);
     gradient_total<T> key(gradients.key);
@@ -152,7 +152,7 @@ void backward_on_ranks(const Parallel& exec, const attention_call<T>& call,
     }
 
     const index_t each = call.batch * call.kv_heads * call.head_dim; // floats of a position
-    const index_t tensors = (key.wanted() ? 1 : 0) + (value.wanted() ? 1 : 0);
+    const index_t tensors = (shards.wants(wants_keys) ? 1 : 0) + (shards.wants(wants_values) ? 1 : 0);
     const auto add_to_own = [&](const placed_range& part, const float* sums) {
         key.add(part.at, part.size(), sums);
         value.add(part.at, part.size(), sums + (tensors - 1) * part.size() * each);
@@ -160,7 +160,7 @@ void backward_on_ranks(const Parallel& exec, const attention_call<T>& call,
     returned_sums<shards_type, decltype(Parallel::ranks)> returned(shards, exec.ranks, tensors * each, add_to_own);
     std::vector<float> memory; // of one part for some of the queries
     shards.for_each_shard([&](int step, const key_shard<T>& shard) {
-        part_sums totals(shard.parts, tensors * each);
+        key_sums totals(shard.parts, tensors * each);
         for (const placed_range& queries : shards.queries()) {
             for (std::size_t i = 0; i < shard.parts.size(); ++i) {
                 const placed_range& part = shard.parts[i];
@@ -169,16 +169,16 @@ void backward_on_ranks(const Parallel& exec, const attention_call<T>& call,
                 }
                 memory.resize(static_cast<std::size_t>(part.size() * each * tensors));
                 float* at = memory.data();
-                const auto next = [&](const gradient_total<T>& of) -> tensor_view<float, 4> {
-                    if (!of.wanted()) {
+                const auto next = [&](wanted_gradients which) -> tensor_view<float, 4> {
+                    if (!shards.wants(which)) {
                         return {};
                     }
                     return view(std::exchange(at, at + part.size() * each), call.batch, part.size(), call.kv_heads,
                                 call.head_dim);
                 };
                 attention_call_gradients<T, float> sums{};
-                sums.key = next(key);
-                sums.value = next(value);
+                sums.key = next(wants_keys);
+                sums.value = next(wants_values);
                 run(queries, shards.part_call(queries, shard, i, lengths), sums, no_sink{});
                 std::transform(memory.begin(), memory.end(), totals.of(i), totals.of(i), std::plus<>{});
             }

@@ -42,7 +42,7 @@ void received_on_ranks(const Parallel& exec, const attention_call<T>& given, con
     typename shards_type::part_lengths lengths;
     std::vector<float> memory; // of one part for some of the queries
     shards.for_each_shard([&](int step, const key_shard<T>& shard) {
-        part_sums totals(shard.parts, each);
+        key_sums totals(shard.parts, each);
         for (const placed_range& queries : shards.queries()) {
             for (std::size_t i = 0; i < shard.parts.size(); ++i) {
                 if (shards.sees(queries, shard.parts[i])) {

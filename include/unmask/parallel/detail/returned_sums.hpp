@@ -17,10 +17,10 @@ UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
 // Floats for the parts of a shard, `each` for a position of a part, one part after another.
-class part_sums {
+class key_sums {
 public:
-    part_sums() = default;
-    part_sums(const std::vector<placed_range>& parts, index_t each) {
+    key_sums() = default;
+    key_sums(const std::vector<placed_range>& parts, index_t each) {
         std::size_t size = 0;
         for (const placed_range& part : parts) {
             begins_.push_back(size);
@@ -47,12 +47,12 @@ public:
                   std::function<void(const placed_range&, const float*)> add)
         : shards_(shards), ranks_(ranks), each_(each), add_(std::move(add)) {}
 
-    void send(int step, part_sums&& sums) {
+    void send(int step, key_sums&& sums) {
         finish();
         const int from = rank_at(ranks_, step);
         parts_ = shards_.needed(from, shards_.rank());
         sent_ = std::move(sums);
-        got_ = part_sums(parts_, each_);
+        got_ = key_sums(parts_, each_);
         request_.emplace(exchange<Ranks, float>(ranks_, rank_at(ranks_, -step), sent_.sums, from, got_.sums));
     }
 
@@ -75,8 +75,8 @@ private:
     index_t each_;
     std::function<void(const placed_range&, const float*)> add_;
     std::vector<placed_range> parts_{};
-    part_sums sent_{};
-    part_sums got_{};
+    key_sums sent_{};
+    key_sums got_{};
     std::optional<request> request_{}; // behind the memory that it reads and writes: it goes first
 };
 

@@ -90,38 +90,55 @@ struct key_shard {
     std::vector<T> memory{};                       // of the copies
 };
 
+// Gradients that are wanted, a bit each.
+enum wanted_gradients : index_t {
+    wants_keys = 1,
+    wants_values = 2,
+    wants_sink_logits = 4,
+    wants_sink_keys = 8,
+    wants_sink_values = 16
+};
+
 enum attention_function : index_t { forward_function, backward_function, received_function };
 inline constexpr const char* attention_functions[] = {"attention_forward", "attention_backward", "attention_received"};
 
 template <class Parallel, class T, mask_policy Mask>
 class sharded_call {
 public:
-    // `wanted` says which gradients are, bit by bit. Throws on every rank if they don't agree.
+    // `wanted`: of wanted_gradients. Throws on every rank if they don't agree.
     sharded_call(attention_function function, index_t wanted, const Parallel& exec, const attention_call<T>& call,
                  const Mask& mask)
-        : exec_(exec), call_(call), mask_(mask) {
+        : exec_(exec), call_(call), mask_(mask), has_values_(function != received_function) {
         check_before_ranks(checker{attention_functions[function]});
         constexpr const char* types[] = {"float", "bfloat16", "float16"};
         constexpr index_t type = std::same_as<T, float> ? 0 : std::same_as<T, bfloat16> ? 1 : 2;
-        const std::vector<index_t> lengths =
-            check_agreement(exec.ranks,
-                            {{"called", function, attention_functions},
-                             {"tensors of", type, types},
-                             {"batch", call.batch},
-                             {"heads", call.heads},
-                             {"kv_heads", call.kv_heads},
-                             {"head_dim", call.head_dim},
-                             {"scale", call.scale},
-                             {"soft_cap", call.soft_cap},
-                             {"wanted gradients (a bit each)", wanted},
-                             {"a mask and shardings (their hash)", digest()}},
-                            {call.query_length, call.key_length, call.key_lengths != nullptr ? 1 : 0});
+        const std::vector<index_t> lengths = check_agreement(
+            exec.ranks,
+            {{"called", function, attention_functions},
+             {"tensors of", type, types},
+             {"batch", call.batch},
+             {"heads", call.heads},
+             {"kv_heads", call.kv_heads},
+             {"head_dim", call.head_dim},
+             {"scale", call.scale},
+             {"soft_cap", call.soft_cap},
+             {"gradients of the sink (a bit each)", wanted / wants_sink_logits},
+             {"a mask and shardings (their hash)", digest()}},
+            {call.query_length, call.key_length, call.key_lengths != nullptr ? 1 : 0, wanted % wants_sink_logits});
         bool ragged = false;
+        int first = -1; // with keys
         for (int of = 0; of < size(); ++of) {
-            const index_t* const length = lengths.data() + 3 * of;
-            check_length(of, "query_length", length[0], exec.queries->positions(of));
-            check_length(of, "key_length", length[1], exec.keys->positions(of));
-            ragged = ragged || length[2] != 0;
+            const index_t* const own = lengths.data() + 4 * of;
+            check_length(of, "query_length", own[0], exec.queries->positions(of));
+            check_length(of, "key_length", own[1], exec.keys->positions(of));
+            ragged = ragged || own[2] != 0;
+            if (own[1] > 0 && first < 0) {
+                first = of;
+                wanted_of_keys_ = own[3];
+            } else if (own[1] > 0 && own[3] != wanted_of_keys_) { // without keys there may be no memory for gradients
+                throw communication_error(of, "wants other gradients, of keys or values, than rank " +
+                                                  std::to_string(first));
+            }
         }
         if (ragged) {
             gather_key_lengths();
@@ -132,6 +149,8 @@ public:
     [[nodiscard]] int rank() const { return exec_.ranks.rank(); }
     [[nodiscard]] int size() const { return exec_.ranks.size(); }
     [[nodiscard]] const std::vector<placed_range>& queries() const { return queries_; }
+    // Whether the gradients of keys, or of values, are wanted by those who have keys.
+    [[nodiscard]] bool wants(wanted_gradients which) const { return (wanted_of_keys_ & which) != 0; }
 
     [[nodiscard]] std::vector<placed_range> needed(int reader, int owner) const {
         return needed_keys(mask_, exec_.queries->of(reader), exec_.keys->of(owner));
@@ -273,13 +292,13 @@ private:
         return result;
     }
 
-    // Elements of some keys, and of their values if there are any.
+    // Elements of some keys, and of their values.
     [[nodiscard]] std::size_t elements(const std::vector<placed_range>& parts) const {
         index_t positions = 0;
         for (const placed_range& part : parts) {
             positions += part.size();
         }
-        const index_t tensors = call_.value.empty() ? 1 : 2;
+        const index_t tensors = has_values_ ? 2 : 1;
         return static_cast<std::size_t>(tensors * positions * call_.batch * call_.kv_heads * call_.head_dim);
     }
 
@@ -296,7 +315,7 @@ private:
             T* at = sent.data();
             for (const placed_range& part : leaving) {
                 at = copy_rows(call_.key, part, at);
-                at = call_.value.empty() ? at : copy_rows(call_.value, part, at);
+                at = has_values_ ? copy_rows(call_.value, part, at) : at;
             }
             arriving.owner = from;
             arriving.parts = needed(rank(), from);
@@ -309,7 +328,7 @@ private:
             };
             for (const placed_range& part : arriving.parts) {
                 arriving.keys.push_back(next(part));
-                arriving.values.push_back(call_.value.empty() ? tensor_view<const T, 4>{} : next(part));
+                arriving.values.push_back(has_values_ ? next(part) : tensor_view<const T, 4>{});
             }
         }
         auto request = exchange<decltype(Parallel::ranks), T>(exec_.ranks, to, sent, from, arriving.memory);
@@ -330,6 +349,8 @@ private:
     const Parallel& exec_;
     const attention_call<T>& call_;
     const Mask& mask_;
+    bool has_values_; // received needs none
+    index_t wanted_of_keys_ = 0;
     std::vector<placed_range> queries_;
     std::vector<index_t> key_lengths_;
 };
