@@ -22,11 +22,12 @@ generate() {
 
 build language_model_generate
 generate "A page from nothing but masks, of 256 tokens: words and parts of words. Each call of the model predicts all of
-them; of those in the first 8 places that are open, the two that it is surest of are kept. So it takes 128 calls, and
-256 from left to right. The last line counts them, and the tokens that each gave." --steps 128 --seed 1
+them; in the block of 8 that comes next, the one that it is surest of is kept. The last line counts." --seed 1
+generate "Another in parallel: two are kept at each call. Half the calls, and worse English; --compare measures that." \
+    --steps 128 --seed 1
 generate "Gaps in the middle. A blank is a token, and the model sees what comes after it as well as what is before." \
     --infill "In the __ God created the __ and the earth" --seed 1
-generate "A beginning, from which the model goes on." --prompt "And the LORD said unto" --length 96 --steps 48 --seed 1
+generate "A beginning, from which the model goes on." --prompt "And the LORD said unto" --length 96 --seed 1
 
 # pretrained MEANING OPTION...
 pretrained() {

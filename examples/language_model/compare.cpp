@@ -158,7 +158,7 @@ void compare_presets(const comparison& how, const unmask::cpu_executor& exec, la
                 "known", "distinct", "tokens/s");
     std::printf("|:-------------------------------|----------------:|------------:|:-----------:|---------:|---------:|"
                 "---------:|\n");
-    chart picture{.title = "What the judge needs for a character of what each preset wrote, in bits",
+    chart picture{.title = "What the judge needs for a character of a preset's texts, in bits",
                   .x_label = "calls of the model for a text",
                   .doubles = true,
                   .series = {}};
@@ -197,6 +197,7 @@ void compare_presets(const comparison& how, const unmask::cpu_executor& exec, la
     print_drift(how, "prefix", exec, model, page);
     print_drift(how, "dual", exec, model, page);
     if (!how.picture.empty()) {
+        std::erase_if(picture.series, [](const chart_series& each) { return each.points.size() < 2; });
         picture.levels.push_back({"held-out text", natural.bits.mean});
         write_file(how.picture, [&](std::ostream& svg) { svg << svg_of(picture); });
     }

@@ -17,7 +17,7 @@ struct comparison {
     sampling_choice common; ///< preset, steps, threshold and cache left open
     std::uint64_t seed = 1;
     std::string text_path; ///< of the training text
-    std::string picture{}; ///< the file of one, in SVG; empty: none
+    std::string picture{}; ///< the file of one, in SVG, of presets at several speeds; empty: none
 };
 
 /// Fills copies of a page with every preset, some at several speeds, and prints a table: calls of the model, tokens for

@@ -66,7 +66,7 @@ constexpr const char* help =
   --trace FILE           write down what happened: .jsonl for programs, .html to look at
   --quiet                the text alone: no view, no statistics
   --words                also print how many words of the samples occur in the training text
-  --picture FILE.svg     of --compare: quality against calls
+  --picture FILE.svg     of --compare: quality against calls, of presets at several speeds
   --text FILE            the training text (default: the King James Bible of Debian's bible-kjv)
 
 Without --prompt, a text begins as a verse does. An underscore of --infill is a token: a word, or a part of one.

@@ -81,7 +81,7 @@ set(picture ${CMAKE_CURRENT_BINARY_DIR}/generate_picture.svg)
 generate(table --compare --samples 2 --length 8 --text ${CMAKE_CURRENT_BINARY_DIR}/generate_text.txt
          --picture ${picture})
 file(READ ${picture} svg)
-if(NOT svg MATCHES "^<svg .*fast_dllm, cache dual.*held-out text.*</svg>\n$")
+if(NOT svg MATCHES "^<svg .*>llada<.*>fast_dllm<.*held-out text.*</svg>\n$")
   message(FATAL_ERROR "--picture drew\n${svg}")
 endif()
 file(REMOVE ${picture})
