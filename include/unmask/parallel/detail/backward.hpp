@@ -95,11 +95,13 @@ public:
         for (index_t head = 0; head < gradients_.sink_logits.extents[0] && !gradients_.sink_logits.empty(); ++head) {
             gradients_.sink_logits(head) = *from++;
         }
-        for (const tensor_view<float, 2>& to : {gradients_.sink_keys, gradients_.sink_values}) {
+        const auto put = [&](const tensor_view<float, 2>& to) {
             for (index_t head = 0; head < to.extents[0] && !to.empty(); ++head, from += to.extents[1]) {
                 std::copy_n(from, to.extents[1], to.pointer(head));
             }
-        }
+        };
+        put(gradients_.sink_keys);
+        put(gradients_.sink_values);
     }
 
 private:
