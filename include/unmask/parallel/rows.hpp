@@ -24,9 +24,10 @@ UNMASK_NAMESPACE_BEGIN
 
 /// Some tokens of a vocabulary: [begin, end).
 struct token_range {
-    index_t begin = 0;
-    index_t end = 0;
+    index_t begin = 0; ///< the first
+    index_t end = 0;   ///< the one behind the last
 
+    /// How many there are.
     [[nodiscard]] index_t size() const { return end - begin; }
 };
 

@@ -22,8 +22,8 @@ UNMASK_NAMESPACE_BEGIN
 
 /// Some of a canvas's sequences: [begin, end).
 struct sequence_range {
-    index_t begin = 0;
-    index_t end = 0;
+    index_t begin = 0; ///< the first
+    index_t end = 0;   ///< the one behind the last
 };
 
 /// The sequences of a rank, of `ranks`: each has those whose middle lies in its part of the canvas, so that all have
