@@ -93,6 +93,14 @@ struct key_shard {
 enum attention_function : index_t { forward_function, backward_function, received_function };
 inline constexpr const char* attention_functions[] = {"attention_forward", "attention_backward", "attention_received"};
 
+// Which gradients are wanted, a bit each.
+template <class T>
+index_t wanted_bits(const attention_call_gradients<T>& gradients) {
+    const auto bit = [](const auto& wanted, index_t value) { return wanted.empty() ? 0 : value; };
+    return bit(gradients.query, 1) | bit(gradients.key, 2) | bit(gradients.value, 4) | bit(gradients.sink_logits, 8) |
+           bit(gradients.sink_keys, 16) | bit(gradients.sink_values, 32);
+}
+
 template <class Parallel, class T, mask_policy Mask>
 class sharded_call {
 public:
@@ -183,6 +191,39 @@ public:
         return result;
     }
 
+    // This rank's keys, as far as it needs them.
+    [[nodiscard]] key_shard<T> own() const {
+        key_shard<T> result{.owner = rank(), .parts = needed(rank(), rank())};
+        for (const placed_range& part : result.parts) {
+            result.keys.push_back(rows_of(call_.key, part.at, part.size()));
+            result.values.push_back(rows_of(call_.value, part.at, part.size()));
+        }
+        return result;
+    }
+
+    // Elements of some keys, and of their values if there are any.
+    [[nodiscard]] std::size_t elements(const std::vector<placed_range>& parts) const {
+        index_t positions = 0;
+        for (const placed_range& part : parts) {
+            positions += part.size();
+        }
+        const index_t tensors = call_.value.empty() ? 1 : 2;
+        return static_cast<std::size_t>(tensors * positions * call_.batch * call_.kv_heads * call_.head_dim);
+    }
+
+    // Where the keys and values of a shard's parts lie in memory for its elements().
+    void place_in(key_shard<T>& shard, const T* place) const {
+        const auto next = [&](const placed_range& part) {
+            const auto rows = view(place, call_.batch, part.size(), call_.kv_heads, call_.head_dim);
+            place += rows.size();
+            return rows;
+        };
+        for (const placed_range& part : shard.parts) {
+            shard.keys.push_back(next(part));
+            shard.values.push_back(call_.value.empty() ? tensor_view<const T, 4>{} : next(part));
+        }
+    }
+
 private:
     struct transfer {
         std::vector<T> sent;
@@ -264,25 +305,6 @@ private:
         return result;
     }
 
-    [[nodiscard]] key_shard<T> own() const {
-        key_shard<T> result{.owner = rank(), .parts = needed(rank(), rank())};
-        for (const placed_range& part : result.parts) {
-            result.keys.push_back(rows_of(call_.key, part.at, part.size()));
-            result.values.push_back(rows_of(call_.value, part.at, part.size()));
-        }
-        return result;
-    }
-
-    // Elements of some keys, and of their values if there are any.
-    [[nodiscard]] std::size_t elements(const std::vector<placed_range>& parts) const {
-        index_t positions = 0;
-        for (const placed_range& part : parts) {
-            positions += part.size();
-        }
-        const index_t tensors = call_.value.empty() ? 1 : 2;
-        return static_cast<std::size_t>(tensors * positions * call_.batch * call_.kv_heads * call_.head_dim);
-    }
-
     // Sends what the rank `step` after this one needs, and asks for what this one needs of the rank `step` before it.
     [[nodiscard]] transfer start(int step) const {
         std::vector<T> sent;
@@ -301,16 +323,7 @@ private:
             arriving.owner = from;
             arriving.parts = needed(rank(), from);
             arriving.memory.resize(elements(arriving.parts));
-            const T* place = arriving.memory.data();
-            const auto next = [&](const placed_range& part) {
-                const auto rows = view(place, call_.batch, part.size(), call_.kv_heads, call_.head_dim);
-                place += rows.size();
-                return rows;
-            };
-            for (const placed_range& part : arriving.parts) {
-                arriving.keys.push_back(next(part));
-                arriving.values.push_back(call_.value.empty() ? tensor_view<const T, 4>{} : next(part));
-            }
+            place_in(arriving, arriving.memory.data());
         }
         auto request = exchange<decltype(Parallel::ranks), T>(exec_.ranks, to, sent, from, arriving.memory);
         return {std::move(sent), std::move(arriving), std::move(request)};
