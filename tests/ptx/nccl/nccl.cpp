@@ -34,8 +34,16 @@ struct group {
     std::mutex mutex;
     std::condition_variable changed;
     std::map<std::pair<int, int>, std::vector<std::shared_ptr<message>>> way{}; // from, to: those that are not taken
+    int joined = 0; // ranks that have come so far
     ncclResult_t state = ncclSuccess;
 
+    // Blocks until all ranks have come.
+    void join(int ranks) {
+        std::unique_lock lock(mutex);
+        ++joined;
+        changed.notify_all();
+        changed.wait(lock, [&] { return joined >= ranks; });
+    }
     void fail(ncclResult_t code) {
         const std::lock_guard lock(mutex);
         state = state == ncclSuccess ? code : state;
@@ -165,6 +173,7 @@ ncclResult_t ncclCommInitRank(ncclComm_t* comm, int ranks, ncclUniqueId id, int 
         return refuse(ncclInvalidArgument, "rank " + std::to_string(rank) + " of " + std::to_string(ranks));
     }
     *comm = new ncclComm{group_of(id), rank, ranks};
+    (*comm)->all->join(ranks);
     return ncclSuccess;
 }
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {

@@ -96,16 +96,17 @@ UNMASK_DEVICE void write_gradient(const fragment<RowTiles, ColumnTiles>& sums, f
             const bool counted = counts(row);
             UNMASK_UNROLL
             for (int j = 0; j < ColumnTiles; ++j) {
-                const float first = counted ? sums.values[i][j][2 * h] * factor : 0.0F;
-                const float second = counted ? sums.values[i][j][2 * h + 1] * factor : 0.0F;
+                const float (&pairs)[4] = sums.values[i][j];
                 if constexpr (std::same_as<T, float>) {
                     if (exists(row) && fragment_column(j) < columns) {
-                        row_of(row)[fragment_column(j)] = first;
-                        row_of(row)[fragment_column(j) + 1] = second;
+                        float* const to = row_of(row) + fragment_column(j);
+                        to[0] = counted ? pairs[2 * h] * factor : 0.0F;
+                        to[1] = counted ? pairs[2 * h + 1] * factor : 0.0F;
                     }
                 } else {
                     auto* pair = reinterpret_cast<std::uint32_t*>(by_way_of.chunk(row, j));
-                    pair[device::lane() % 4] = device::pack<T>(first, second);
+                    pair[device::lane() % 4] =
+                        counted ? device::pack<T>(pairs[2 * h] * factor, pairs[2 * h + 1] * factor) : 0U;
                 }
             }
         }
