@@ -94,6 +94,28 @@ problem<T> part_of(const problem<T>& whole, std::span<const range> queries, std:
     return part;
 }
 
+// Puts a rank's results into those of all.
+template <class T>
+void put_results(const problem<T>& part, problem<T>& whole, std::span<const range> queries,
+                 std::span<const range> keys) {
+    const shape& size = whole.size;
+    put(part.output, whole.output, size.batch, size.query_length, queries);
+    put(part.d_query, whole.d_query, size.batch, size.query_length, queries);
+    put(part.log_sum_exp, whole.log_sum_exp, size.batch * size.heads, size.query_length, queries);
+    put(part.d_key, whole.d_key, size.batch, size.key_length, keys);
+    put(part.d_value, whole.d_value, size.batch, size.key_length, keys);
+    put(part.received, whole.received, size.batch * size.heads, size.key_length, keys);
+    const auto same_on_all = [&](std::vector<float>& all, const std::vector<float>& one) {
+        if (!all.empty() && !std::isnan(all[0]) && !same_bits(all, one)) {
+            throw std::logic_error("ranks have other gradients of the sink");
+        }
+        all = one;
+    };
+    same_on_all(whole.d_logits, part.d_logits);
+    same_on_all(whole.d_keys, part.d_keys);
+    same_on_all(whole.d_values, part.d_values);
+}
+
 // Forward, backward and received over ranks: the whole problem with the results of all. Throws as run_ranks does.
 template <class Sink, class T>
 problem<T> run_on_ranks(const problem<T>& input, const any_mask& mask, const sharding& queries, const sharding& keys,
@@ -117,22 +139,7 @@ problem<T> run_on_ranks(const problem<T>& input, const any_mask& mask, const sha
         calls::received(c, queries, keys, part.tensors(), part.received_view(), mask, sink, mine);
 
         const std::lock_guard lock(one_at_a_time);
-        const shape& size = input.size;
-        put(part.output, result.output, size.batch, size.query_length, my_queries);
-        put(part.d_query, result.d_query, size.batch, size.query_length, my_queries);
-        put(part.log_sum_exp, result.log_sum_exp, size.batch * size.heads, size.query_length, my_queries);
-        put(part.d_key, result.d_key, size.batch, size.key_length, my_keys);
-        put(part.d_value, result.d_value, size.batch, size.key_length, my_keys);
-        put(part.received, result.received, size.batch * size.heads, size.key_length, my_keys);
-        const auto same_on_all = [&](std::vector<float>& all, const std::vector<float>& one) {
-            if (!all.empty() && !std::isnan(all[0]) && !same_bits(all, one)) {
-                throw std::logic_error("ranks have other gradients of the sink");
-            }
-            all = one;
-        };
-        same_on_all(result.d_logits, part.d_logits);
-        same_on_all(result.d_keys, part.d_keys);
-        same_on_all(result.d_values, part.d_values);
+        put_results(part, result, my_queries, my_keys);
     });
     return result;
 }

@@ -62,7 +62,7 @@ BACKWARD_BUGS = [
      "d_query"),
     ("hidden queries count for values", KEYS, "hide_transposed(memory::state().seen(turn), warp_row(), scores);", "",
      "d_value"),
-    ("no warp barrier before gradients leave", FRAGMENT, "device::warp_barrier();\n    constexpr", "constexpr", ""),
+    ("no warp barrier before gradients leave", FRAGMENT, "device::warp_barrier();\n        constexpr", "constexpr", ""),
     ("the sink is left out of the queries", QUERIES, "add_sink();\n", ";\n", "d_query"),
     ("the sink's gradient is off by a row", ROWS, "gradients()[row] = gradient;",
      "gradients()[(row + 1) % backward_rows] = gradient;", "the sink's d_key"),

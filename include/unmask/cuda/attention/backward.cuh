@@ -60,16 +60,16 @@ private:
     device_scratch scratch_;
 };
 
-template <class T, sink_policy Sink>
-backward_call<T> backward_call_of(const kernel_call<T>& part, const attention_call<T>& call,
-                                  const attention_call_gradients<T>& gradients, index_t first,
-                                  const backward_memory<T, Sink>& memory) {
-    backward_call<T> of{};
+template <class T, class Gradient, sink_policy Sink>
+backward_call<T, Gradient> backward_call_of(const kernel_call<T>& part, const attention_call<T>& call,
+                                            const attention_call_gradients<T, Gradient>& gradients, index_t first,
+                                            const backward_memory<T, Sink>& memory) {
+    backward_call<T, Gradient> of{};
     of.call = part;
     of.d_output = tensor_of(gradients.output, first);
-    of.d_query = gradients.query.empty() ? tensor<T>{} : tensor_of(gradients.query, first);
-    of.d_key = gradients.key.empty() ? tensor<T>{} : tensor_of(gradients.key, first);
-    of.d_value = gradients.value.empty() ? tensor<T>{} : tensor_of(gradients.value, first);
+    of.d_query = gradients.query.empty() ? tensor<Gradient>{} : tensor_of(gradients.query, first);
+    of.d_key = gradients.key.empty() ? tensor<Gradient>{} : tensor_of(gradients.key, first);
+    of.d_value = gradients.value.empty() ? tensor<Gradient>{} : tensor_of(gradients.value, first);
     const index_t rows = first * call.heads * call.query_length;
     of.delta = memory.delta() + rows;
     of.d_sink_scores = Sink::has_key ? memory.d_sink_scores() + rows : nullptr;
@@ -77,29 +77,30 @@ backward_call<T> backward_call_of(const kernel_call<T>& part, const attention_ca
     return of;
 }
 
-template <class Plan, class T, mask_policy Mask>
+template <class Plan, class T, class Gradient, mask_policy Mask>
 int resident_keys_blocks(const device_properties& gpu) {
-    return resident_blocks(gpu, &backward_keys_kernel<Plan, T, Mask>, Plan::threads, backward_keys_memory<Plan>::bytes);
+    return resident_blocks(gpu, &backward_keys_kernel<Plan, T, Mask, Gradient>, Plan::threads,
+                           backward_keys_memory<Plan>::bytes);
 }
-template <class Plan, class T, mask_policy Mask>
+template <class Plan, class T, class Gradient, mask_policy Mask>
 int resident_queries_blocks(const device_properties& gpu) {
-    return resident_blocks(gpu, &backward_queries_kernel<Plan, T, Mask>, Plan::threads,
+    return resident_blocks(gpu, &backward_queries_kernel<Plan, T, Mask, Gradient>, Plan::threads,
                            backward_queries_memory<Plan>::bytes);
 }
 
-template <class Plan, class T, mask_policy Mask>
+template <class Plan, class T, class Gradient, mask_policy Mask>
 void launch_backward_keys(const work_stream& work, const device_properties& gpu, int resident,
-                          const backward_call<T>& of, const Mask& mask) {
+                          const backward_call<T, Gradient>& of, const Mask& mask) {
     const block_grid grid = backward_keys_grid<Plan>(gpu, of.call, resident, !std::same_as<Mask, bidirectional>);
-    launch(&backward_keys_kernel<Plan, T, Mask>, grid.blocks(), Plan::threads, backward_keys_memory<Plan>::bytes,
-           work.stream, backward_parameters<T, Mask>{of, grid, mask});
+    launch(&backward_keys_kernel<Plan, T, Mask, Gradient>, grid.blocks(), Plan::threads,
+           backward_keys_memory<Plan>::bytes, work.stream, backward_parameters<T, Mask, Gradient>{of, grid, mask});
 }
-template <class Plan, class T, mask_policy Mask>
+template <class Plan, class T, class Gradient, mask_policy Mask>
 void launch_backward_queries(const work_stream& work, const device_properties& gpu, int resident,
-                             const backward_call<T>& of, const Mask& mask) {
+                             const backward_call<T, Gradient>& of, const Mask& mask) {
     const block_grid grid = backward_queries_grid<Plan>(gpu, of.call, resident, !std::same_as<Mask, bidirectional>);
-    launch(&backward_queries_kernel<Plan, T, Mask>, grid.blocks(), Plan::threads, backward_queries_memory<Plan>::bytes,
-           work.stream, backward_parameters<T, Mask>{of, grid, mask});
+    launch(&backward_queries_kernel<Plan, T, Mask, Gradient>, grid.blocks(), Plan::threads,
+           backward_queries_memory<Plan>::bytes, work.stream, backward_parameters<T, Mask, Gradient>{of, grid, mask});
 }
 
 // All gradients, those of queries added up by blocks of keys in any order.
@@ -118,26 +119,26 @@ void run_backward_with_query_sums(const work_stream& work, const device_properti
 }
 
 // True if the kernels for this head dimension take the call.
-template <int HeadDim, bool Deterministic, class T, mask_policy Mask>
-bool run_backward_head_dim(const work_stream& work, const backward_call<T>& of, const Mask& mask) {
+template <int HeadDim, bool Deterministic, class T, class Gradient, mask_policy Mask>
+bool run_backward_head_dim(const work_stream& work, const backward_call<T, Gradient>& of, const Mask& mask) {
     using keys_plan = backward_keys_plan<HeadDim>;
     using small_keys_plan = small_backward_keys_plan<HeadDim>;
     using queries_plan = backward_queries_plan<HeadDim>;
     using small_queries_plan = small_backward_queries_plan<HeadDim>;
-    if (of.call.head_dim > HeadDim || !has_tensor_cores(&backward_keys_kernel<keys_plan, T, Mask>)) {
+    if (of.call.head_dim > HeadDim || !has_tensor_cores(&backward_keys_kernel<keys_plan, T, Mask, Gradient>)) {
         return false;
     }
     const device_properties gpu = device_properties::current();
-    const int keys = resident_keys_blocks<keys_plan, T, Mask>(gpu);
-    const int small_keys = keys > 1 ? 0 : resident_keys_blocks<small_keys_plan, T, Mask>(gpu);
-    const int queries = resident_queries_blocks<queries_plan, T, Mask>(gpu);
-    const int small_queries = queries > 1 ? 0 : resident_queries_blocks<small_queries_plan, T, Mask>(gpu);
+    const int keys = resident_keys_blocks<keys_plan, T, Gradient, Mask>(gpu);
+    const int small_keys = keys > 1 ? 0 : resident_keys_blocks<small_keys_plan, T, Gradient, Mask>(gpu);
+    const int queries = resident_queries_blocks<queries_plan, T, Gradient, Mask>(gpu);
+    const int small_queries = queries > 1 ? 0 : resident_queries_blocks<small_queries_plan, T, Gradient, Mask>(gpu);
     if (keys + small_keys == 0 || queries + small_queries == 0) {
         return false;
     }
     if constexpr (!Deterministic) {
         using summing_plan = with_query_sums<keys_plan>;
-        const int summing = resident_keys_blocks<summing_plan, T, Mask>(gpu);
+        const int summing = resident_keys_blocks<summing_plan, T, Gradient, Mask>(gpu);
         const int enough = std::min(std::max({keys, small_keys, 1}), summing_plan::blocks); // registers are for no more
         if (summing >= enough && of.d_query.data != nullptr && of.d_key.data != nullptr) {
             run_backward_with_query_sums<summing_plan>(work, gpu, summing, of, mask);
@@ -162,8 +163,8 @@ bool run_backward_head_dim(const work_stream& work, const backward_call<T>& of, 
 }
 
 // True if one of the kernels for these head dimensions, in rising order, takes the call.
-template <bool Deterministic, class T, mask_policy Mask, template <int...> class List, int... HeadDims>
-bool run_backward_on_tensor_cores(const work_stream& work, const backward_call<T>& of, const Mask& mask,
+template <bool Deterministic, class T, class Gradient, mask_policy Mask, template <int...> class List, int... HeadDims>
+bool run_backward_on_tensor_cores(const work_stream& work, const backward_call<T, Gradient>& of, const Mask& mask,
                                   List<HeadDims...> /*kernels*/) {
     if constexpr (std::same_as<T, float>) {
         return false;
@@ -174,18 +175,19 @@ bool run_backward_on_tensor_cores(const work_stream& work, const backward_call<T
     }
 }
 
-template <class T, mask_policy Mask>
-void run_plain_backward(const work_stream& work, const backward_call<T>& of, const Mask& mask) {
+template <class T, class Gradient, mask_policy Mask>
+void run_plain_backward(const work_stream& work, const backward_call<T, Gradient>& of, const Mask& mask) {
     const kernel_call<T>& call = of.call;
-    plain_backward_parameters<T, Mask> parameters{of, mask, {}, std::max(1, tiles_of(call.head_dim, plain_columns))};
+    plain_backward_parameters<T, Mask, Gradient> parameters{
+        of, mask, {}, std::max(1, tiles_of(call.head_dim, plain_columns))};
     if (of.d_key.data != nullptr || of.d_value.data != nullptr) {
         const int blocks = call.sequences * call.kv_heads * tiles_of(call.key_length, plain_keys);
-        launch(&plain_backward_keys_kernel<T, Mask>, blocks * parameters.column_groups, plain_threads,
+        launch(&plain_backward_keys_kernel<T, Mask, Gradient>, blocks * parameters.column_groups, plain_threads,
                plain_backward_keys_memory::bytes, work.stream, parameters);
     }
     if (of.d_query.data != nullptr) {
         const device_properties gpu = device_properties::current();
-        const auto kernel = &plain_backward_queries_kernel<T, Mask>;
+        const auto kernel = &plain_backward_queries_kernel<T, Mask, Gradient>;
         const int resident = resident_blocks(gpu, kernel, plain_threads, plain_backward_queries_memory::bytes);
         parameters.grid = plan_grid(gpu, call, plain_rows, plain_keys, resident, !std::same_as<Mask, bidirectional>);
         parameters.grid.parts = 1; // keys are not split: every row is summed by one block
@@ -194,9 +196,10 @@ void run_plain_backward(const work_stream& work, const backward_call<T>& of, con
     }
 }
 
-template <class T, sink_policy Sink>
+template <class T, class Gradient, sink_policy Sink>
 void run_sink_gradients(const work_stream& work, const attention_call<T>& call,
-                        const attention_call_gradients<T>& gradients, const backward_memory<T, Sink>& memory) {
+                        const attention_call_gradients<T, Gradient>& gradients,
+                        const backward_memory<T, Sink>& memory) {
     const bool wanted =
         !gradients.sink_logits.empty() || !gradients.sink_keys.empty() || !gradients.sink_values.empty();
     if (wanted) {
@@ -210,18 +213,20 @@ void run_sink_gradients(const work_stream& work, const attention_call<T>& call,
 }
 
 // Enqueues the backward pass, on kernels for these head dimensions.
-template <bool Deterministic, class T, mask_policy Mask, sink_policy Sink, class HeadDims>
-void run_backward(const work_stream& work, const attention_call<T>& call, const attention_call_gradients<T>& gradients,
-                  const Mask& mask, const Sink& sink, HeadDims kernels) {
+template <bool Deterministic, class T, class Gradient, mask_policy Mask, sink_policy Sink, class HeadDims>
+void run_backward(const work_stream& work, const attention_call<T>& call,
+                  const attention_call_gradients<T, Gradient>& gradients, const Mask& mask, const Sink& sink,
+                  HeadDims kernels) {
     const backward_memory<T, Sink> memory(work, call);
     for_each_launch("attention_backward", call, [&](const kernel_call<T>& part, index_t first) {
-        const backward_call<T> of = backward_call_of(part, call, gradients, first, memory);
+        const backward_call<T, Gradient> of = backward_call_of(part, call, gradients, first, memory);
         const int tiles = tiles_of(part.query_length, backward_rows);
         const index_t shares =
             first * call.heads * tiles * sink_share_size(part.head_dim); // of the sequences before these
-        launch(&backward_rows_kernel<T, Sink>, part.sequences * part.kv_heads * part.group * tiles,
-               backward_rows_threads, backward_rows_bytes, work.stream,
-               backward_rows_parameters<T, Sink>{of, sink, Sink::present ? memory.shares() + shares : nullptr});
+        launch(
+            &backward_rows_kernel<T, Sink, Gradient>, part.sequences * part.kv_heads * part.group * tiles,
+            backward_rows_threads, backward_rows_bytes, work.stream,
+            backward_rows_parameters<T, Sink, Gradient>{of, sink, Sink::present ? memory.shares() + shares : nullptr});
         if (!run_backward_on_tensor_cores<Deterministic>(work, of, mask, kernels)) {
             run_plain_backward(work, of, mask);
         }

@@ -14,13 +14,14 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-template <class T>
+// Gradient is T, or float for sums of which others are still to come.
+template <class T, class Gradient = T>
 struct backward_call {
     kernel_call<T> call; // its output and log_sum_exp are read
     tensor<const T> d_output;
-    tensor<T> d_query; // where not wanted, data is null; the next two as well
-    tensor<T> d_key;
-    tensor<T> d_value;
+    tensor<Gradient> d_query; // where not wanted, data is null; the next two as well
+    tensor<Gradient> d_key;
+    tensor<Gradient> d_value;
     float* delta;         // Δ = Σ output · d_output of each row()
     float* d_sink_scores; // the gradient of its sink's score; null if the sink has no key
     float* sink_keys;     // [kv_heads][head_dim], a copy; null if there are none

@@ -53,10 +53,10 @@ struct backward_keys_memory {
 };
 
 // Computes the gradients of values, of keys, or both.
-template <class Plan, class T, mask_policy Mask, bool Values, bool Keys>
+template <class Plan, class T, mask_policy Mask, class Gradient, bool Values, bool Keys>
 class tensor_core_backward_keys {
 public:
-    UNMASK_DEVICE explicit tensor_core_backward_keys(const backward_parameters<T, Mask>& parameters)
+    UNMASK_DEVICE explicit tensor_core_backward_keys(const backward_parameters<T, Mask, Gradient>& parameters)
         : p_(parameters), own_place_(left_place<own_tile>(warp_row())),
           transposed_place_(transposed_place<visited_tile>()), visited_place_(right_place<visited_tile>()) {}
 
@@ -346,10 +346,10 @@ private:
 
     // Keys past the sequence's length get 0.
     UNMASK_DEVICE void write(const gradient_fragment& sums, float factor, const typename memory::own_tile& by_way_of,
-                             const tensor<T>& to) const {
+                             const tensor<Gradient>& to) const {
         const keys_unit& unit = memory::state().unit();
         if (to.data != nullptr) {
-            write_gradient<T>(
+            write_gradient<Gradient>(
                 sums, factor, by_way_of, call().head_dim, [&](int row) { return unit.first_key + row < unit.keys; },
                 [&](int row) { return unit.first_key + row < call().key_length; },
                 [&](int row) { return to.row(unit.sequence, unit.first_key + row, unit.kv_head); });
@@ -381,10 +381,10 @@ private:
                     }
                 }
             }
-            const auto add = [&](const tensor<T>& to, float sum) {
+            const auto add = [&](const tensor<Gradient>& to, float sum) {
                 if (!is_finite(sum)) {
-                    T& gradient = to.row(unit.sequence, key, unit.kv_head)[column];
-                    gradient = static_cast<T>(static_cast<float>(gradient) + sum);
+                    Gradient& gradient = to.row(unit.sequence, key, unit.kv_head)[column];
+                    gradient = static_cast<Gradient>(static_cast<float>(gradient) + sum);
                 }
             };
             if (values_wanted()) {
@@ -396,7 +396,7 @@ private:
         }
     }
 
-    const backward_parameters<T, Mask>& p_;
+    const backward_parameters<T, Mask, Gradient>& p_;
     gradient_fragment d_values_;
     gradient_fragment d_keys_;
     bool asked_ = false; // whether there are infinite keys, or NaN
@@ -406,9 +406,9 @@ private:
     std::uint32_t visited_place_;
 };
 
-template <class Plan, class T, mask_policy Mask>
+template <class Plan, class T, mask_policy Mask, class Gradient = T>
 UNMASK_KERNEL(Plan::threads, Plan::blocks)
-void backward_keys_kernel(backward_parameters<T, Mask> p) {
+void backward_keys_kernel(backward_parameters<T, Mask, Gradient> p) {
     if constexpr (device::has_tensor_cores) {
         using memory = backward_keys_memory<Plan>;
         if (!memory::state().template begin<Plan::threads>(p.of.call, p.grid, p.mask, device::block(),
@@ -416,13 +416,13 @@ void backward_keys_kernel(backward_parameters<T, Mask> p) {
             return;
         }
         if constexpr (Plan::parts == 1) {
-            tensor_core_backward_keys<Plan, T, Mask, true, true>(p).run();
+            tensor_core_backward_keys<Plan, T, Mask, Gradient, true, true>(p).run();
         } else if (memory::state().unit().part == 0) {
             if (p.of.d_value.data != nullptr) {
-                tensor_core_backward_keys<Plan, T, Mask, true, false>(p).run();
+                tensor_core_backward_keys<Plan, T, Mask, Gradient, true, false>(p).run();
             }
         } else if (p.of.d_key.data != nullptr) {
-            tensor_core_backward_keys<Plan, T, Mask, false, true>(p).run();
+            tensor_core_backward_keys<Plan, T, Mask, Gradient, false, true>(p).run();
         }
     }
 }

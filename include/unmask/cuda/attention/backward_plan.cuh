@@ -17,9 +17,9 @@ UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
 // Rows of all tensors, the gradients' too, begin at multiples of 16 bytes and are that long (copies_16_bytes).
-template <class T, mask_policy Mask>
+template <class T, mask_policy Mask, class Gradient = T>
 struct backward_parameters {
-    backward_call<T> of;
+    backward_call<T, Gradient> of;
     block_grid grid; // of tiles of `owned` rows; its parts are those of the plan
     Mask mask;
 };

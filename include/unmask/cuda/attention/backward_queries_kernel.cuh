@@ -37,10 +37,10 @@ struct backward_queries_memory {
     UNMASK_DEVICE static state_type state() { return {values().data + visited_tile::bytes}; }
 };
 
-template <class Plan, class T, mask_policy Mask>
+template <class Plan, class T, mask_policy Mask, class Gradient = T>
 class tensor_core_backward_queries {
 public:
-    UNMASK_DEVICE explicit tensor_core_backward_queries(const backward_parameters<T, Mask>& parameters)
+    UNMASK_DEVICE explicit tensor_core_backward_queries(const backward_parameters<T, Mask, Gradient>& parameters)
         : p_(parameters), own_place_(left_place<own_tile>(warp_row())),
           transposed_place_(transposed_place<visited_tile>()), visited_place_(right_place<visited_tile>()) {}
 
@@ -191,7 +191,7 @@ private:
         });
     }
 
-    UNMASK_DEVICE T* row_of(const block_unit& unit, int row) const {
+    UNMASK_DEVICE Gradient* row_of(const block_unit& unit, int row) const {
         return p_.of.d_query.row(unit.sequence, call().query_of(row), call().head_of(unit.kv_head, row));
     }
 
@@ -199,7 +199,7 @@ private:
     UNMASK_DEVICE void write() const {
         const block_unit& unit = memory::state().unit();
         const int all_rows = call().query_length * call().group;
-        write_gradient<T>(
+        write_gradient<Gradient>(
             d_queries_, call().scale, memory::queries(), call().head_dim,
             [&](int row) { return unit.first_row + row < unit.rows; },
             [&](int row) { return unit.first_row + row < all_rows; },
@@ -226,13 +226,13 @@ private:
                 }
             }
             if (!is_finite(sum)) {
-                T& gradient = row_of(unit, row)[column];
-                gradient = static_cast<T>(static_cast<float>(gradient) + sum);
+                Gradient& gradient = row_of(unit, row)[column];
+                gradient = static_cast<Gradient>(static_cast<float>(gradient) + sum);
             }
         }
     }
 
-    const backward_parameters<T, Mask>& p_;
+    const backward_parameters<T, Mask, Gradient>& p_;
     float log_sum_exp_[Plan::row_tiles][2];
     float delta_[Plan::row_tiles][2];
     fragment<Plan::row_tiles, Plan::gradient_tiles> d_queries_;
@@ -241,11 +241,11 @@ private:
     std::uint32_t visited_place_;
 };
 
-template <class Plan, class T, mask_policy Mask>
+template <class Plan, class T, mask_policy Mask, class Gradient = T>
 UNMASK_KERNEL(Plan::threads, Plan::blocks)
-void backward_queries_kernel(backward_parameters<T, Mask> p) {
+void backward_queries_kernel(backward_parameters<T, Mask, Gradient> p) {
     if constexpr (device::has_tensor_cores) {
-        tensor_core_backward_queries<Plan, T, Mask>(p).run();
+        tensor_core_backward_queries<Plan, T, Mask, Gradient>(p).run();
     }
 }
 

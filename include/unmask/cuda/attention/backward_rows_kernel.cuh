@@ -20,9 +20,9 @@ inline constexpr int backward_rows = 64; // of a block, each of which has two th
 inline constexpr int backward_rows_threads = 2 * backward_rows;
 inline constexpr int backward_rows_bytes = 2 * backward_rows * static_cast<int>(sizeof(float));
 
-template <class T, sink_policy Sink>
+template <class T, sink_policy Sink, class Gradient = T>
 struct backward_rows_parameters {
-    backward_call<T> of;
+    backward_call<T, Gradient> of;
     Sink sink;
     float* shares; // [sequences][heads][tiles of rows][sink_share_size]
 };
@@ -32,10 +32,10 @@ UNMASK_HOST_DEVICE constexpr index_t sink_share_size(int head_dim) {
     return 1 + 2 * static_cast<index_t>(head_dim);
 }
 
-template <class T, sink_policy Sink>
+template <class T, sink_policy Sink, class Gradient = T>
 class backward_rows_block {
 public:
-    UNMASK_DEVICE explicit backward_rows_block(const backward_rows_parameters<T, Sink>& parameters)
+    UNMASK_DEVICE explicit backward_rows_block(const backward_rows_parameters<T, Sink, Gradient>& parameters)
         : p_(parameters), call_(parameters.of.call) {
         const int tiles = tiles_of(call_.query_length, backward_rows);
         const int heads = call_.kv_heads * call_.group;
@@ -155,7 +155,7 @@ private:
         }
     }
 
-    const backward_rows_parameters<T, Sink>& p_;
+    const backward_rows_parameters<T, Sink, Gradient>& p_;
     const kernel_call<T>& call_;
     int first_;
     int head_;
@@ -163,10 +163,10 @@ private:
     int count_;
 };
 
-template <class T, sink_policy Sink>
+template <class T, sink_policy Sink, class Gradient = T>
 UNMASK_KERNEL(backward_rows_threads, 1)
-void backward_rows_kernel(backward_rows_parameters<T, Sink> p) {
-    backward_rows_block<T, Sink>(p).run();
+void backward_rows_kernel(backward_rows_parameters<T, Sink, Gradient> p) {
+    backward_rows_block<T, Sink, Gradient>(p).run();
 }
 
 struct sink_gradient_parameters {

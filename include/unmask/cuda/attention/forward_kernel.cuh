@@ -30,7 +30,7 @@ template <class T, mask_policy Mask, sink_policy Sink>
 struct forward_parameters {
     kernel_call<T> call;
     block_grid grid;
-    split_states states; // if the grid has parts
+    split_states states;
     Mask mask;
     Sink sink;
 };
@@ -104,7 +104,7 @@ public:
             device::barrier(); // the next keys are here, and nobody needs the values any more
         }
         finish();
-        if (p_.grid.parts > 1) {
+        if (p_.states.are_kept()) {
             write_state();
         } else {
             write_output();
@@ -265,7 +265,7 @@ private:
     UNMASK_DEVICE void add_values() const {
         const block_unit& unit = memory::state().unit();
         device::barrier();
-        if (p_.grid.parts > 1) {
+        if (p_.states.are_kept()) {
             add_values_taken_out<Plan::threads>(p_.call, p_.mask, memory::state(), 0, p_.call.head_dim, [&](int row) {
                 return p_.states.row_output(p_.call, unit.part, unit.sequence, unit.kv_head, row);
             });

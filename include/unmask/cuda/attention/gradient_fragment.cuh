@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 
 #include <unmask/config.hpp>
@@ -76,15 +77,17 @@ UNMASK_DEVICE void hide_transposed(const seen_keys<Queries, Keys>& seen, int fir
     }
 }
 
-// Writes a warp's sums, times a factor, to global memory by way of a tile in shared memory, whose rows nobody but the
-// warp may use: row r to row_of(r), if exists(r). It is 0 unless counts(r).
+// Writes a warp's sums, times a factor, to global memory: row r to row_of(r), if exists(r). It is 0 unless counts(r).
+// Those of 16 bits go by way of a tile in shared memory, whose rows nobody but the warp may use.
 template <class T, int RowTiles, int ColumnTiles, int Rows, int HeadDim, class Counts, class Exists, class RowOf>
 UNMASK_DEVICE void write_gradient(const fragment<RowTiles, ColumnTiles>& sums, float factor,
                                   const shared_tile<Rows, HeadDim>& by_way_of, int columns, const Counts& counts,
                                   const Exists& exists, const RowOf& row_of) {
     static_assert(ColumnTiles * 8 == HeadDim);
     const int first_row = fragment_warp_row<RowTiles>();
-    device::warp_barrier(); // no lane still reads the tile
+    if constexpr (!std::same_as<T, float>) {
+        device::warp_barrier(); // no lane still reads the tile
+    }
     UNMASK_UNROLL
     for (int i = 0; i < RowTiles; ++i) {
         UNMASK_UNROLL
@@ -93,19 +96,29 @@ UNMASK_DEVICE void write_gradient(const fragment<RowTiles, ColumnTiles>& sums, f
             const bool counted = counts(row);
             UNMASK_UNROLL
             for (int j = 0; j < ColumnTiles; ++j) {
-                auto* pair = reinterpret_cast<std::uint32_t*>(by_way_of.chunk(row, j));
-                pair[device::lane() % 4] =
-                    counted ? device::pack<T>(sums.values[i][j][2 * h] * factor, sums.values[i][j][2 * h + 1] * factor)
-                            : 0U;
+                const float (&pairs)[4] = sums.values[i][j];
+                if constexpr (std::same_as<T, float>) {
+                    if (exists(row) && fragment_column(j) < columns) {
+                        float* const to = row_of(row) + fragment_column(j);
+                        to[0] = counted ? pairs[2 * h] * factor : 0.0F;
+                        to[1] = counted ? pairs[2 * h + 1] * factor : 0.0F;
+                    }
+                } else {
+                    auto* pair = reinterpret_cast<std::uint32_t*>(by_way_of.chunk(row, j));
+                    pair[device::lane() % 4] =
+                        counted ? device::pack<T>(pairs[2 * h] * factor, pairs[2 * h + 1] * factor) : 0U;
+                }
             }
         }
     }
-    device::warp_barrier();
-    constexpr int chunks = HeadDim / 8;
-    for (int n = device::lane(); n < RowTiles * 16 * chunks; n += device::warp_size) {
-        const int row = first_row + n / chunks;
-        if (exists(row) && n % chunks * 8 < columns) {
-            device::copy_16_bytes(row_of(row) + n % chunks * 8, by_way_of.chunk(row, n % chunks));
+    if constexpr (!std::same_as<T, float>) {
+        device::warp_barrier();
+        constexpr int chunks = HeadDim / 8;
+        for (int n = device::lane(); n < RowTiles * 16 * chunks; n += device::warp_size) {
+            const int row = first_row + n / chunks;
+            if (exists(row) && n % chunks * 8 < columns) {
+                device::copy_16_bytes(row_of(row) + n % chunks * 8, by_way_of.chunk(row, n % chunks));
+            }
         }
     }
 }

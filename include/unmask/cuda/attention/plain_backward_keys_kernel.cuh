@@ -37,10 +37,10 @@ struct plain_backward_keys_memory {
     }
 };
 
-template <class T, mask_policy Mask>
+template <class T, mask_policy Mask, class Gradient = T>
 class plain_backward_keys {
 public:
-    UNMASK_DEVICE explicit plain_backward_keys(const plain_backward_parameters<T, Mask>& parameters)
+    UNMASK_DEVICE explicit plain_backward_keys(const plain_backward_parameters<T, Mask, Gradient>& parameters)
         : p_(parameters), call_(parameters.of.call),
           first_column_(device::block() % parameters.column_groups * plain_columns) {
         const int block = device::block() / parameters.column_groups;
@@ -140,7 +140,7 @@ private:
             }
         }
     }
-    UNMASK_DEVICE void write_row(const tensor<T>& to, int key, const float (&sums)[steps][4][4], int i,
+    UNMASK_DEVICE void write_row(const tensor<Gradient>& to, int key, const float (&sums)[steps][4][4], int i,
                                  float factor) const {
         UNMASK_UNROLL
         for (int step = 0; step < steps; ++step) {
@@ -149,13 +149,13 @@ private:
                 const int column = first_column_ + step * 64 + plain_column(j);
                 if (to.data != nullptr && column < call_.head_dim) {
                     to.row(sequence_, key, kv_head_)[column] =
-                        static_cast<T>(factor == 0.0F ? 0.0F : factor * sums[step][i][j]);
+                        static_cast<Gradient>(factor == 0.0F ? 0.0F : factor * sums[step][i][j]);
                 }
             }
         }
     }
 
-    const plain_backward_parameters<T, Mask>& p_;
+    const plain_backward_parameters<T, Mask, Gradient>& p_;
     const kernel_call<T>& call_;
     int first_column_;
     int first_key_;
@@ -167,10 +167,10 @@ private:
     float d_value_[steps][4][4]{};
 };
 
-template <class T, mask_policy Mask>
+template <class T, mask_policy Mask, class Gradient = T>
 UNMASK_KERNEL(plain_threads, 1)
-void plain_backward_keys_kernel(plain_backward_parameters<T, Mask> p) {
-    plain_backward_keys<T, Mask>(p).run();
+void plain_backward_keys_kernel(plain_backward_parameters<T, Mask, Gradient> p) {
+    plain_backward_keys<T, Mask, Gradient>(p).run();
 }
 
 } // namespace detail::cuda

@@ -30,10 +30,10 @@ struct plain_backward_queries_memory {
     }
 };
 
-template <class T, mask_policy Mask>
+template <class T, mask_policy Mask, class Gradient = T>
 class plain_backward_queries {
 public:
-    UNMASK_DEVICE explicit plain_backward_queries(const plain_backward_parameters<T, Mask>& parameters)
+    UNMASK_DEVICE explicit plain_backward_queries(const plain_backward_parameters<T, Mask, Gradient>& parameters)
         : p_(parameters), call_(parameters.of.call),
           first_column_(device::block() % parameters.column_groups * plain_columns) {}
 
@@ -124,7 +124,7 @@ private:
             }
             const bool exists = row < unit.rows;
             const float of_sink = exists && p_.of.sink_keys != nullptr ? p_.of.d_sink_scores[number(row)] : 0.0F;
-            T* const to = p_.of.d_query.row(unit.sequence, call_.query_of(row), head_of(row));
+            Gradient* const to = p_.of.d_query.row(unit.sequence, call_.query_of(row), head_of(row));
             UNMASK_UNROLL
             for (int step = 0; step < steps; ++step) {
                 UNMASK_UNROLL
@@ -136,14 +136,14 @@ private:
                             sum +=
                                 of_sink * p_.of.sink_keys[static_cast<index_t>(unit.kv_head) * call_.head_dim + column];
                         }
-                        to[column] = static_cast<T>(exists ? sum * call_.scale : 0.0F);
+                        to[column] = static_cast<Gradient>(exists ? sum * call_.scale : 0.0F);
                     }
                 }
             }
         }
     }
 
-    const plain_backward_parameters<T, Mask>& p_;
+    const plain_backward_parameters<T, Mask, Gradient>& p_;
     const kernel_call<T>& call_;
     int first_column_;
     float log_sum_exp_[4];
@@ -151,10 +151,10 @@ private:
     float d_query_[steps][4][4]{};
 };
 
-template <class T, mask_policy Mask>
+template <class T, mask_policy Mask, class Gradient = T>
 UNMASK_KERNEL(plain_threads, 2)
-void plain_backward_queries_kernel(plain_backward_parameters<T, Mask> p) {
-    plain_backward_queries<T, Mask>(p).run();
+void plain_backward_queries_kernel(plain_backward_parameters<T, Mask, Gradient> p) {
+    plain_backward_queries<T, Mask, Gradient>(p).run();
 }
 
 } // namespace detail::cuda

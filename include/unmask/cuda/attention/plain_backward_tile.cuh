@@ -18,9 +18,9 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
-template <class T, mask_policy Mask>
+template <class T, mask_policy Mask, class Gradient = T>
 struct plain_backward_parameters {
-    backward_call<T> of;
+    backward_call<T, Gradient> of;
     Mask mask;
     block_grid grid;   // of the kernel for queries
     int column_groups; // blocks that share the columns of a tile's gradients

@@ -23,7 +23,7 @@ template <class T, mask_policy Mask, sink_policy Sink>
 struct plain_forward_parameters {
     kernel_call<T> call;
     block_grid grid;
-    split_states states; // if the grid has parts
+    split_states states;
     Mask mask;
     Sink sink;
     int column_groups; // blocks that share the columns of a row tile's output
@@ -209,7 +209,7 @@ private:
             const float inverse = seen ? 1.0F / sum_[i] : 0.0F;
             const float log_sum = seen ? log_sum_of(largest_[i], sum_[i]) : minus_infinity;
             const bool first = first_column_ == 0 && plain_column(0) == 0;
-            if (p_.grid.parts > 1) {
+            if (p_.states.are_kept()) {
                 const index_t at = split_states::row(p_.call, unit.part, unit.sequence, unit.kv_head, row);
                 write_row(i, inverse, p_.states.output + at * p_.call.head_dim);
                 if (first) {
@@ -244,7 +244,7 @@ private:
         const block_unit& unit = memory::state().unit();
         const int end = smaller(first_column_ + plain_columns, p_.call.head_dim);
         device::barrier();
-        if (p_.grid.parts > 1) {
+        if (p_.states.are_kept()) {
             add_values_taken_out<plain_threads>(p_.call, p_.mask, memory::state(), first_column_, end, [&](int row) {
                 return p_.states.row_output(p_.call, unit.part, unit.sequence, unit.kv_head, row);
             });

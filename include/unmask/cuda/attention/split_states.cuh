@@ -5,15 +5,17 @@
 #include <unmask/cuda/attention/kernel_call.cuh>
 #include <unmask/cuda/runtime/device.cuh>
 
-// Keys that are split into parts: what each part leaves of every row, and the kernel that merges it, in the order of
-// the parts.
+// What some keys leave of every row, where there are others: keys that are split into parts, or keys of other ranks.
+// And the kernel that merges parts, in their order.
 
 UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
 struct split_states {
-    float* output;      // [parts][rows][head_dim], divided by its sum
+    float* output;      // [parts][rows][head_dim], divided by its sum; null: rows are finished, and leave no state
     float* log_sum_exp; // [parts][rows]; −∞ where the part has seen nothing
+
+    UNMASK_DEVICE bool are_kept() const { return output != nullptr; }
 
     // Rows of a launch: [sequences][kv_heads][query_length · group].
     template <class T>
@@ -40,6 +42,11 @@ struct merge_parameters {
 
 inline constexpr int merge_warps = 4; // of a block, each of which merges one row
 inline constexpr int merge_threads = merge_warps * device::warp_size;
+
+template <class T>
+int merge_blocks(const kernel_call<T>& call) {
+    return static_cast<int>((split_states::rows(call) + merge_warps - 1) / merge_warps);
+}
 
 template <class T>
 UNMASK_KERNEL(merge_threads, 1)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 
 #include <cuda_runtime_api.h>
 
@@ -132,6 +133,50 @@ inline void* allocate_mapped(std::size_t bytes) {
 inline void free_mapped(void* memory) noexcept {
     (void)cudaFreeHost(memory);
 }
+
+/// A stream beside others, for transfers: what comes in it starts before kernels that wait for room on the device.
+inline cuda_stream make_urgent_stream() {
+    int least = 0;
+    int greatest = 0;
+    expect_success(cudaDeviceGetStreamPriorityRange(&least, &greatest), "cudaDeviceGetStreamPriorityRange");
+    cuda_stream stream = nullptr;
+    expect_success(cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, greatest),
+                   "cudaStreamCreateWithPriority");
+    return stream;
+}
+inline void destroy_stream(cuda_stream stream) noexcept {
+    (void)cudaStreamDestroy(stream);
+}
+
+/// How far a stream had come. Others can wait for that.
+class stream_event {
+public:
+    explicit stream_event(cuda_stream stream) {
+        expect_success(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+        const cudaError_t code = cudaEventRecord(event_, stream);
+        if (code != cudaSuccess) {
+            (void)cudaEventDestroy(event_);
+            expect_success(code, "cudaEventRecord");
+        }
+    }
+    stream_event(stream_event&& other) noexcept : event_(std::exchange(other.event_, nullptr)) {}
+    stream_event& operator=(stream_event&&) = delete;
+    ~stream_event() {
+        if (event_ != nullptr) {
+            (void)cudaEventDestroy(event_); // CUDA keeps what streams still wait for
+        }
+    }
+
+    /// What comes in a stream from here on waits. The host does not.
+    void hold(cuda_stream stream) const {
+        expect_success(cudaStreamWaitEvent(stream, event_, 0), "cudaStreamWaitEvent");
+    }
+    /// The same where an error has been reported already.
+    void try_hold(cuda_stream stream) const noexcept { (void)cudaStreamWaitEvent(stream, event_, 0); }
+
+private:
+    cudaEvent_t event_ = nullptr;
+};
 
 /// The number of the capture that records what is enqueued on a stream; 0 if it is run.
 inline unsigned long long capture_of(cuda_stream stream) {

@@ -123,11 +123,7 @@ template <class Parallel, class T, mask_policy Mask, sink_policy Sink>
 void backward_on_ranks(const Parallel& exec, const attention_call<T>& call,
                        const attention_call_gradients<T>& gradients, const Mask& mask, const Sink& sink) {
     using shards_type = sharded_call<Parallel, T, Mask>;
-    const auto bit = [](const auto& wanted, index_t value) { return wanted.empty() ? 0 : value; };
-    const index_t wanted = bit(gradients.key, wants_keys) | bit(gradients.value, wants_values) |
-                           bit(gradients.sink_logits, wants_sink_logits) | bit(gradients.sink_keys, wants_sink_keys) |
-                           bit(gradients.sink_values, wants_sink_values);
-    const shards_type shards(backward_function, wanted, exec, call, mask);
+    const shards_type shards(backward_function, wanted_bits(gradients), exec, call, mask);
     gradient_total<T> query(gradients.query);
     gradient_total<T> key(gradients.key);
     gradient_total<T> value(gradients.value);

@@ -102,6 +102,15 @@ enum wanted_gradients : index_t {
 enum attention_function : index_t { forward_function, backward_function, received_function };
 inline constexpr const char* attention_functions[] = {"attention_forward", "attention_backward", "attention_received"};
 
+// Those that a call wants.
+template <class T>
+index_t wanted_bits(const attention_call_gradients<T>& gradients) {
+    const auto bit = [](const auto& wanted, wanted_gradients which) { return wanted.empty() ? 0 : which; };
+    return bit(gradients.key, wants_keys) | bit(gradients.value, wants_values) |
+           bit(gradients.sink_logits, wants_sink_logits) | bit(gradients.sink_keys, wants_sink_keys) |
+           bit(gradients.sink_values, wants_sink_values);
+}
+
 template <class Parallel, class T, mask_policy Mask>
 class sharded_call {
 public:
@@ -202,6 +211,39 @@ public:
         return result;
     }
 
+    // This rank's keys, as far as it needs them.
+    [[nodiscard]] key_shard<T> own() const {
+        key_shard<T> result{.owner = rank(), .parts = needed(rank(), rank())};
+        for (const placed_range& part : result.parts) {
+            result.keys.push_back(rows_of(call_.key, part.at, part.size()));
+            result.values.push_back(rows_of(call_.value, part.at, part.size()));
+        }
+        return result;
+    }
+
+    // Elements of some keys, and of their values.
+    [[nodiscard]] std::size_t elements(const std::vector<placed_range>& parts) const {
+        index_t positions = 0;
+        for (const placed_range& part : parts) {
+            positions += part.size();
+        }
+        const index_t tensors = has_values_ ? 2 : 1;
+        return static_cast<std::size_t>(tensors * positions * call_.batch * call_.kv_heads * call_.head_dim);
+    }
+
+    // Where the keys and values of a shard's parts lie in memory for its elements().
+    void place_in(key_shard<T>& shard, const T* place) const {
+        const auto next = [&](const placed_range& part) {
+            const auto rows = view(place, call_.batch, part.size(), call_.kv_heads, call_.head_dim);
+            place += rows.size();
+            return rows;
+        };
+        for (const placed_range& part : shard.parts) {
+            shard.keys.push_back(next(part));
+            shard.values.push_back(has_values_ ? next(part) : tensor_view<const T, 4>{});
+        }
+    }
+
 private:
     struct transfer {
         std::vector<T> sent;
@@ -283,25 +325,6 @@ private:
         return result;
     }
 
-    [[nodiscard]] key_shard<T> own() const {
-        key_shard<T> result{.owner = rank(), .parts = needed(rank(), rank())};
-        for (const placed_range& part : result.parts) {
-            result.keys.push_back(rows_of(call_.key, part.at, part.size()));
-            result.values.push_back(rows_of(call_.value, part.at, part.size()));
-        }
-        return result;
-    }
-
-    // Elements of some keys, and of their values.
-    [[nodiscard]] std::size_t elements(const std::vector<placed_range>& parts) const {
-        index_t positions = 0;
-        for (const placed_range& part : parts) {
-            positions += part.size();
-        }
-        const index_t tensors = has_values_ ? 2 : 1;
-        return static_cast<std::size_t>(tensors * positions * call_.batch * call_.kv_heads * call_.head_dim);
-    }
-
     // Sends what the rank `step` after this one needs, and asks for what this one needs of the rank `step` before it.
     [[nodiscard]] transfer start(int step) const {
         std::vector<T> sent;
@@ -320,16 +343,7 @@ private:
             arriving.owner = from;
             arriving.parts = needed(rank(), from);
             arriving.memory.resize(elements(arriving.parts));
-            const T* place = arriving.memory.data();
-            const auto next = [&](const placed_range& part) {
-                const auto rows = view(place, call_.batch, part.size(), call_.kv_heads, call_.head_dim);
-                place += rows.size();
-                return rows;
-            };
-            for (const placed_range& part : arriving.parts) {
-                arriving.keys.push_back(next(part));
-                arriving.values.push_back(has_values_ ? next(part) : tensor_view<const T, 4>{});
-            }
+            place_in(arriving, arriving.memory.data());
         }
         auto request = exchange<decltype(Parallel::ranks), T>(exec_.ranks, to, sent, from, arriving.memory);
         return {std::move(sent), std::move(arriving), std::move(request)};
