@@ -105,7 +105,7 @@ inline constexpr const char* attention_functions[] = {"attention_forward", "atte
 // Those that a call wants.
 template <class T>
 index_t wanted_bits(const attention_call_gradients<T>& gradients) {
-    const auto bit = [](const auto& wanted, wanted_gradients which) { return wanted.empty() ? 0 : which; };
+    const auto bit = [](const auto& wanted, index_t which) { return wanted.empty() ? 0 : which; };
     return bit(gradients.key, wants_keys) | bit(gradients.value, wants_values) |
            bit(gradients.sink_logits, wants_sink_logits) | bit(gradients.sink_keys, wants_sink_keys) |
            bit(gradients.sink_values, wants_sink_values);
