@@ -34,7 +34,7 @@ struct group {
     std::mutex mutex;
     std::condition_variable changed;
     std::map<std::pair<int, int>, std::vector<std::shared_ptr<message>>> way{}; // from, to: those that are not taken
-    int joined = 0; // ranks that have come so far
+    int joined = 0;                                                             // ranks that have come so far
     ncclResult_t state = ncclSuccess;
 
     // Blocks until all ranks have come.
