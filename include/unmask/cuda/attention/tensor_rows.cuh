@@ -15,7 +15,7 @@ UNMASK_NAMESPACE_BEGIN
 namespace detail::cuda {
 
 template <class From, class To>
-struct row_parameters {
+struct tensor_rows_parameters {
     tensor<const From> from;
     tensor<To> to;
     index_t rows;
@@ -24,13 +24,13 @@ struct row_parameters {
     int head_dim;
 };
 
-inline constexpr int rows_a_block = 4; // a warp has one
-inline constexpr int rows_threads = rows_a_block * device::warp_size;
+inline constexpr int tensor_rows_a_block = 4; // a warp has one
+inline constexpr int tensor_rows_threads = tensor_rows_a_block * device::warp_size;
 
 template <bool Adds, class From, class To>
-UNMASK_KERNEL(rows_threads, 1)
-void rows_kernel(row_parameters<From, To> p) {
-    const index_t row = static_cast<index_t>(device::block()) * rows_a_block + device::warp();
+UNMASK_KERNEL(tensor_rows_threads, 1)
+void tensor_rows_kernel(tensor_rows_parameters<From, To> p) {
+    const index_t row = static_cast<index_t>(device::block()) * tensor_rows_a_block + device::warp();
     if (row >= p.rows) {
         return;
     }
@@ -49,24 +49,24 @@ void rows_kernel(row_parameters<From, To> p) {
 }
 
 template <bool Adds, class From, class To>
-void launch_rows(const work_stream& work, const tensor_view<const From, 4>& from, const tensor_view<To, 4>& to) {
+void launch_tensor_rows(const work_stream& work, const tensor_view<const From, 4>& from, const tensor_view<To, 4>& to) {
     const auto& [sequences, positions, heads, head_dim] = to.extents;
     const index_t rows = sequences * positions * heads;
-    const auto blocks = static_cast<int>((rows + rows_a_block - 1) / rows_a_block);
-    launch(&rows_kernel<Adds, From, To>, blocks, rows_threads, 0, work.stream,
-           row_parameters<From, To>{tensor_of(from, 0), tensor_of(to, 0), rows, static_cast<int>(positions),
-                                    static_cast<int>(heads), static_cast<int>(head_dim)});
+    const auto blocks = static_cast<int>((rows + tensor_rows_a_block - 1) / tensor_rows_a_block);
+    launch(&tensor_rows_kernel<Adds, From, To>, blocks, tensor_rows_threads, 0, work.stream,
+           tensor_rows_parameters<From, To>{tensor_of(from, 0), tensor_of(to, 0), rows, static_cast<int>(positions),
+                                            static_cast<int>(heads), static_cast<int>(head_dim)});
 }
 
 // to = from, rounded if its type is another.
 template <class From, class To>
 void copy_rows(const work_stream& work, const tensor_view<const From, 4>& from, const tensor_view<To, 4>& to) {
-    launch_rows<false>(work, from, to);
+    launch_tensor_rows<false>(work, from, to);
 }
 // to += from.
 inline void add_rows(const work_stream& work, const tensor_view<const float, 4>& from,
                      const tensor_view<float, 4>& to) {
-    launch_rows<true>(work, from, to);
+    launch_tensor_rows<true>(work, from, to);
 }
 
 } // namespace detail::cuda
