@@ -98,7 +98,9 @@ TEST_CASE_TEMPLATE("keys in two parts give what they give in one, under every ma
     std::mt19937 random(23);
     const std::vector<range> documents = some_documents(keys);
     for (const index_t dim : {32, 40}) {
-        for (const auto& [name, mask] : masks(keys, documents)) {
+        for (const auto& each : masks(keys, documents)) {
+            const auto& name = each.first; // names, which lambdas can capture
+            const auto& mask = each.second;
             CAPTURE(name);
             const index_t split = std::uniform_int_distribution<index_t>(0, keys)(random);
             CAPTURE(split);

@@ -71,7 +71,9 @@ TEST_CASE_TEMPLATE("every mask, on 1 to 4 ranks with shards of any size, gives w
         if (ragged) {
             options.query_lengths = options.key_lengths = lengths;
         }
-        for (const auto& [name, mask] : masks(length, documents)) {
+        for (const auto& each : masks(length, documents)) {
+            const auto& name = each.first; // names, which lambdas can capture
+            const auto& mask = each.second;
             CAPTURE(name);
             const problem<float> alone = run_alone<Sink>(input, mask, options);
             for (int ranks = 1; ranks <= 4; ++ranks) {
@@ -124,7 +126,9 @@ TEST_CASE("what a mask hides does not matter, and NaN that it shows is told, on 
     std::mt19937 random(6);
     const index_t length = 60;
     const std::vector<range> documents = some_documents(length);
-    for (const auto& [name, mask] : masks(length, documents)) {
+    for (const auto& each : masks(length, documents)) {
+        const auto& name = each.first;
+        const auto& mask = each.second;
         CAPTURE(name);
         for (const index_t bad : {index_t{0}, index_t{31}, length - 1}) {
             problem<float> input({1, length, length, 1, 1, 8}, random);

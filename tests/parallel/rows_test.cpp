@@ -150,10 +150,10 @@ TEST_CASE("no rows, and arguments that are wrong") {
             return {};
         };
         CHECK(call(0, size, 0, {}).empty());
-        CHECK(complaint(1, size - 1, 1, categorical{}) ==
+        CHECK(complaint(1, size - 1, std::size_t{1}, categorical{}) ==
               "draw_rows: logits.extents[1] is " + std::to_string(size - 1) + ", expected " + std::to_string(size));
-        CHECK(complaint(1, size, 0, categorical{}) == "draw_rows: uniforms.size() is 0, expected 1");
-        CHECK(complaint(1, size, 1, categorical{.top_k = 3}) ==
+        CHECK(complaint(1, size, std::size_t{0}, categorical{}) == "draw_rows: uniforms.size() is 0, expected 1");
+        CHECK(complaint(1, size, std::size_t{1}, categorical{.top_k = 3}) ==
               "draw_rows: categorical.top_k is 3, expected 0: no such filter");
     });
     CHECK_THROWS_AS((void)tokens_of_rank(tokens, 2, 2), invalid_argument);
