@@ -14,6 +14,8 @@
 #include <unmask/analysis/sink_strength.hpp>
 #include <unmask/sampler/presets.hpp>
 
+#include "by_sequence.hpp"
+
 namespace sink_study {
 
 namespace {
@@ -68,17 +70,6 @@ private:
     double sum_ = 0;
     double weight_ = 0;
 };
-
-std::vector<records_view> by_sequence(records_view records) {
-    std::vector<records_view> result;
-    for (std::size_t begin = 0, i = 1; i <= records.size(); ++i) {
-        if (i == records.size() || records[i].sequence != records[begin].sequence) {
-            result.push_back(records.subspan(begin, i - begin));
-            begin = i;
-        }
-    }
-    return result;
-}
 
 // Calls use(steps, layer, head) for every sequence and head.
 template <class Use>

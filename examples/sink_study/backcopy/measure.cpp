@@ -11,6 +11,8 @@
 #include <unmask/analysis/sink_movement.hpp>
 #include <unmask/analysis/sink_strength.hpp>
 
+#include "../by_sequence.hpp"
+
 namespace sink_study::backcopy {
 
 namespace {
@@ -44,17 +46,6 @@ private:
     double sum_ = 0.0;
     double weight_ = 0.0;
 };
-
-std::vector<records_view> by_sequence(records_view records) {
-    std::vector<records_view> result;
-    for (std::size_t begin = 0, i = 1; i <= records.size(); ++i) {
-        if (i == records.size() || records[i].sequence != records[begin].sequence) {
-            result.push_back(records.subspan(begin, i - begin));
-            begin = i;
-        }
-    }
-    return result;
-}
 
 // Calls use(layer, head) for each head of a model.
 template <class Use>
