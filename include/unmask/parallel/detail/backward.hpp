@@ -153,7 +153,7 @@ void backward_on_ranks(const Parallel& exec, const attention_call<T>& call,
     const index_t tensors = (shards.wants(wants_keys) ? 1 : 0) + (shards.wants(wants_values) ? 1 : 0);
     const auto add_to_own = [&](const placed_range& part, const float* sums) {
         key.add(part.at, part.size(), sums);
-        value.add(part.at, part.size(), sums + (tensors - 1) * part.size() * each);
+        value.add(part.at, part.size(), sums + (shards.wants(wants_keys) ? part.size() * each : 0));
     };
     returned_sums<shards_type, decltype(Parallel::ranks)> returned(shards, exec.ranks, tensors * each, add_to_own);
     std::vector<float> memory; // of one part for some of the queries
