@@ -11,14 +11,12 @@
 #include <vector>
 
 #include "checkpoint.hpp"
-#include "corpus.hpp"
 #include "device_option.hpp"
 #include "evaluate.hpp"
 #include "progress.hpp"
-#include "text_codec.hpp"
-#include "token_kind.hpp"
 #include "training.hpp"
 #include "training_cost.hpp"
+#include "training_text.hpp"
 
 namespace language_model {
 
@@ -28,19 +26,6 @@ inline std::string describe(const bound& b) {
                   b.standard_error, static_cast<long long>(b.windows));
     return text;
 }
-
-/// What a run learns from, and is measured on.
-struct training_text {
-    token_kind kind;
-    text_codec codec;
-    std::vector<token_t> training;
-    std::vector<token_t> held_out;
-    std::vector<index_t> held_out_characters; ///< of each token
-
-    training_text(const corpus& text, const token_kind& of)
-        : kind(of), codec(of), training(codec.encode(text.training)), held_out(codec.encode(text.held_out)),
-          held_out_characters(codec.lengths(held_out)) {}
-};
 
 /// A whole run as the options of `train` describe it: from the state it left, if it left one, to its last step.
 struct training_run {

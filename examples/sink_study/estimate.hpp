@@ -34,8 +34,13 @@ struct estimate {
         const std::size_t n = values.size();
         return (n < std::size(t) ? t[n] : 2.0) * (n < 2 ? 1.0 : deviation() / std::sqrt(static_cast<double>(n)));
     }
-    /// "2.31 ± 0.02", or "–" if there is nothing; without ± for one value.
-    [[nodiscard]] std::string text(int digits = 3) const {
+    /// The mean and the deviation, "2.31 ± 0.02"; "–" if there is nothing, and no ± for one value.
+    [[nodiscard]] std::string text(int digits = 3) const { return text(deviation(), digits); }
+    /// The same with the half-width of the interval.
+    [[nodiscard]] std::string interval(int digits = 3) const { return text(half_width(), digits); }
+
+private:
+    [[nodiscard]] std::string text(double spread, int digits) const {
         if (values.empty()) {
             return "–";
         }
@@ -43,7 +48,7 @@ struct estimate {
         if (values.size() == 1) {
             std::snprintf(buffer, sizeof buffer, "%.*f", digits, mean());
         } else {
-            std::snprintf(buffer, sizeof buffer, "%.*f ± %.*f", digits, mean(), digits, deviation());
+            std::snprintf(buffer, sizeof buffer, "%.*f ± %.*f", digits, mean(), digits, spread);
         }
         return buffer;
     }

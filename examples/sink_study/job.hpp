@@ -12,7 +12,7 @@ namespace sink_study {
 /// One run of the study: a model, what it learns, for how long, and from which start. Jobs with the same seed see the
 /// same batches and start, tensor by tensor, from the same weights.
 struct job {
-    std::string task;     ///< text or retrieval
+    std::string task;     ///< text, a token a character; byte_pairs, the same text in them; or retrieval
     std::string variant;  ///< a name of variant_names
     std::string training; ///< none (as it starts), usual or long
     std::uint32_t seed = 1;
@@ -24,7 +24,7 @@ struct job {
 };
 
 /// All jobs, in an order in which every beginning of the list is worth having: one seed of everything, then the two
-/// headline models for longer, then more seeds of both.
+/// headline models for longer, then more seeds of both; last these two in byte pairs, seed by seed.
 inline std::vector<job> all_jobs() {
     std::vector<job> jobs;
     const auto text = [&](std::uint32_t seed) {
@@ -54,6 +54,12 @@ inline std::vector<job> all_jobs() {
     text(3);
     longer(2);
     longer(3);
+    for (const std::uint32_t seed : {1U, 2U, 3U}) {
+        for (const char* training : {"none", "usual"}) {
+            jobs.push_back({"byte_pairs", "none", training, seed});
+            jobs.push_back({"byte_pairs", "front", training, seed});
+        }
+    }
     return jobs;
 }
 

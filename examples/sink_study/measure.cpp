@@ -5,16 +5,20 @@
 #include "measure.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <span>
 #include <string>
 
+#include <unmask/analysis/key_class.hpp>
 #include <unmask/analysis/sink_movement.hpp>
 #include <unmask/analysis/sink_strength.hpp>
 #include <unmask/sampler/presets.hpp>
 
 #include "by_sequence.hpp"
+#include "class_summary.hpp"
+#include "mean.hpp"
 
 namespace sink_study {
 
@@ -28,7 +32,8 @@ struct traced_denoiser {
     traced_model& model;
     unmask::vocabulary tokens;
     index_t block; // 0: queries are all positions
-    unmask::sink_tracker& tracker;
+    unmask::sink_tracker& all;
+    query_tracker& masked;
 
     [[nodiscard]] unmask::vocabulary vocabulary() const { return tokens; }
 
@@ -38,37 +43,16 @@ struct traced_denoiser {
             const index_t length = page.length(sequence);
             const index_t begin = block > 0 ? rows[i].position / block * block : 0;
             const index_t end = block > 0 ? std::min(begin + block, length) : length;
-            const const_matrix all = model.logits(page.tokens(sequence));
-            model.report(tracker, sequence, {begin, end}, end);
+            const const_matrix predicted = model.logits(page.tokens(sequence));
+            std::vector<index_t> positions;
             for (; i < rows.size() && rows[i].sequence == sequence; ++i) {
-                std::copy_n(all.pointer(rows[i].position), tokens.size, logits.pointer(static_cast<index_t>(i)));
+                positions.push_back(rows[i].position);
+                std::copy_n(predicted.pointer(rows[i].position), tokens.size, logits.pointer(static_cast<index_t>(i)));
             }
+            model.report(all, sequence, {begin, end}, end);
+            model.report(masked, sequence, positions);
         }
     }
-};
-
-// The mean of numbers, leaving out what is not one, weighted.
-class weighted_mean {
-public:
-    void add(double value, double weight = 1) {
-        if (weight > 0 && std::isfinite(value)) {
-            sum_ += weight * value;
-            weight_ += weight;
-        }
-    }
-    // null if there were none.
-    [[nodiscard]] ordered_json json() const {
-        return weight_ > 0 ? ordered_json(rounded(sum_ / weight_)) : ordered_json(nullptr);
-    }
-    // Five significant digits: results are read by people, and kept in git.
-    static double rounded(double value) {
-        const double scale = value == 0 ? 1 : std::pow(10.0, 4 - std::floor(std::log10(std::abs(value))));
-        return std::round(value * scale) / scale;
-    }
-
-private:
-    double sum_ = 0;
-    double weight_ = 0;
 };
 
 // Calls use(steps, layer, head) for every sequence and head.
@@ -86,7 +70,7 @@ void for_each_head(records_view records, const Use& use) {
 // Movement of all heads together: a rate is over all pairs of steps whose strongest key is a sink, whatever their head.
 template <class Definition>
 ordered_json movement_by(records_view records, const Definition& definition) {
-    weighted_mean gated, strength, change, shuffled_change, residence, overlap, variance, distinct, norms;
+    mean gated, strength, change, shuffled_change, residence, overlap, variance, distinct, norms;
     for_each_head(records, [&](records_view steps, index_t layer, index_t head) {
         const auto weight = [](index_t count) { return static_cast<double>(count); };
         const unmask::sink_movement found = unmask::movement_of(steps, layer, head, definition);
@@ -116,9 +100,9 @@ ordered_json extra_sink_of(records_view records) {
     if (shape.sinks == 0) {
         return nullptr;
     }
-    weighted_mean all, deviation, strongest, norms;
-    std::vector<weighted_mean> of_head(static_cast<std::size_t>(shape.layers * shape.heads));
-    std::vector<weighted_mean> deviation_of_head(of_head.size());
+    mean all, deviation, strongest, norms;
+    std::vector<mean> of_head(static_cast<std::size_t>(shape.layers * shape.heads));
+    std::vector<mean> deviation_of_head(of_head.size());
     ordered_json by_layer = ordered_json::array();
     for_each_head(records, [&](records_view steps, index_t layer, index_t head) {
         const unmask::over_steps mass = unmask::extra_mass_of(steps, layer, head);
@@ -139,11 +123,11 @@ ordered_json extra_sink_of(records_view records) {
         most = of_head[i].json() > of_head[most].json() ? i : most;
     }
     for (index_t layer = 0; layer < shape.layers; ++layer) {
-        weighted_mean mean;
+        mean of_layer;
         for (index_t head = 0; head < shape.heads; ++head) {
-            mean.add(of_head[static_cast<std::size_t>(layer * shape.heads + head)].json().get<double>());
+            of_layer.add(of_head[static_cast<std::size_t>(layer * shape.heads + head)].json().get<double>());
         }
-        by_layer.push_back(mean.json());
+        by_layer.push_back(of_layer.json());
     }
     return {{"mass", all.json()},
             {"deviation_over_steps", deviation.json()},
@@ -161,8 +145,8 @@ ordered_json extra_sink_of(records_view records) {
 // heads.
 ordered_json strongest_position_of(records_view records) {
     const unmask::sink_record& shape = records.front();
-    std::vector<weighted_mean> of_head(static_cast<std::size_t>(shape.layers * shape.heads));
-    weighted_mean all;
+    std::vector<mean> of_head(static_cast<std::size_t>(shape.layers * shape.heads));
+    mean all;
     for (const unmask::sink_record& record : records) {
         for (index_t layer = 0; layer < record.layers; ++layer) {
             for (index_t head = 0; head < record.heads; ++head) {
@@ -175,61 +159,93 @@ ordered_json strongest_position_of(records_view records) {
         }
     }
     ordered_json highest = 0.0;
-    for (const weighted_mean& each : of_head) {
+    for (const mean& each : of_head) {
         highest = std::max(highest, each.json());
     }
     return {{"times_even", all.json()}, {"times_even_in_strongest_head", highest}};
 }
 
 ordered_json similarity_of(records_view records) {
-    std::vector<weighted_mean> of_layer(records.front().similarity.size());
+    std::vector<mean> of_layer(records.front().similarity.size());
     for (const unmask::sink_record& record : records) {
         for (std::size_t i = 0; i < of_layer.size(); ++i) {
             of_layer[i].add(record.similarity[i]);
         }
     }
     ordered_json result = ordered_json::array();
-    for (const weighted_mean& each : of_layer) {
+    for (const mean& each : of_layer) {
         result.push_back(each.json());
     }
     return result;
 }
 
+index_t calls_of(records_view records) {
+    index_t calls = 0;
+    for (const unmask::sink_record& record : records) {
+        calls = std::max(calls, record.call + 1);
+    }
+    return calls;
+}
+
+// Where the attention of masked positions goes, by kind of key.
+ordered_json class_shares_of(records_view records, std::span<const token_t> delimiters) {
+    if (records.empty()) {
+        return nullptr;
+    }
+    constexpr std::array<const char*, unmask::key_classes + 1> names = {"mask", "delimiter", "content", "extra", "own"};
+    constexpr std::size_t content = 2;
+    const unmask::sink_record* last = nullptr;
+    std::vector<unmask::key_class> classes; // of the last record
+    const auto shares = [&](const unmask::sink_record& record, index_t layer, index_t head) {
+        if (&record != last) {
+            classes = unmask::classes_of(record, delimiters);
+            last = &record;
+        }
+        std::array<unmask::class_share, names.size()> result;
+        std::ranges::copy(unmask::class_shares(record, layer, head, classes), result.begin());
+        result.back() = unmask::own_share(record, layer, head);
+        return result;
+    };
+    return to_json(class_summaries(records, calls_of(records), 0, records.front().layers - 1, content, shares), names);
+}
+
 } // namespace
 
-std::vector<unmask::sink_record> trace_of(traced_model& model, const job& which, const study_size& size,
-                                          const study_data& data, const measure_settings& settings) {
+attention_trace trace_of(traced_model& model, const job& which, const study_size& size, const study_data& data,
+                         const measure_settings& settings) {
     const index_t length = size.of(which).length;
     const index_t block = in_blocks(which.variant) ? size.block : length;
     const auto prompt = static_cast<std::size_t>(static_cast<index_t>(settings.prompt * static_cast<double>(length)));
     const auto held_out = data.held_out(which, size);
     const index_t available = std::ssize(held_out) / length;
-    const tokenizer& symbols = data.symbols(which);
+    const text_codec& symbols = data.symbols(which);
     unmask::canvas page({.size = symbols.size(), .mask = symbols.mask(), .end = {}});
     for (index_t i = 0; i < settings.sequences; ++i) {
         const auto begin = static_cast<std::size_t>(i * available / settings.sequences * length);
         page.add(std::span(held_out).subspan(begin, prompt), length - static_cast<index_t>(prompt));
     }
-    unmask::sink_tracker tracker;
-    traced_denoiser denoiser{model, page.vocabulary(), block < length ? block : 0, tracker};
-    const index_t masked = length - static_cast<index_t>(prompt);
-    const auto sampler =
-        unmask::presets::llada({.steps = masked / settings.positions_a_step, .block_length = block, .temperature = 0});
-    sampler(unmask::cpu_executor{1}, denoiser, page, 1, tracker);
-    return {tracker.records().begin(), tracker.records().end()};
+    unmask::sink_tracker all;
+    query_tracker masked;
+    traced_denoiser denoiser{model, page.vocabulary(), block < length ? block : 0, all, masked};
+    const index_t steps = (length - static_cast<index_t>(prompt)) / size.of(which).positions_a_step;
+    const auto sampler = unmask::presets::llada({.steps = steps, .block_length = block, .temperature = 0});
+    sampler(unmask::cpu_executor{1}, denoiser, page, 1, [&](const unmask::sampler_step& step) {
+        all(step);
+        masked(step);
+    });
+    return {{all.records().begin(), all.records().end()}, masked.records()};
 }
 
-ordered_json sinks_of(const std::vector<unmask::sink_record>& records) {
-    const auto calls =
-        std::max_element(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.call < b.call; })
-            ->call +
-        1;
+ordered_json sinks_of(const attention_trace& trace, const std::vector<token_t>& delimiters) {
+    const std::vector<unmask::sink_record>& records = trace.all;
+    const index_t calls = calls_of(records);
     return {
         {"sequences", by_sequence(records).size()},
         {"steps", calls},
         {"extra_sink", extra_sink_of(records)},
         {"strongest_position", strongest_position_of(records)},
         {"similarity_by_layer", similarity_of(records)},
+        {"class_shares", class_shares_of(trace.masked, delimiters)},
         {"movement",
          {{"mean_above_0.3", movement_by(records, unmask::above_share{})},
           {"sum_3_above_others", movement_by(records, unmask::above_others{})},

@@ -17,15 +17,22 @@ namespace sink_study {
 struct measure_settings {
     index_t sequences = 8;
     double prompt = 0.25; ///< of the length: given
-    index_t positions_a_step = 2;
 };
 
-/// Samples with a model that takes part in a study and writes down its attention, step by step. A model in blocks fills
-/// block by block, and its queries are those that an exact cache leaves to compute: of the block.
-std::vector<unmask::sink_record> trace_of(traced_model& model, const job& which, const study_size& size,
-                                          const study_data& data, const measure_settings& settings = {});
+/// A model's attention while it samples, step by step.
+struct attention_trace {
+    std::vector<unmask::sink_record> all;    ///< of the queries of all positions
+    std::vector<unmask::sink_record> masked; ///< of those of masked positions alone, with what they give to
+                                             ///< themselves; empty if what a query sees depends on its position
+};
 
-/// What the records say: mass on the extra sink, strength, movement by several definitions, value norms, mixing.
-nlohmann::ordered_json sinks_of(const std::vector<unmask::sink_record>& records);
+/// Samples with a model that takes part in a study and writes down its attention. A model in blocks fills block by
+/// block, and its queries are those that an exact cache leaves to compute: of the block.
+attention_trace trace_of(traced_model& model, const job& which, const study_size& size, const study_data& data,
+                         const measure_settings& settings = {});
+
+/// What it says: mass on the extra sink, strength, movement by several definitions, value norms, mixing, and the shares
+/// of classes of keys, of which these tokens are delimiters.
+nlohmann::ordered_json sinks_of(const attention_trace& trace, const std::vector<token_t>& delimiters);
 
 } // namespace sink_study

@@ -180,6 +180,42 @@ void write_models(std::ostream& out, const study_results& results, const std::st
     }
 }
 
+// The same text in byte pairs: where the attention of masked positions goes.
+void write_byte_pairs(std::ostream& out, const study_results& results) {
+    table numbers(out, {"", "`none`", "`front`", "`front` less `none`", "`none`, untrained", "`front`, untrained"});
+    const auto row = [&](const char* what, const std::string& number) {
+        const auto of = [&](const char* variant, const char* training) {
+            return results.of("byte_pairs", variant, number, training).interval();
+        };
+        numbers.row({what, of("none", "usual"), of("front", "usual"),
+                     results.difference("byte_pairs", "front", "none", number).interval(), of("none", "none"),
+                     of("front", "none")});
+    };
+    const auto share = [](const char* name, const char* number) {
+        return sinks(std::string("class_shares/") + name + "/" + number);
+    };
+    row("held-out bits a character", bits);
+    row("[MASK] keys get, in the first quarter of the steps", share("mask", "by_quarter/0"));
+    row("in the last", share("mask", "by_quarter/3"));
+    row("over the even share, in the second half", share("mask", "late_over_uniform"));
+    row("norm of their values, over content's", share("mask", "value_norm"));
+    row("punctuation gets", share("delimiter", "mass"));
+    row("over the even share, in the second half", share("delimiter", "late_over_uniform"));
+    row("norm of its values", share("delimiter", "value_norm"));
+    row("a position gives itself", share("own", "mass"));
+    row("the token gets", share("extra", "mass"));
+    row("over the even share, in the second half", share("extra", "late_over_uniform"));
+    row("norm of its value", share("extra", "value_norm"));
+    row("the token is the strongest key", sinks("extra_sink/is_strongest_key"));
+    row("heads and steps with a sink", moving("heads_with_sink"));
+    row("the sink is another key in the next step", moving("change_rate"));
+    row("with shuffled steps", moving("change_rate_of_shuffled_steps"));
+    row("norm of the sink's value, over the median", moving("value_norm_ratio"));
+    row("heads and steps with a key above 0.3", sinks("movement/mean_above_0.3/heads_with_sink"));
+    row("it is another one in the next step", sinks("movement/mean_above_0.3/change_rate"));
+    row("with shuffled steps", sinks("movement/mean_above_0.3/change_rate_of_shuffled_steps"));
+}
+
 void write_facts(std::ostream& out) {
     table facts(out, {"exactly true of any model with the token", "largest difference measured"});
     for (const exact_fact& each : exact_facts()) {
@@ -204,6 +240,9 @@ void write_report(std::ostream& out, const study_results& results) {
     write_models(out, results, "text");
     out << "\nRetrieval:\n\n";
     write_models(out, results, "retrieval");
+    out << "\nNatural text in byte pairs, 512 at a time; ± is half of the 95 % interval over seeds, paired for "
+           "differences. Shares are of the attention of masked positions, the rest of that of all:\n\n";
+    write_byte_pairs(out, results);
 }
 
 } // namespace sink_study

@@ -28,13 +28,21 @@ double seconds_since(clock::time_point start) {
     return std::chrono::duration<double>(clock::now() - start).count();
 }
 
-// What a state has to agree with to be gone on from.
-std::map<std::string, std::string> identity_of(const job& which, const study_size& size) {
-    return {{"job", which.name()}, {"size", size.name}, {"steps", std::to_string(size.steps_of(which))}};
+const char* name_of_optimizer(const training_settings& settings) {
+    return settings.optimizer.muon ? "muon" : "adamw";
 }
 
-nlohmann::ordered_json settings_of(const job& which, const study_size& size, const study_data& data) {
-    const training_settings training = training_of(which, size);
+// What a state has to agree with to be gone on from.
+std::map<std::string, std::string> identity_of(const job& which, const study_size& size,
+                                               const training_settings& settings) {
+    return {{"job", which.name()},
+            {"size", size.name},
+            {"steps", std::to_string(settings.optimizer.steps)},
+            {"optimizer", name_of_optimizer(settings)}};
+}
+
+nlohmann::ordered_json settings_of(const job& which, const study_size& size, const study_data& data,
+                                   const training_settings& training) {
     const variant_settings variant = data.variant(which, size);
     nlohmann::ordered_json settings = {{"layers", variant.shape.layers},
                                        {"width", variant.shape.width},
@@ -43,9 +51,11 @@ nlohmann::ordered_json settings_of(const job& which, const study_size& size, con
                                        {"vocabulary", variant.shape.vocabulary},
                                        {"length", variant.length},
                                        {"batch", training.batch},
+                                       {"optimizer", name_of_optimizer(training)},
                                        {"learning_rate", training.optimizer.learning_rate},
                                        {"final_learning_rate", training.optimizer.final_learning_rate},
                                        {"warm_up", training.optimizer.warm_up},
+                                       {"cool_down", training.optimizer.cool_down},
                                        {"weight_decay", training.optimizer.weight_decay}};
     if (in_blocks(which.variant)) {
         settings["block"] = variant.block;
@@ -67,6 +77,7 @@ nlohmann::ordered_json evaluation_of(const Model& model, std::vector<float>& wei
                                         .windows = task.held_out,
                                         .draws = 8,
                                         .seed = 1,
+                                        .characters = data.held_out_characters(which),
                                         .block = in_blocks(which.variant) ? size.block : 0});
     nlohmann::ordered_json result = {
         {"bits", found.bits}, {"standard_error", found.standard_error}, {"windows", found.windows}};
@@ -77,8 +88,8 @@ nlohmann::ordered_json evaluation_of(const Model& model, std::vector<float>& wei
 }
 
 template <class Running>
-std::vector<unmask::sink_record> trace(const Running& model, std::vector<float>& weights, const job& which,
-                                       const study_size& size, const study_data& data) {
+attention_trace trace(const Running& model, std::vector<float>& weights, const job& which, const study_size& size,
+                      const study_data& data) {
     traced_transformer<Running> traced(model, weights, size.of(which).length);
     return trace_of(traced, which, size, data);
 }
@@ -87,8 +98,8 @@ std::vector<unmask::sink_record> trace(const Running& model, std::vector<float>&
 template <class Run, class Model, class Running>
 bool train(Run& run, const Model& model, const Running& running, const job& which, const study_size& size,
            const study_data& data, const study_folders& folders, const job_control& control) {
-    const training_settings settings = training_of(which, size);
-    const auto identity = identity_of(which, size);
+    const training_settings settings = training_of(which, size, control.on_gpu);
+    const auto identity = identity_of(which, size, settings);
     const index_t steps = settings.optimizer.steps;
     index_t step = 0;
     double before = 0.0; // seconds of earlier calls
@@ -129,24 +140,25 @@ bool train(Run& run, const Model& model, const Running& running, const job& whic
     }
     const double seconds = before + seconds_since(start);
     model_card card{.shape = model.shape(),
-                    .tokens = {data.symbols(which).alphabet(), {}},
+                    .tokens = data.kind(which),
                     .sink = which.variant,
                     .length = size.of(which).length,
                     .step = step};
     std::vector<float> weights = run.weights();
     write_safetensors(folders.weights(which), named(model.places(), weights), to_metadata(card));
-    write_result(folders.result(which), {{"task", which.task},
-                                         {"variant", which.variant},
-                                         {"training", which.training},
-                                         {"seed", which.seed},
-                                         {"size", size.name},
-                                         {"device", control.on_gpu ? "cuda" : "cpu"},
-                                         {"settings", settings_of(which, size, data)},
-                                         {"steps", steps},
-                                         {"seconds", std::round(seconds)},
-                                         {"parameters", model.parameters()},
-                                         {"held_out", evaluation_of(model, weights, which, size, data)},
-                                         {"sinks", sinks_of(trace(running, weights, which, size, data))}});
+    write_result(folders.result(which),
+                 {{"task", which.task},
+                  {"variant", which.variant},
+                  {"training", which.training},
+                  {"seed", which.seed},
+                  {"size", size.name},
+                  {"device", control.on_gpu ? "cuda" : "cpu"},
+                  {"settings", settings_of(which, size, data, settings)},
+                  {"steps", steps},
+                  {"seconds", std::round(seconds)},
+                  {"parameters", model.parameters()},
+                  {"held_out", evaluation_of(model, weights, which, size, data)},
+                  {"sinks", sinks_of(trace(running, weights, which, size, data), data.delimiters(which))}});
     std::filesystem::remove(folders.state(which));
     return true;
 }
@@ -156,7 +168,7 @@ bool train(Run& run, const Model& model, const Running& running, const job& whic
 bool run_job(const job& which, const study_size& size, const study_data& data, const study_folders& folders,
              const job_control& control) {
     const variant_settings variant = data.variant(which, size);
-    const training_settings settings = training_of(which, size);
+    const training_settings settings = training_of(which, size, control.on_gpu);
     const auto batches = data.batches(which, size);
     return with_variant(which.variant, variant, [&]<class Model>(const Model& model, const auto& running) {
         if (control.on_gpu) {
@@ -174,7 +186,7 @@ std::vector<unmask::sink_record> trace_job(const job& which, const study_size& s
                                            const study_folders& folders) {
     return with_variant(which.variant, data.variant(which, size), [&](const auto& /*model*/, const auto& running) {
         auto weights = weights_of(read_safetensors(folders.weights(which)), running.places());
-        return trace(running, weights, which, size, data);
+        return trace(running, weights, which, size, data).all;
     });
 }
 

@@ -72,7 +72,7 @@ void run(command_line& options, const study_folders& folders) {
         return interrupted != 0 ||
                std::chrono::steady_clock::now() - start > std::chrono::duration<double>(3600 * hours);
     };
-    const study_data data(load_corpus(text));
+    const study_data data(load_corpus(text), contents_of(DEFAULT_TOKENIZER));
     grid(size, data, folders, stop, on_gpu).run(all_jobs(), threads);
     if (stop()) {
         std::puts("stopped; the same command goes on from here");
@@ -107,7 +107,7 @@ void write_pictures(const std::string& folder, const study_size& size, const stu
         auto file = opened(folder + "/" + (run.records.front().sinks == 0 ? "none.svg" : "front.svg"));
         unmask::write_sink_svg(file, run);
     }
-    const tokenizer& letters = data.symbols({"text", "none", "usual", 1});
+    const text_codec& letters = data.symbols({"text", "none", "usual", 1});
     auto page = opened(folder + "/sinks.html");
     unmask::write_sink_html(
         page, runs, [&](token_t token) { return letters.decode(std::span(&token, 1)); }, unmask::above_others{});
@@ -121,7 +121,7 @@ void report(command_line& options, const study_folders& folders) {
     std::filesystem::create_directories(out);
     auto file = opened(out + "/report.md");
     write_report(file, study_results(folders));
-    write_pictures(out, size, study_data(load_corpus(text)), folders);
+    write_pictures(out, size, study_data(load_corpus(text), contents_of(DEFAULT_TOKENIZER)), folders);
 }
 
 void list(command_line& options, const study_folders& folders) {

@@ -33,6 +33,15 @@ TEST_CASE("a step of every variant on the GPU is the one on the CPU") {
     }
 }
 
+TEST_CASE("a task that learns by Muon learns by AdamW on a GPU, which has no other") {
+    const job which{"byte_pairs", "front", "usual", 1};
+    const scratch files;
+    job_control control;
+    control.on_gpu = true;
+    REQUIRE(run_job(which, quick(2), proverbs(), files.folders, control));
+    CHECK(read_result(files.folders.result(which)).at("settings").at("optimizer") == "adamw");
+}
+
 TEST_CASE("a job that learned on the GPU has the result of the one on the CPU") {
     const job which{"text", "block_front", "usual", 1};
     const auto result = [&](bool on_gpu) {

@@ -21,6 +21,7 @@ TEST_CASE("means over seeds, their deviations and intervals") {
     CHECK(three.deviation() == doctest::Approx(std::sqrt(7.0)));
     CHECK(three.half_width() == doctest::Approx(4.303 * std::sqrt(7.0 / 3.0)));
     CHECK(three.text(1) == "3.0 ± 2.6");
+    CHECK(three.interval(1) == "3.0 ± 6.6");
     CHECK(estimate{{2.0}}.text(2) == "2.00");
     CHECK(std::isinf(estimate{{2.0}}.half_width()));
     CHECK(estimate{}.text() == "–");

@@ -38,6 +38,7 @@ TEST_CASE("the jobs have names of their own, and variants that exist") {
 TEST_CASE("training lowers the held-out bound, of block diffusion and of retrieval too") {
     const job jobs[] = {{"text", "front", "usual", 1},
                         {"text", "gate", "usual", 1},
+                        {"byte_pairs", "front", "usual", 1},
                         {"text", "block_front", "usual", 1},
                         {"retrieval", "none", "usual", 1}};
     study_size size = quick(200);

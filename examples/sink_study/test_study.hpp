@@ -33,7 +33,7 @@ inline const study_data& proverbs() {
         for (int i = 0; i < 60; ++i) {
             text += "a soft answer turneth away wrath: but grievous words stir up anger.\n";
         }
-        return study_data(split(text));
+        return study_data(split(text), contents_of(DEFAULT_TOKENIZER));
     }();
     return data;
 }
@@ -41,6 +41,7 @@ inline const study_data& proverbs() {
 inline study_size quick(index_t steps) {
     study_size size = size_of("tiny");
     size.text.steps = steps;
+    size.byte_pairs.steps = steps;
     size.retrieval.steps = steps;
     return size;
 }

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #pragma once
 
+#include <concepts>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <unmask/analysis/sink_tracker.hpp>
 #include <unmask/executor/cpu_executor.hpp>
+#include <unmask/mask/bidirectional.hpp>
+#include <unmask/mask/extra_sink.hpp>
 #include <unmask/mask/ranges.hpp>
 
 #include "cpu_layers.hpp"
+#include "query_tracker.hpp"
 #include "transformer.hpp"
 
 namespace sink_study {
@@ -27,6 +32,10 @@ public:
     /// Reports the last text to a tracker, with the queries of these positions alone. `seen` is how many positions
     /// there are for them to see: the whole text, or what an exact cache holds after them.
     virtual void report(unmask::sink_tracker& tracker, index_t sequence, unmask::range queries, index_t seen) const = 0;
+
+    /// Reports the last text to a tracker of some queries, of these positions, if all of them see the whole text, and
+    /// else nothing.
+    virtual void report(query_tracker& tracker, index_t sequence, std::span<const index_t> queries) const = 0;
 };
 
 /// Runs on the calling thread alone.
@@ -53,6 +62,22 @@ public:
         }
         tracker.stream(std::ssize(work_.layers), sequence,
                        rows_of(content(work_.stream), queries.begin, length_of(queries)));
+    }
+
+    void report(query_tracker& tracker, index_t sequence, std::span<const index_t> queries) const override {
+        using mask = std::remove_cvref_t<decltype(model_.mask())>;
+        if constexpr (std::same_as<mask, unmask::bidirectional> ||
+                      std::same_as<mask, unmask::extra_sink<unmask::bidirectional>>) {
+            std::vector<index_t> rows(queries.begin(), queries.end());
+            for (index_t& each : rows) {
+                each += model_.sinks();
+            }
+            for (index_t layer = 0; layer < std::ssize(work_.layers); ++layer) {
+                const auto i = static_cast<std::size_t>(layer);
+                tracker.attention(exec_, layer, sequence, model_.attention_tensors(work_.layers[i], work_), rows,
+                                  model_.sinks(), model_.mask(), weights_.layers[i].sink.policy());
+            }
+        }
     }
 
 private:

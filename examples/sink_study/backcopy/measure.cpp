@@ -12,6 +12,8 @@
 #include <unmask/analysis/sink_strength.hpp>
 
 #include "../by_sequence.hpp"
+#include "../class_summary.hpp"
+#include "../mean.hpp"
 
 namespace sink_study::backcopy {
 
@@ -20,32 +22,6 @@ namespace {
 using nlohmann::ordered_json;
 using records_view = std::span<const unmask::sink_record>;
 using unmask::key_class;
-
-// To five significant digits; null if it is not finite.
-ordered_json rounded(double value) {
-    if (!std::isfinite(value)) {
-        return nullptr;
-    }
-    const double scale = value == 0.0 ? 1.0 : std::pow(10.0, 4.0 - std::floor(std::log10(std::abs(value))));
-    return std::round(value * scale) / scale;
-}
-
-// The mean of the numbers that are finite; null if there are none.
-class mean {
-public:
-    void add(double value, double weight = 1.0) {
-        if (weight > 0.0 && std::isfinite(value)) {
-            sum_ += weight * value;
-            weight_ += weight;
-        }
-    }
-    [[nodiscard]] double value() const { return weight_ > 0.0 ? sum_ / weight_ : NAN; }
-    [[nodiscard]] ordered_json json() const { return rounded(value()); }
-
-private:
-    double sum_ = 0.0;
-    double weight_ = 0.0;
-};
 
 // Calls use(layer, head) for each head of a model.
 template <class Use>
@@ -80,69 +56,14 @@ std::array<unmask::class_share, report_classes> shares_in(const unmask::sink_rec
     return result;
 }
 
-constexpr index_t quarters = 4;
-
-// What a class gets in a trajectory.
-struct class_summary {
-    std::array<mean, quarters> mass;
-    std::array<mean, quarters> uniform; // what it would be if attention were even
-    mean whole;
-    mean late; // in the second half
-    mean late_uniform;
-    mean value_norm; // over that of content
-};
-
-std::array<class_summary, report_classes> summaries_of(records_view records, index_t steps, index_t first_layer,
-                                                       index_t last_layer) {
-    std::array<class_summary, report_classes> result;
-    for (const unmask::sink_record& record : records) {
-        const auto quarter = static_cast<std::size_t>(record.call * quarters / steps);
-        for (index_t layer = first_layer; layer <= last_layer; ++layer) {
-            for (index_t head = 0; head < record.heads; ++head) {
-                const auto shares = shares_in(record, layer, head);
-                for (std::size_t i = 0; i < report_classes; ++i) {
-                    class_summary& to = result[i];
-                    to.mass[quarter].add(shares[i].mass);
-                    to.uniform[quarter].add(shares[i].uniform);
-                    to.whole.add(shares[i].mass);
-                    to.late.add(shares[i].mass, quarter < quarters / 2 ? 0.0 : 1.0);
-                    to.late_uniform.add(shares[i].uniform, quarter < quarters / 2 ? 0.0 : 1.0);
-                    to.value_norm.add(shares[i].value_norm / shares[of_content].value_norm);
-                }
-            }
-        }
-    }
-    return result;
-}
-
 ordered_json shares_of(records_view records, index_t steps) {
-    const auto list = [](const std::array<mean, quarters>& all) {
-        ordered_json numbers = ordered_json::array();
-        for (const mean& each : all) {
-            numbers.push_back(each.json());
-        }
-        return numbers;
-    };
-    const auto all = summaries_of(records, steps, 0, records.front().layers - 1);
-    ordered_json result;
-    for (std::size_t i = 0; i < report_classes; ++i) {
-        result[class_names[i]] = {{"mass", all[i].whole.json()},
-                                  {"by_quarter", list(all[i].mass)},
-                                  {"uniform", list(all[i].uniform)},
-                                  {"late_over_uniform", rounded(all[i].late.value() / all[i].late_uniform.value())},
-                                  {"value_norm", all[i].value_norm.json()}};
-    }
-    return result;
+    const index_t last = records.front().layers - 1;
+    return to_json(class_summaries(records, steps, 0, last, of_content, shares_in), class_names);
 }
 
 // Mass and norm alone.
 ordered_json short_shares_of(records_view records, index_t steps, index_t first_layer, index_t last_layer) {
-    const auto all = summaries_of(records, steps, first_layer, last_layer);
-    ordered_json result;
-    for (std::size_t i = 0; i < report_classes; ++i) {
-        result[class_names[i]] = {{"mass", all[i].whole.json()}, {"value_norm", all[i].value_norm.json()}};
-    }
-    return result;
+    return to_short_json(class_summaries(records, steps, first_layer, last_layer, of_content, shares_in), class_names);
 }
 
 // Of each layer, if there are several.

@@ -2,11 +2,8 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <map>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -18,6 +15,7 @@
 #include <unmask/sampler/presets.hpp>
 
 #include "../backcopy.hpp"
+#include "../query_tracker.hpp"
 #include "hiding_transformer.hpp"
 
 namespace sink_study::backcopy {
@@ -51,62 +49,6 @@ inline std::vector<token_t> held_out_sequence(index_t number, index_t length) {
 
 namespace detail {
 
-// The queries of some positions of a sequence, beside each other, with what the backward pass keeps of them.
-struct gathered_queries {
-    std::vector<float> query;
-    std::vector<float> log_sum_exp;
-
-    gathered_queries(const unmask::attention_tensors<float>& all, std::span<const index_t> rows) {
-        const index_t heads = all.query.extents[2];
-        const index_t dim = all.query.extents[3];
-        for (const index_t row : rows) {
-            for (index_t head = 0; head < heads; ++head) {
-                query.insert(query.end(), all.query.pointer(0, row, head), all.query.pointer(0, row, head) + dim);
-            }
-        }
-        for (index_t head = 0; head < heads; ++head) {
-            for (const index_t row : rows) {
-                log_sum_exp.push_back(all.log_sum_exp(0, head, row));
-            }
-        }
-    }
-
-    [[nodiscard]] unmask::attention_tensors<float> tensors(const unmask::attention_tensors<float>& all) {
-        const index_t heads = all.query.extents[2];
-        const index_t dim = all.query.extents[3];
-        const index_t count = std::ssize(log_sum_exp) / heads;
-        const float* rows = query.data();
-        return {.query = unmask::view(rows, 1, count, heads, dim),
-                .key = all.key,
-                .value = all.value,
-                .output = unmask::view(query.data(), 1, count, heads, dim), // not written to
-                .log_sum_exp = unmask::view(log_sum_exp.data(), 1, heads, count)};
-    }
-};
-
-// What the queries of some rows give to their own keys, [heads, length of the text].
-inline std::vector<float> own_shares(const unmask::attention_tensors<float>& all, std::span<const index_t> rows,
-                                     index_t sinks) {
-    const index_t heads = all.query.extents[2];
-    const index_t dim = all.query.extents[3];
-    const index_t length = all.query.extents[1] - sinks;
-    std::vector<float> own(static_cast<std::size_t>(heads * length), 0.0F);
-    for (const index_t row : rows) {
-        for (index_t head = 0; head < heads; ++head) {
-            const float* q = all.query.pointer(0, row, head);
-            const float* k = all.key.pointer(0, row, head);
-            double score = 0.0;
-            for (index_t i = 0; i < dim; ++i) {
-                score += static_cast<double>(q[i]) * static_cast<double>(k[i]);
-            }
-            const double probability = std::exp(score / std::sqrt(static_cast<double>(dim)) -
-                                                static_cast<double>(all.log_sum_exp(0, head, row)));
-            own[static_cast<std::size_t>(head * length + row - sinks)] = static_cast<float>(probability);
-        }
-    }
-    return own;
-}
-
 // A model as the sampler sees it. The queries that are reported are the masked positions alone.
 template <class Model>
 class traced_model {
@@ -136,38 +78,20 @@ public:
         }
     }
 
-    // Ends the run: its records, with what positions give to themselves.
-    [[nodiscard]] std::vector<unmask::sink_record> records() const {
-        std::vector<unmask::sink_record> result(tracker.records().begin(), tracker.records().end());
-        for (unmask::sink_record& each : result) {
-            each.own = own_.at({each.call, each.sequence});
-        }
-        return result;
-    }
-
-    unmask::sink_tracker tracker;
+    query_tracker tracker;
 
 private:
     void report(std::span<const token_t> tokens, index_t sequence, std::span<const index_t> rows) {
-        std::vector<float>& own = own_[{tracker.calls(), sequence}];
         for (index_t layer = 0; layer < std::ssize(work_.layers); ++layer) {
             const auto i = static_cast<std::size_t>(layer);
             const auto all = model_.attention_tensors(work_.layers[i], work_);
-            gathered_queries some(all, rows);
-            const auto add = [&](const auto& mask) { // no mask of these depends on where a query is, except sinks'
-                tracker.attention(exec_, layer, std::span(&sequence, 1), some.tensors(all), mask,
-                                  weights_.layers[i].sink.policy(), {.query_offset = model_.sinks()});
-            };
-            std::vector<float> of_layer;
+            const auto& sink = weights_.layers[i].sink.policy();
             if constexpr (requires { model_.runs_of(tokens, work_); }) {
-                const auto runs = model_.runs_of(tokens, work_);
-                add(hiding(model_.mask(), runs.front()));
-                of_layer = own_shares(all, {}, model_.sinks()); // these queries are hidden from themselves
+                const auto mask = hiding(model_.mask(), model_.runs_of(tokens, work_).front());
+                tracker.attention(exec_, layer, sequence, all, rows, model_.sinks(), mask, sink, false);
             } else {
-                add(model_.mask());
-                of_layer = own_shares(all, rows, model_.sinks());
+                tracker.attention(exec_, layer, sequence, all, rows, model_.sinks(), model_.mask(), sink);
             }
-            own.insert(own.end(), of_layer.begin(), of_layer.end());
         }
     }
 
@@ -186,7 +110,6 @@ private:
     typename Model::weights_type weights_;
     workspace work_;
     unmask::cpu_executor exec_{1};
-    std::map<std::pair<index_t, index_t>, std::vector<float>> own_; // by call and sequence
 };
 
 } // namespace detail
@@ -205,7 +128,7 @@ std::vector<unmask::sink_record> trace_of(const Model& model, std::vector<float>
     const auto sampler =
         unmask::presets::llada({.steps = settings.steps, .block_length = settings.length, .temperature = 0});
     sampler(unmask::cpu_executor{1}, traced, page, 1, traced.tracker);
-    return traced.records();
+    return traced.tracker.records();
 }
 
 /// The attention of a causal model on complete sequences, each with its beginning token in front.
