@@ -87,8 +87,9 @@ private:
             const auto all = model_.attention_tensors(work_.layers[i], work_);
             const auto& sink = weights_.layers[i].sink.policy();
             if constexpr (requires { model_.runs_of(tokens, work_); }) {
-                const auto mask = hiding(model_.mask(), model_.runs_of(tokens, work_).front());
-                tracker.attention(exec_, layer, sequence, all, rows, model_.sinks(), mask, sink, false);
+                const auto runs = model_.runs_of(tokens, work_); // which the mask refers to
+                tracker.attention(exec_, layer, sequence, all, rows, model_.sinks(),
+                                  hiding(model_.mask(), runs.front()), sink, false);
             } else {
                 tracker.attention(exec_, layer, sequence, all, rows, model_.sinks(), model_.mask(), sink);
             }
