@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
@@ -52,7 +53,7 @@ struct failing_communicator {
         return ranks.exchange(to, sent, from, received);
     }
     void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) const { ranks.all_gather(mine, all); }
-    void progress() const { ranks.progress(); }
+    void progress(std::chrono::nanoseconds most) const { ranks.progress(most); }
 };
 
 template <class Communicator, class Mask>

@@ -28,8 +28,8 @@ UNMASK_NAMESPACE_BEGIN
 ///      A request that is destroyed without it gives its messages up, which is for exceptions alone.
 ///
 /// Two more are optional: `all_gather(sent, received)`, of bytes, if it knows a faster way than exchange; and
-/// `progress()`, which does what messages under way wait for and returns at once, if that has to be asked for: it is
-/// called now and then while this rank computes.
+/// `progress(most)`, if messages move only while they are asked to: it is called now and then while this rank computes,
+/// does what they wait for, for at most std::chrono::nanoseconds `most`, and returns at once if none is under way.
 ///
 /// All throw communication_error if a rank that they need has failed or ended, or sends another number of bytes than
 /// are received. All ranks make the same calls in the same order, each from one thread at a time.

@@ -61,13 +61,15 @@ public:
     public:
         /// Moved, the messages are those of the new request.
         request(request&& other) noexcept
-            : rank_(other.rank_), from_(other.from_), pieces_(std::exchange(other.pieces_, {})) {}
+            : rank_(other.rank_), from_(other.from_), under_way_(other.under_way_),
+              pieces_(std::exchange(other.pieces_, {})) {}
         request& operator=(request&&) = delete;
         ~request() { // given up
             for (piece& each : pieces_) {
                 MPI_Cancel(&each.handle);
                 MPI_Request_free(&each.handle);
             }
+            end();
         }
 
         /// Blocks until MPI has received what is received, and needs what is sent no more.
@@ -76,19 +78,19 @@ public:
                 MPI_Status status{};
                 const int code = MPI_Wait(&each.handle, &status);
                 if (code != MPI_SUCCESS) {
-                    pieces_.clear();
+                    end();
                     check(rank_, "MPI_Wait", code);
                 }
                 int count = 0;
                 MPI_Get_count(&status, MPI_BYTE, &count);
                 if (each.received >= 0 && count != each.received) {
-                    pieces_.clear();
+                    end();
                     throw communication_error(from_, "sent " + std::to_string(count) + " bytes, rank " +
                                                          std::to_string(rank_) + " expected " +
                                                          std::to_string(each.received));
                 }
             }
-            pieces_.clear();
+            end();
         }
 
     private:
@@ -98,34 +100,48 @@ public:
             int received; // bytes; −1: sent
         };
 
-        request(int rank, int from) : rank_(rank), from_(from) {}
+        request(int rank, int from, std::shared_ptr<std::ptrdiff_t> under_way)
+            : rank_(rank), from_(from), under_way_(std::move(under_way)) {}
+
+        void add(const piece& each) {
+            pieces_.push_back(each);
+            ++*under_way_;
+        }
+        void end() {
+            *under_way_ -= std::ssize(pieces_);
+            pieces_.clear();
+        }
 
         int rank_;
         int from_;
+        std::shared_ptr<std::ptrdiff_t> under_way_; // of the communicator
         std::vector<piece> pieces_{};
     };
 
     /// As the concept says.
     [[nodiscard]] request exchange(int to, std::span<const std::byte> sent, int from,
                                    std::span<std::byte> received) const {
-        request result(rank_, from);
+        request result(rank_, from, under_way_);
         for_each_piece(received.size(), [&](std::size_t first, int count) {
             MPI_Request handle = MPI_REQUEST_NULL;
             check(rank_, "MPI_Irecv", MPI_Irecv(received.data() + first, count, MPI_BYTE, from, tag, *comm_, &handle));
-            result.pieces_.push_back({handle, count});
+            result.add({handle, count});
         });
         for_each_piece(sent.size(), [&](std::size_t first, int count) {
             MPI_Request handle = MPI_REQUEST_NULL;
             check(rank_, "MPI_Isend", MPI_Isend(sent.data() + first, count, MPI_BYTE, to, tag, *comm_, &handle));
-            result.pieces_.push_back({handle, -1});
+            result.add({handle, -1});
         });
         return result;
     }
 
-    /// Lets MPI move messages, which it does inside its calls alone.
-    void progress() const {
-        int found = 0;
-        check(rank_, "MPI_Iprobe", MPI_Iprobe(MPI_ANY_SOURCE, tag, *comm_, &found, MPI_STATUS_IGNORE));
+    /// Lets MPI move messages, which it may do inside its calls alone.
+    void progress(std::chrono::nanoseconds most) const {
+        const auto end = std::chrono::steady_clock::now() + most;
+        while (*under_way_ > 0 && std::chrono::steady_clock::now() < end) {
+            int found = 0;
+            check(rank_, "MPI_Iprobe", MPI_Iprobe(MPI_ANY_SOURCE, tag, *comm_, &found, MPI_STATUS_IGNORE));
+        }
     }
 
     /// MPI's own, which all_gather calls.
@@ -165,6 +181,7 @@ private:
     int rank_ = 0;
     int size_ = 1;
     std::shared_ptr<const MPI_Comm> comm_;
+    std::shared_ptr<std::ptrdiff_t> under_way_ = std::make_shared<std::ptrdiff_t>(0); // messages of open requests
 };
 static_assert(communicator<mpi_communicator>);
 
