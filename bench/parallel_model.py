@@ -136,12 +136,12 @@ def counters_of(command: list[str], only: str) -> dict[str, dict[str, float]]:
 
 def check(folder: Path, length: int) -> None:
     program = str(folder / "bench" / PROGRAM)
-    masks = ("causal", "block_diffusion", "document")
-    only = f"({'|'.join(masks)})/length:{length}"
-    alone = counters_of(["mpirun", "-n", "1", "--bind-to", "none", program, "--threads=1"], only)
+    masks = {"causal": "causal", "block_diffusion": "block_diffusion_32", "document": "document_16"}  # in bench_parallel
+    only = f"({'|'.join(masks.values())})/length:{length}"
+    cores = len(os.sched_getaffinity(0))  # all busy, as they are with several processes
+    alone = counters_of(["mpirun", "-n", "1", "--bind-to", "none", program, f"--threads={cores}"], only)
     rows: list[list[str]] = []
     for ranks in (2, 4):
-        cores = len(os.sched_getaffinity(0))
         for megabits in (8000.0, 1000.0, 250.0):
             with network(ranks, megabits) as config:
                 tcp = ["--mca", "btl", "tcp,self", "--mca", "pml", "ob1"]
@@ -153,8 +153,8 @@ def check(folder: Path, length: int) -> None:
             latency = found["exchange/bytes:8"]["real_time"] / 1e3
             bandwidth = found[f"exchange/bytes:{1 << 23}"]["bytes_a_second"]
             for direction in OPERATIONS:
-                for mask in masks:
-                    name = f"{direction}/{mask}/length:{length}"
+                for mask, measured_name in masks.items():
+                    name = f"{direction}/{measured_name}/length:{length}"
                     predicted = seconds_of(
                         plan_of(folder, mask, length, ranks),
                         ranks,
@@ -162,7 +162,7 @@ def check(folder: Path, length: int) -> None:
                         heads=HEADS,
                         kv_heads=HEADS,
                         head_dim=HEAD_DIM,
-                        flops=alone[name]["flops"] * min(1.0, cores / ranks),
+                        flops=alone[name]["flops"] / max(cores, ranks),
                         bandwidth=bandwidth,
                         latency=latency,
                         element=4,
@@ -263,9 +263,9 @@ def main() -> None:
     print_table(("mask", "one rank", "half of the ideal speed, up to", "fastest with", "then"), rows)
     draw(
         shares,
-        f"Attention, forward and backward, {given.length:,} positions over ranks (predicted)",
+        f"Attention of {given.length:,} positions over ranks, predicted",
         f"{given.heads} heads of {given.head_dim} on {given.kv_heads}; a rank {given.flops / 1e12:.3g} TFLOP/s; links "
-        f"{given.bandwidth / 1e9:.3g} GB/s, {given.latency * 1e6:.3g} us; share of the ideal speed",
+        f"{given.bandwidth / 1e9:.3g} GB/s, {given.latency * 1e6:.3g} us; forward and backward; of the ideal speed",
         given.out,
     )
     print(f"\nwritten: {given.out}")
