@@ -15,6 +15,7 @@
 #include <unmask/parallel/communicator.hpp>
 #include <unmask/parallel/detail/returned_sums.hpp>
 #include <unmask/parallel/detail/sharded_call.hpp>
+#include <unmask/parallel/detail/sink_gradients.hpp>
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/sink/sink_policy.hpp>
 #include <unmask/tensor/attention_call.hpp>
@@ -66,54 +67,28 @@ template <class T>
 class sink_totals {
 public:
     explicit sink_totals(const attention_call_gradients<T>& gradients)
-        : gradients_(gradients),
-          sums_(size(gradients.sink_logits) + size(gradients.sink_keys) + size(gradients.sink_values)),
-          part_(sums_.size()) {}
+        : gradients_(gradients), sums_(sink_gradients_size(gradients)), part_(sums_.size()) {}
 
     [[nodiscard]] bool wanted() const { return !sums_.empty(); }
 
     // Lets a call write its part.
-    void take_part(attention_call_gradients<T, float>& call) {
-        float* at = part_.data();
-        const auto next = [&](auto like) {
-            if (!like.empty()) {
-                like = dense(at, like);
-                at += like.size();
-            }
-            return like;
-        };
-        call.sink_logits = next(gradients_.sink_logits);
-        call.sink_keys = next(gradients_.sink_keys);
-        call.sink_values = next(gradients_.sink_values);
-    }
+    void take_part(attention_call_gradients<T, float>& call) { place_sink_gradients(gradients_, part_.data(), call); }
     void add_part() { std::transform(part_.begin(), part_.end(), sums_.begin(), sums_.begin(), std::plus<>{}); }
 
     template <communicator C>
     void write(const C& ranks) {
         all_reduce_sum(ranks, std::span(sums_));
         const float* from = sums_.data();
-        for (index_t head = 0; head < gradients_.sink_logits.extents[0] && !gradients_.sink_logits.empty(); ++head) {
-            gradients_.sink_logits(head) = *from++;
-        }
-        const auto put = [&](const tensor_view<float, 2>& to) {
-            for (index_t head = 0; head < to.extents[0] && !to.empty(); ++head, from += to.extents[1]) {
-                std::copy_n(from, to.extents[1], to.pointer(head));
+        for_each_sink_gradient(gradients_, [&](const auto& to) {
+            for (index_t head = 0; head < to.extents[0]; ++head) {
+                const index_t count = to.size() / to.extents[0];
+                std::copy_n(from, count, to.pointer(head));
+                from += count;
             }
-        };
-        put(gradients_.sink_keys);
-        put(gradients_.sink_values);
+        });
     }
 
 private:
-    template <std::size_t Rank>
-    static std::size_t size(const tensor_view<float, Rank>& tensor) {
-        return tensor.empty() ? 0 : static_cast<std::size_t>(tensor.size());
-    }
-    static auto dense(float* memory, const tensor_view<float, 1>& like) { return view(memory, like.extents[0]); }
-    static auto dense(float* memory, const tensor_view<float, 2>& like) {
-        return view(memory, like.extents[0], like.extents[1]);
-    }
-
     const attention_call_gradients<T>& gradients_;
     std::vector<float> sums_;
     std::vector<float> part_;
@@ -181,13 +156,7 @@ void backward_on_ranks(const Parallel& exec, const attention_call<T>& call,
                 std::transform(memory.begin(), memory.end(), totals.of(i), totals.of(i), std::plus<>{});
             }
         }
-        if (step > 0) {
-            returned.send(step, std::move(totals));
-        } else {
-            for (std::size_t i = 0; i < shard.parts.size(); ++i) {
-                add_to_own(shard.parts[i], totals.of(i));
-            }
-        }
+        returned.give(step, shard.parts, std::move(totals));
     });
     returned.finish();
     query.write();

@@ -54,13 +54,7 @@ void received_on_ranks(const Parallel& exec, const attention_call<T>& given, con
                 }
             }
         }
-        if (step > 0) {
-            returned.send(step, std::move(totals));
-        } else {
-            for (std::size_t i = 0; i < shard.parts.size(); ++i) {
-                add_to_own(shard.parts[i], totals.of(i));
-            }
-        }
+        returned.give(step, shard.parts, std::move(totals));
     });
     returned.finish();
 }

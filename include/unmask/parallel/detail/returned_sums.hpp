@@ -37,8 +37,8 @@ private:
     std::vector<std::size_t> begins_{};
 };
 
-// Sends sums to the ranks that own the keys, and takes those of this rank's keys: those of step s come from the rank s
-// after this one, while step s + 1 is computed. They are added in the order of steps.
+// Gives sums to the ranks that own the keys, and takes those of this rank's keys: those of step s come from the rank s
+// after this one, while step s + 1 is computed. They are added in the order of steps, this rank's own first.
 template <class Call, class Ranks>
 class returned_sums {
 public:
@@ -47,7 +47,12 @@ public:
                   std::function<void(const placed_range&, const float*)> add)
         : shards_(shards), ranks_(ranks), each_(each), add_(std::move(add)) {}
 
-    void send(int step, key_sums&& sums) {
+    // Those of the shard of a step.
+    void give(int step, const std::vector<placed_range>& parts, key_sums&& sums) {
+        if (step == 0) {
+            add(parts, sums);
+            return;
+        }
         finish();
         const int from = rank_at(ranks_, step);
         parts_ = shards_.needed(from, shards_.rank());
@@ -61,14 +66,18 @@ public:
         if (request_) {
             request_->wait();
             request_.reset();
-            for (std::size_t part = 0; part < parts_.size(); ++part) {
-                add_(parts_[part], got_.of(part));
-            }
+            add(parts_, got_);
         }
     }
 
 private:
     using request = decltype(exchange<Ranks, float>(std::declval<const Ranks&>(), 0, {}, 0, {}));
+
+    void add(const std::vector<placed_range>& parts, key_sums& sums) const {
+        for (std::size_t part = 0; part < parts.size(); ++part) {
+            add_(parts[part], sums.of(part));
+        }
+    }
 
     const Call& shards_;
     const Ranks& ranks_;

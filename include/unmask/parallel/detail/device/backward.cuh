@@ -17,6 +17,7 @@
 #include <unmask/parallel/detail/device/returned_sums.cuh>
 #include <unmask/parallel/detail/device/shards.cuh>
 #include <unmask/parallel/detail/sharded_call.hpp>
+#include <unmask/parallel/detail/sink_gradients.hpp>
 #include <unmask/sink/no_sink.hpp>
 #include <unmask/sink/sink_policy.hpp>
 #include <unmask/tensor/attention_call.hpp>
@@ -89,24 +90,14 @@ class device_sink_totals {
 public:
     device_sink_totals(const cuda::work_stream& work, const attention_call_gradients<T>& gradients, int rank, int ranks)
         : work_(work), gradients_(gradients), rank_(rank), ranks_(ranks),
-          size_(size(gradients.sink_logits) + size(gradients.sink_keys) + size(gradients.sink_values)),
-          sums_(device_zeros(work, size_ * ranks)), part_(work, static_cast<std::size_t>(size_)) {}
+          size_(static_cast<index_t>(sink_gradients_size(gradients))), sums_(device_zeros(work, size_ * ranks)),
+          part_(work, static_cast<std::size_t>(size_)) {}
 
     [[nodiscard]] bool wanted() const { return size_ > 0; }
 
     // Lets a call write its part.
     void take_part(attention_call_gradients<T, float>& call) const {
-        float* at = part_.data();
-        const auto next = [&](auto like) {
-            if (!like.empty()) {
-                like = dense(at, like);
-                at += like.size();
-            }
-            return like;
-        };
-        call.sink_logits = next(gradients_.sink_logits);
-        call.sink_keys = next(gradients_.sink_keys);
-        call.sink_values = next(gradients_.sink_values);
+        place_sink_gradients(gradients_, part_.data(), call);
     }
     void add_part() const { add(part_.data(), of_rank(rank_)); }
 
@@ -125,27 +116,14 @@ public:
             add(of_rank(rank), of_rank(0));
         }
         const float* from = of_rank(0);
-        const auto next = [&](const auto& to) {
-            if (!to.empty()) {
-                const auto rows = as_one(to);
-                cuda::copy_rows(work_, view(from, 1, 1, rows.extents[2], rows.extents[3]), rows);
-                from += to.size();
-            }
-        };
-        next(gradients_.sink_logits);
-        next(gradients_.sink_keys);
-        next(gradients_.sink_values);
+        for_each_sink_gradient(gradients_, [&](const auto& to) {
+            const auto rows = as_one(to);
+            cuda::copy_rows(work_, view(from, 1, 1, rows.extents[2], rows.extents[3]), rows);
+            from += to.size();
+        });
     }
 
 private:
-    template <std::size_t Rank>
-    static index_t size(const tensor_view<float, Rank>& tensor) {
-        return tensor.empty() ? 0 : tensor.size();
-    }
-    static auto dense(float* memory, const tensor_view<float, 1>& like) { return view(memory, like.extents[0]); }
-    static auto dense(float* memory, const tensor_view<float, 2>& like) {
-        return view(memory, like.extents[0], like.extents[1]);
-    }
     static tensor_view<float, 4> as_one(const tensor_view<float, 1>& of) {
         return {of.data, {1, 1, 1, of.extents[0]}, {0, 0, 0, 1}};
     }
@@ -240,15 +218,7 @@ void backward_on_devices(const Parallel& exec, const attention_call<T>& call,
                 cuda::add_rows(work, sums.value, values_in(of_shard.of(i), part));
             }
         },
-        [&](int step, const key_shard<T>& shard) {
-            if (step > 0) {
-                returned.send(step, std::move(of_shard));
-                return;
-            }
-            for (std::size_t i = 0; i < shard.parts.size(); ++i) {
-                add_to_own(shard.parts[i], of_shard.of(i));
-            }
-        });
+        [&](int step, const key_shard<T>& shard) { returned.give(step, shard.parts, std::move(of_shard)); });
     returned.finish();
     query.write();
     key.write();

@@ -60,15 +60,7 @@ void received_on_devices(const Parallel& exec, const attention_call<T>& given, c
             cuda::run_received(work, part, sums, mask_from_key(mask, part.key_offset), typename Parallel::kernels{});
             cuda::add_rows(work, as_rows(sums), as_rows(sums_of(of_shard.of(i), shard.parts[i])));
         },
-        [&](int step, const key_shard<T>& shard) {
-            if (step > 0) {
-                returned.send(step, std::move(of_shard));
-                return;
-            }
-            for (std::size_t i = 0; i < shard.parts.size(); ++i) {
-                add_to_own(shard.parts[i], of_shard.of(i));
-            }
-        });
+        [&](int step, const key_shard<T>& shard) { returned.give(step, shard.parts, std::move(of_shard)); });
     returned.finish();
     cuda::copy_rows(work, as_rows(tensor_view<const float, 3>(totals)), as_rows(received));
 }

@@ -43,8 +43,8 @@ private:
     std::vector<std::size_t> begins_{};
 };
 
-// Sends sums to the ranks that own the keys, and takes those of this rank's keys: those of step s come from the rank s
-// after this one, while step s + 1 is computed. They are added in the order of steps.
+// Gives sums to the ranks that own the keys, and takes those of this rank's keys: those of step s come from the rank s
+// after this one, while step s + 1 is computed. They are added in the order of steps, this rank's own first.
 template <class Shards>
 class device_returned_sums {
 public:
@@ -52,7 +52,12 @@ public:
     device_returned_sums(const Shards& shards, index_t each, std::function<void(const placed_range&, const float*)> add)
         : shards_(shards), each_(each), add_(std::move(add)) {}
 
-    void send(int step, device_part_sums&& sums) {
+    // Those of the shard of a step.
+    void give(int step, const std::vector<placed_range>& parts, device_part_sums&& sums) {
+        if (step == 0) {
+            add(parts, sums);
+            return;
+        }
         finish();
         const int from = (shards_.plan().rank() + step) % shards_.plan().size();
         parts_ = shards_.plan().needed(from, shards_.plan().rank());
@@ -66,13 +71,17 @@ public:
         if (messages_) {
             messages_->wait();
             messages_.reset();
-            for (std::size_t part = 0; part < parts_.size(); ++part) {
-                add_(parts_[part], got_.of(part));
-            }
+            add(parts_, got_);
         }
     }
 
 private:
+    void add(const std::vector<placed_range>& parts, const device_part_sums& sums) const {
+        for (std::size_t part = 0; part < parts.size(); ++part) {
+            add_(parts[part], sums.of(part));
+        }
+    }
+
     const Shards& shards_;
     index_t each_;
     std::function<void(const placed_range&, const float*)> add_;
