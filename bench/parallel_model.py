@@ -136,7 +136,7 @@ def counters_of(command: list[str], only: str) -> dict[str, dict[str, float]]:
 
 def check(folder: Path, length: int) -> None:
     program = str(folder / "bench" / PROGRAM)
-    masks = {"causal": "causal", "block_diffusion": "block_diffusion_32", "document": "document_16"}  # in bench_parallel
+    masks = {"causal": "causal", "block_diffusion": "block_diffusion_32", "document": "document_16"}  # measured
     only = f"({'|'.join(masks.values())})/length:{length}"
     cores = len(os.sched_getaffinity(0))  # all busy, as they are with several processes
     alone = counters_of(["mpirun", "-n", "1", "--bind-to", "none", program, f"--threads={cores}"], only)
