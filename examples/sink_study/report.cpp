@@ -183,13 +183,13 @@ void write_models(std::ostream& out, const study_results& results, const std::st
 // The same text in byte pairs: where the attention of masked positions goes.
 void write_byte_pairs(std::ostream& out, const study_results& results) {
     table numbers(out, {"", "`none`", "`front`", "`front` less `none`", "`none`, untrained", "`front`, untrained"});
-    const auto row = [&](const char* what, const std::string& number) {
+    const auto row = [&](const char* what, const std::string& number, bool of_token = false) {
         const auto of = [&](const char* variant, const char* training) {
             return results.of("byte_pairs", variant, number, training).interval();
         };
-        numbers.row({what, of("none", "usual"), of("front", "usual"),
-                     results.difference("byte_pairs", "front", "none", number).interval(), of("none", "none"),
-                     of("front", "none")});
+        const std::string difference = results.difference("byte_pairs", "front", "none", number).interval();
+        numbers.row({what, of_token ? "–" : of("none", "usual"), of("front", "usual"), of_token ? "–" : difference,
+                     of_token ? "–" : of("none", "none"), of("front", "none")});
     };
     const auto share = [](const char* name, const char* number) {
         return sinks(std::string("class_shares/") + name + "/" + number);
@@ -203,10 +203,10 @@ void write_byte_pairs(std::ostream& out, const study_results& results) {
     row("over the even share, in the second half", share("delimiter", "late_over_uniform"));
     row("norm of its values", share("delimiter", "value_norm"));
     row("a position gives itself", share("own", "mass"));
-    row("the token gets", share("extra", "mass"));
-    row("over the even share, in the second half", share("extra", "late_over_uniform"));
-    row("norm of its value", share("extra", "value_norm"));
-    row("the token is the strongest key", sinks("extra_sink/is_strongest_key"));
+    row("the token gets", share("extra", "mass"), true);
+    row("over the even share, in the second half", share("extra", "late_over_uniform"), true);
+    row("norm of its value", share("extra", "value_norm"), true);
+    row("the token is the strongest key", sinks("extra_sink/is_strongest_key"), true);
     row("heads and steps with a sink", moving("heads_with_sink"));
     row("the sink is another key in the next step", moving("change_rate"));
     row("with shuffled steps", moving("change_rate_of_shuffled_steps"));

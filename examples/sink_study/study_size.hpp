@@ -44,6 +44,19 @@ struct study_size {
 
 namespace detail {
 
+// Of text, a token a character: `steps` usual ones, and long_steps.
+inline task_size in_characters(const model_shape& shape, index_t length, index_t pass, index_t steps,
+                               index_t long_steps, double learning_rate) {
+    return {.shape = shape,
+            .length = length,
+            .batch = 16,
+            .pass = pass,
+            .steps = steps,
+            .long_steps = long_steps,
+            .learning_rate = learning_rate,
+            .held_out = 512};
+}
+
 // The language model's way to learn, in windows twice as long.
 inline task_size in_byte_pairs(const model_shape& shape, index_t steps) {
     return {.shape = shape,
@@ -59,99 +72,59 @@ inline task_size in_byte_pairs(const model_shape& shape, index_t steps) {
             .adamw_learning_rate = 2e-3};
 }
 
+inline task_size in_retrieval(const model_shape& shape, index_t length, index_t pass, double learning_rate) {
+    return {.shape = shape,
+            .length = length,
+            .batch = 64,
+            .pass = pass,
+            .steps = 2000,
+            .long_steps = 2000,
+            .learning_rate = learning_rate,
+            .held_out = 512};
+}
+
+inline task_size for_tests(index_t length, index_t held_out, bool muon = false) {
+    return {.shape = {.width = 16, .layers = 1, .heads = 2, .ffn = 16},
+            .length = length,
+            .batch = 4,
+            .pass = 2,
+            .steps = 4,
+            .long_steps = 6,
+            .learning_rate = 1e-2,
+            .held_out = held_out,
+            .muon = muon,
+            .adamw_learning_rate = 1e-2};
+}
+
 } // namespace detail
 
 /// The size of a name; throws std::invalid_argument if there is none. `tiny` is for tests.
 inline study_size size_of(const std::string& name) {
+    using namespace detail;
     if (name == "tiny") {
         return {.name = name,
-                .text = {.shape = {.width = 16, .layers = 1, .heads = 2, .ffn = 16},
-                         .length = 32,
-                         .batch = 4,
-                         .pass = 2,
-                         .steps = 4,
-                         .long_steps = 6,
-                         .learning_rate = 1e-2,
-                         .held_out = 2},
-                .byte_pairs = {.shape = {.width = 16, .layers = 1, .heads = 2, .ffn = 16},
-                               .length = 32,
-                               .batch = 4,
-                               .pass = 2,
-                               .steps = 4,
-                               .long_steps = 6,
-                               .learning_rate = 1e-2,
-                               .held_out = 2,
-                               .muon = true,
-                               .adamw_learning_rate = 1e-2},
-                .retrieval = {.shape = {.width = 16, .layers = 1, .heads = 2, .ffn = 16},
-                              .length = 16,
-                              .batch = 4,
-                              .pass = 2,
-                              .steps = 4,
-                              .long_steps = 6,
-                              .learning_rate = 1e-2,
-                              .held_out = 4},
+                .text = for_tests(32, 2),
+                .byte_pairs = for_tests(32, 2, true),
+                .retrieval = for_tests(16, 4),
                 .block = 8};
     }
     if (name == "small") {
         return {.name = name,
-                .text = {.shape = {.width = 128, .layers = 4, .heads = 4, .ffn = 384},
-                         .length = 128,
-                         .batch = 16,
-                         .pass = 4,
-                         .steps = 1200,
-                         .long_steps = 8000,
-                         .learning_rate = 2e-3,
-                         .held_out = 512},
-                .byte_pairs = detail::in_byte_pairs({.width = 256, .layers = 4, .heads = 4, .ffn = 688}, 600),
-                .retrieval = {.shape = {.width = 64, .layers = 3, .heads = 4, .ffn = 192},
-                              .length = 32,
-                              .batch = 64,
-                              .pass = 16,
-                              .steps = 2000,
-                              .long_steps = 2000,
-                              .learning_rate = 3e-3,
-                              .held_out = 512}};
+                .text = in_characters({.width = 128, .layers = 4, .heads = 4, .ffn = 384}, 128, 4, 1200, 8000, 2e-3),
+                .byte_pairs = in_byte_pairs({.width = 256, .layers = 4, .heads = 4, .ffn = 688}, 600),
+                .retrieval = in_retrieval({.width = 64, .layers = 3, .heads = 4, .ffn = 192}, 32, 16, 3e-3)};
     }
     if (name == "medium") {
         return {.name = name,
-                .text = {.shape = {.width = 192, .layers = 6, .heads = 6, .ffn = 512},
-                         .length = 256,
-                         .batch = 16,
-                         .pass = 2,
-                         .steps = 2000,
-                         .long_steps = 13500,
-                         .learning_rate = 2e-3,
-                         .held_out = 512},
-                .byte_pairs = detail::in_byte_pairs({.width = 384, .layers = 8, .heads = 6, .ffn = 1024}, 2000),
-                .retrieval = {.shape = {.width = 128, .layers = 4, .heads = 4, .ffn = 384},
-                              .length = 64,
-                              .batch = 64,
-                              .pass = 8,
-                              .steps = 2000,
-                              .long_steps = 2000,
-                              .learning_rate = 2e-3,
-                              .held_out = 512}};
+                .text = in_characters({.width = 192, .layers = 6, .heads = 6, .ffn = 512}, 256, 2, 2000, 13500, 2e-3),
+                .byte_pairs = in_byte_pairs({.width = 384, .layers = 8, .heads = 6, .ffn = 1024}, 2000),
+                .retrieval = in_retrieval({.width = 128, .layers = 4, .heads = 4, .ffn = 384}, 64, 8, 2e-3)};
     }
     if (name == "large") {
         return {.name = name,
-                .text = {.shape = {.width = 384, .layers = 8, .heads = 6, .ffn = 1024},
-                         .length = 256,
-                         .batch = 16,
-                         .pass = 2,
-                         .steps = 3600,
-                         .long_steps = 24000,
-                         .learning_rate = 1e-3,
-                         .held_out = 512},
-                .byte_pairs = detail::in_byte_pairs({.width = 768, .layers = 12, .heads = 12, .ffn = 2048}, 4000),
-                .retrieval = {.shape = {.width = 256, .layers = 6, .heads = 4, .ffn = 768},
-                              .length = 128,
-                              .batch = 64,
-                              .pass = 4,
-                              .steps = 2000,
-                              .long_steps = 2000,
-                              .learning_rate = 1e-3,
-                              .held_out = 512}};
+                .text = in_characters({.width = 384, .layers = 8, .heads = 6, .ffn = 1024}, 256, 2, 3600, 24000, 1e-3),
+                .byte_pairs = in_byte_pairs({.width = 768, .layers = 12, .heads = 12, .ffn = 2048}, 4000),
+                .retrieval = in_retrieval({.width = 256, .layers = 6, .heads = 4, .ffn = 768}, 128, 4, 1e-3)};
     }
     throw std::invalid_argument("there is no size '" + name + "'; there are small, medium, large");
 }
