@@ -201,7 +201,7 @@ inline double imbalance(std::span<const index_t> work) {
 }
 
 /// A sharding that makes what a mask shows even: each rank holds as many positions as any other (but for `multiple`),
-/// in 1, 2, 4 or 8 pieces, the fewest with which no rank has more than 2 % more work than the mean, or else those with
+/// in 1, 2, 4 or 8 pieces, the fewest with which no rank has more than 5 % more work than the mean, or else those with
 /// the least imbalance. A bidirectional mask gets contiguous pieces; a causal one the zigzag, 2 a rank. Pieces begin at
 /// multiples of `multiple`: 64 or more keeps the tiles of kernels whole. Throws invalid_argument for a length below 0,
 /// no rank, or a mask with a parameter that is out of bounds. Work: O(length).
@@ -213,7 +213,7 @@ sharding balanced_sharding(const Mask& mask, index_t length, int ranks, index_t 
     const std::vector<index_t> before = detail::visible_before(mask, length);
     const auto imbalance_of = [&](const sharding& shards) { return imbalance(detail::work_of_ranks(before, shards)); };
     sharding best = detail::dealt_sharding(before, ranks, 1, multiple);
-    for (int each = 2; each <= 8 && imbalance_of(best) > 1.02; each *= 2) {
+    for (int each = 2; each <= 8 && imbalance_of(best) > 1.05; each *= 2) {
         sharding next = detail::dealt_sharding(before, ranks, each, multiple);
         if (imbalance_of(next) < imbalance_of(best)) {
             best = std::move(next);
