@@ -265,7 +265,7 @@ def main() -> None:
         shares,
         f"Attention of {given.length:,} positions over ranks, predicted",
         f"{given.heads} heads of {given.head_dim} on {given.kv_heads}; a rank {given.flops / 1e12:.3g} TFLOP/s; links "
-        f"{given.bandwidth / 1e9:.3g} GB/s, {given.latency * 1e6:.3g} us; forward and backward; of the ideal speed",
+        f"{given.bandwidth / 1e9:.3g} GB/s, {given.latency * 1e6:.3g} us; share of the ideal speed",
         given.out,
     )
     print(f"\nwritten: {given.out}")
