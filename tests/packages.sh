@@ -22,6 +22,7 @@ has() {
     libutf8proc-dev) has_header utf8proc.h ;;
     libopenmpi-dev) command -v mpicxx >/dev/null ;;
     openmpi-bin) command -v mpirun >/dev/null ;;
+    bible-kjv) command -v bible >/dev/null ;;
     doctest-dev) has_header doctest/doctest.h ;;
     libbenchmark-dev) has_header benchmark/benchmark.h ;;
     *) echo "packages.sh does not know $1" >&2 && exit 1 ;;

@@ -6,9 +6,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source tests/packages.sh
-need g++ cmake ninja-build libopenblas-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libopenmpi-dev bible-kjv
+need g++ cmake ninja-build libopenblas-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libopenmpi-dev openmpi-bin \
+    bible-kjv
 
-cmake -S . -B build-examples -G Ninja -DCMAKE_BUILD_TYPE=Release -DUNMASK_BUILD_TESTS=OFF -DUNMASK_BUILD_BENCHMARKS=OFF
+cmake -S . -B build-examples -G Ninja -DCMAKE_BUILD_TYPE=Release -DUNMASK_CUDA=OFF -DUNMASK_BUILD_TESTS=OFF \
+    -DUNMASK_BUILD_BENCHMARKS=OFF
 cmake --build build-examples --parallel "${JOBS:-$(nproc)}" --target \
     distributed_{layer,generate,dlm,train} dlm_make_model
 
