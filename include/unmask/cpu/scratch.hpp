@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include <unmask/config.hpp>
@@ -34,25 +35,32 @@ private:
     index_t used_ = 0;
 };
 
-// Floats on a cache-line boundary, not initialised.
-class float_buffer {
+// Elements on a cache-line boundary, not initialised.
+template <class T>
+class raw_buffer {
 public:
-    explicit float_buffer(index_t count)
-        : data_(static_cast<float*>(
-              ::operator new(static_cast<std::size_t>(count) * sizeof(float), std::align_val_t{64}))) {}
+    raw_buffer() = default;
+    explicit raw_buffer(index_t count)
+        : data_(static_cast<T*>(::operator new(static_cast<std::size_t>(count) * sizeof(T), line))) {
+        static_assert(std::is_trivially_copyable_v<T>);
+    }
 
-    float_buffer(float_buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}
-    float_buffer& operator=(float_buffer&& other) noexcept {
+    raw_buffer(raw_buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}
+    raw_buffer& operator=(raw_buffer&& other) noexcept {
         std::swap(data_, other.data_);
         return *this;
     }
-    ~float_buffer() { ::operator delete(data_, std::align_val_t{64}); }
+    ~raw_buffer() { ::operator delete(data_, line); }
 
-    [[nodiscard]] float* data() const { return data_; }
+    [[nodiscard]] T* data() const { return data_; }
 
 private:
-    float* data_; // not a unique_ptr: <memory> takes as long to parse as all kernels of attention
+    static constexpr std::align_val_t line{64};
+
+    T* data_ = nullptr; // not a unique_ptr: <memory> takes as long to parse as all kernels of attention
 };
+
+using float_buffer = raw_buffer<float>;
 
 // One Space a worker, in one allocation. Space(arena&, arguments…) takes what it needs.
 template <class Space>

@@ -10,6 +10,7 @@
 
 #include <unmask/config.hpp>
 #include <unmask/cpu/attention/backward.hpp>
+#include <unmask/cpu/scratch.hpp>
 #include <unmask/mask/detail/keys_from.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/parallel/communicator.hpp>
@@ -105,7 +106,7 @@ void backward_on_ranks(const Parallel& exec, const attention_call<T>& call,
     sink_totals<T> of_sink(gradients);
     typename shards_type::part_lengths lengths;
 
-    std::vector<float> query_part(query.wanted() ? static_cast<std::size_t>(call.query.size()) : 0);
+    const float_buffer query_part(query.wanted() ? call.query.size() : 0);
     const auto run = [&](const placed_range& queries, const attention_call<T>& part,
                          attention_call_gradients<T, float> sums, const auto& sink_of_part) {
         sums.output = rows_of(gradients.output, queries.at, queries.size());

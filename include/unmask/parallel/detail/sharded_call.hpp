@@ -13,6 +13,7 @@
 
 #include <unmask/attention/detail/checks.hpp>
 #include <unmask/config.hpp>
+#include <unmask/cpu/scratch.hpp>
 #include <unmask/mask/mask_policy.hpp>
 #include <unmask/mask/ranges.hpp>
 #include <unmask/parallel/communicator.hpp>
@@ -87,7 +88,7 @@ struct key_shard {
     std::vector<placed_range> parts{};
     std::vector<tensor_view<const T, 4>> keys{};   // of each part
     std::vector<tensor_view<const T, 4>> values{}; // the same; empty views if not needed
-    std::vector<T> memory{};                       // of the copies
+    raw_buffer<T> memory{};                        // of the copies
 };
 
 // Gradients that are wanted, a bit each.
@@ -246,7 +247,7 @@ public:
 
 private:
     struct transfer {
-        std::vector<T> sent;
+        raw_buffer<T> sent;
         key_shard<T> arriving;
         decltype(exchange<decltype(Parallel::ranks), T>(std::declval<const Parallel&>().ranks, 0, {}, 0, {})) request;
     };
@@ -327,14 +328,17 @@ private:
 
     // Sends what the rank `step` after this one needs, and asks for what this one needs of the rank `step` before it.
     [[nodiscard]] transfer start(int step) const {
-        std::vector<T> sent;
+        raw_buffer<T> sent;
         key_shard<T> arriving;
+        std::size_t count_sent = 0;
+        std::size_t count_arriving = 0;
         const bool more = step < size();
         const int to = more ? rank_at(exec_.ranks, step) : rank();
         const int from = more ? rank_at(exec_.ranks, -step) : rank();
         if (more) {
             const std::vector<placed_range> leaving = needed(to, rank());
-            sent.resize(elements(leaving));
+            count_sent = elements(leaving);
+            sent = raw_buffer<T>(static_cast<index_t>(count_sent));
             T* at = sent.data();
             for (const placed_range& part : leaving) {
                 at = copy_rows(call_.key, part, at);
@@ -342,10 +346,12 @@ private:
             }
             arriving.owner = from;
             arriving.parts = needed(rank(), from);
-            arriving.memory.resize(elements(arriving.parts));
+            count_arriving = elements(arriving.parts);
+            arriving.memory = raw_buffer<T>(static_cast<index_t>(count_arriving));
             place_in(arriving, arriving.memory.data());
         }
-        auto request = exchange<decltype(Parallel::ranks), T>(exec_.ranks, to, sent, from, arriving.memory);
+        auto request = exchange<decltype(Parallel::ranks), T>(exec_.ranks, to, {sent.data(), count_sent}, from,
+                                                              {arriving.memory.data(), count_arriving});
         return {std::move(sent), std::move(arriving), std::move(request)};
     }
 
