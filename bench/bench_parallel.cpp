@@ -55,8 +55,21 @@ double slowest(const unmask::mpi_communicator& ranks, const Work& work) {
 }
 
 // All ranks must take the same number of steps: it is given, not found.
-void add(const std::string& name, const std::function<void(benchmark::State&)>& run) {
-    benchmark::RegisterBenchmark(name.c_str(), run)->UseManualTime()->Iterations(1)->Unit(benchmark::kMillisecond);
+void add(const std::string& name, int steps, const std::function<void(benchmark::State&)>& run) {
+    benchmark::RegisterBenchmark(name.c_str(), run)->UseManualTime()->Iterations(steps)->Unit(benchmark::kMillisecond);
+}
+
+// The mean seconds of a step, or of one of `parts` that are alike in it, after one that is not counted.
+double measure(benchmark::State& state, const unmask::mpi_communicator& ranks, const std::function<void()>& step,
+               int parts = 1) {
+    step();
+    double seconds = 0.0;
+    for (auto _ : state) {
+        const double of_part = slowest(ranks, step) / parts;
+        state.SetIterationTime(of_part);
+        seconds += of_part;
+    }
+    return seconds / static_cast<double>(state.iterations());
 }
 
 template <unmask::mask_policy Mask>
@@ -64,26 +77,32 @@ void add_attention(const unmask::mpi_communicator& ranks, int threads, direction
                    const bench::named_mask<Mask>& mask) {
     const std::string name =
         std::string(bench::to_string(which)) + "/" + mask.name + "/length:" + std::to_string(length);
-    add(name, [=](benchmark::State& state) {
+    add(name, length <= 8192 ? 5 : 1, [=](benchmark::State& state) {
         const unmask::cpu_executor alone{threads};
         const unmask::sharding shards = unmask::balanced_sharding(mask.mask, length, ranks.size(), 64);
         const unmask::context_parallel together(ranks, alone, shards);
         const index_t positions = shards.positions(ranks.rank());
         bench::buffers<float> data({.length = positions, .head_dim = head_dim, .threads = threads, .heads = heads},
                                    which == direction::backward);
-        const auto run = [&](const auto& exec) {
-            unmask::attention_forward(exec, data.tensors(), mask.mask);
-            if (which == direction::forward) {
-                return slowest(ranks, [&] { unmask::attention_forward(exec, data.tensors(), mask.mask); });
+        const auto on_ranks = [&](const auto& call) {
+            if (ranks.size() == 1) {
+                call(alone);
+            } else {
+                call(together);
             }
-            return slowest(ranks,
-                           [&] { unmask::attention_backward(exec, data.tensors(), data.gradients(), mask.mask); });
         };
-        double seconds = 0.0;
-        for (auto _ : state) {
-            seconds = ranks.size() == 1 ? run(alone) : run(together);
-            state.SetIterationTime(seconds);
-        }
+        const auto forward = [&](const auto& exec) { unmask::attention_forward(exec, data.tensors(), mask.mask); };
+        const auto backward = [&](const auto& exec) {
+            unmask::attention_backward(exec, data.tensors(), data.gradients(), mask.mask);
+        };
+        on_ranks(forward); // backward reads what it writes
+        const double seconds = measure(state, ranks, [&] {
+            if (which == direction::forward) {
+                on_ranks(forward);
+            } else {
+                on_ranks(backward);
+            }
+        });
         const std::vector<index_t> work = unmask::visible_work(mask.mask, shards);
         double pairs = 0.0;
         for (const index_t each : work) {
@@ -110,7 +129,7 @@ void add_masks(const unmask::mpi_communicator& ranks, int threads) {
 // A step of the language model that examples/ ships, on made tokens: 16 sequences.
 void add_training(const unmask::mpi_communicator& ranks, int threads) {
     using namespace language_model;
-    add("training/sequences:16", [=](benchmark::State& state) {
+    add("training/sequences:16", 3, [=](benchmark::State& state) {
         const model_shape shape{.vocabulary = 2048, .width = 256, .layers = 4, .heads = 4, .ffn = 688};
         const training_settings settings{.batch = 16, .length = 256, .pass = 2, .optimizer = {.muon = true}};
         std::vector<token_t> text(1 << 16);
@@ -120,12 +139,8 @@ void add_training(const unmask::mpi_communicator& ranks, int threads) {
         with_variant("key_value", shape, [&]<class Model>(const Model& model) {
             trainer<Model> run(model, settings, batches_of_text(text, settings, 2048), threads,
                                ranks.size() > 1 ? share_of(ranks) : training_share{});
-            run.step(0);
-            double seconds = 0.0;
-            for (auto _ : state) {
-                seconds = slowest(ranks, [&] { run.step(1); });
-                state.SetIterationTime(seconds);
-            }
+            index_t step = 0;
+            const double seconds = measure(state, ranks, [&] { run.step(step++); });
             state.counters["tokens_a_second"] = static_cast<double>(settings.batch * settings.length) / seconds;
         });
     });
@@ -133,7 +148,7 @@ void add_training(const unmask::mpi_communicator& ranks, int threads) {
 
 void add_exchange(const unmask::mpi_communicator& ranks) {
     for (const std::size_t bytes : {std::size_t{8}, std::size_t{1} << 23}) {
-        add("exchange/bytes:" + std::to_string(bytes), [=](benchmark::State& state) {
+        add("exchange/bytes:" + std::to_string(bytes), 5, [=](benchmark::State& state) {
             const std::vector<std::byte> sent(bytes);
             std::vector<std::byte> received(bytes);
             const int times = bytes < 1000 ? 100 : 1;
@@ -145,12 +160,7 @@ void add_exchange(const unmask::mpi_communicator& ranks) {
                         .wait();
                 }
             };
-            exchange();
-            double seconds = 0.0;
-            for (auto _ : state) {
-                seconds = slowest(ranks, exchange) / times;
-                state.SetIterationTime(seconds);
-            }
+            const double seconds = measure(state, ranks, exchange, times);
             state.counters["bytes_a_second"] = static_cast<double>(bytes) / seconds;
         });
     }

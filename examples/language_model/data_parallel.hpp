@@ -16,10 +16,16 @@ namespace language_model {
 /// A rank's share of a run that all ranks of a communicator take part in, each with a part of every batch.
 template <unmask::communicator C>
 training_share share_of(const C& c) {
-    return {c.rank(), c.size(), [c](std::span<float> gradient, double& loss) {
-                unmask::all_reduce_sum(c, gradient);
-                unmask::all_reduce_sum(c, std::span(&loss, 1));
-            }};
+    const auto sum = [c](std::span<float> gradient, double& loss) {
+        unmask::all_reduce_sum(c, gradient);
+        unmask::all_reduce_sum(c, std::span(&loss, 1));
+    };
+    const auto give = [c](std::span<const std::span<float>> parts) {
+        for (int rank = 0; rank < c.size(); ++rank) {
+            unmask::broadcast(c, parts[static_cast<std::size_t>(rank)], rank);
+        }
+    };
+    return {c.rank(), c.size(), sum, give};
 }
 
 /// Whether something holds on any rank: the same answer on all of them.

@@ -7,8 +7,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
+#include <unmask/parallel/thread_communicator.hpp>
+
+#include "data_parallel.hpp"
 #include "muon.hpp"
 #include "weights.hpp"
 
@@ -119,6 +123,34 @@ TEST_CASE("Muon takes the step of its definition") {
         CHECK(weights[i] == doctest::Approx(expected[i]).epsilon(1e-5));
         CHECK(means[i] == doctest::Approx(expected_means[i]).epsilon(1e-5));
         CHECK((i < 192) == (weights[i] != before[i])); // the head is AdamW's
+    }
+}
+
+TEST_CASE("processes that share the work make the bits of one") {
+    const std::vector<tensor_place> places = {
+        {"a", 0, 6, 18, role::projections}, {"b", 108, 12, 5, role::residual}, {"c", 168, 4, 6, role::weight}};
+    std::vector<float> weights(192);
+    std::vector<float> gradient(192);
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        weights[i] = static_cast<float>(std::sin(static_cast<double>(i)));
+        gradient[i] = static_cast<float>(std::cos(static_cast<double>(i * i)));
+    }
+    const auto three_steps = [&](training_share share) {
+        std::vector<float> changed = weights;
+        std::vector<float> means(192);
+        muon optimizer(places, std::move(share));
+        for (index_t step = 0; step < 3; ++step) {
+            optimizer.update(unmask::cpu_executor{1}, {}, step, changed.data(), means.data(), gradient.data());
+        }
+        changed.insert(changed.end(), means.begin(), means.end());
+        return changed;
+    };
+    const std::vector<float> expected = three_steps({});
+    for (const int ranks : {2, 3, 7}) { // of seven, two have no matrix
+        unmask::run_ranks(ranks, [&](const unmask::thread_communicator& c) {
+            const bool same = three_steps(share_of(c)) == expected;
+            CHECK(same);
+        });
     }
 }
 

@@ -36,7 +36,7 @@ public:
     trainer(Model model, const training_settings& settings, batch_source source, int threads, training_share share = {})
         : model_(std::move(model)), settings_(settings), source_(std::move(source)), share_(std::move(share)),
           exec_{threads}, weights_(initial_weights(model_.places(), model_.shape(), settings.seed, settings.start)),
-          optimizer_(model_.places(), for_adamw(model_.places(), settings)), muon_(model_.places()) {
+          optimizer_(model_.places(), for_adamw(model_.places(), settings)), muon_(model_.places(), share_) {
         if (settings.pass < 1 || settings.batch < settings.pass || settings.batch % settings.pass != 0) {
             throw std::invalid_argument("trainer: the batch must be a multiple of the sequences of a pass");
         }

@@ -34,7 +34,9 @@ struct training_share {
     index_t rank = 0;
     index_t ranks = 1;
     /// Replaces the gradient and the loss of a rank's part by their sums over all ranks: the same bits on every rank.
-    std::function<void(std::span<float> gradient, double& loss)> sum_over_ranks;
+    std::function<void(std::span<float> gradient, double& loss)> sum_over_ranks{};
+    /// Gives all ranks the parts [ranks] of something, of which each has made its own.
+    std::function<void(std::span<const std::span<float>> parts)> give_to_all{};
 };
 
 /// Windows of a text [characters], which must outlive the result, masked by a token. Throws std::invalid_argument if

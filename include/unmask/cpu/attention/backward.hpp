@@ -54,9 +54,11 @@ inline void add_round(const attention_problem<T>& problem, const Mask& mask, con
     }
 }
 
+// `adds`: to the gradients of query, key and value that are there, of floats, instead of replacing them.
 template <class Executor, class T, class Gradient, mask_policy Mask, sink_policy Sink>
 void backward_on_host(const Executor& exec, const attention_call<T>& call,
-                      const attention_call_gradients<T, Gradient>& gradients, const Mask& mask, const Sink& sink) {
+                      const attention_call_gradients<T, Gradient>& gradients, const Mask& mask, const Sink& sink,
+                      bool adds = false) {
     const attention_problem<T> problem(call);
     const index_t width = problem.width();
     const index_t group = problem.group();
@@ -71,9 +73,9 @@ void backward_on_host(const Executor& exec, const attention_call<T>& call,
     for (index_t first = 0; first < all; first += at_once) {
         const kv_head_range units{first, std::min(first + at_once, all)};
         const gradient_sums<Gradient> sums(gradients, group, units);
-        exec.parallel_for(rows.tasks(units) + units.size(), [&](index_t task, int) {
+        exec.parallel_for(rows.tasks(units) + (adds ? 0 : units.size()), [&](index_t task, int) {
             if (task < rows.tasks(units)) {
-                rows.run(task, gradients, sink, sums.query, units);
+                rows.run(task, gradients, sink, sums.query, units, adds);
             } else {
                 const index_t unit = units.first + task - rows.tasks(units);
                 sums.key.clear(unit / problem.kv_heads, unit % problem.kv_heads);

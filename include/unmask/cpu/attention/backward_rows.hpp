@@ -35,10 +35,11 @@ public:
     // Tasks for some kv heads.
     [[nodiscard]] index_t tasks(kv_head_range units) const { return units.size() * problem_.group() * blocks_; }
 
-    // One task: Δ of some rows, dQ as far as it comes from the sink, and their share of the sink's own gradients.
+    // One task: Δ of some rows, dQ as far as it comes from the sink, added to what is there or to 0, and their share of
+    // the sink's own gradients.
     template <class Gradient>
     void run(index_t task, const attention_call_gradients<T, Gradient>& gradients, const Sink& sink,
-             const gradient_sum<Gradient>& d_query, kv_head_range units) const {
+             const gradient_sum<Gradient>& d_query, kv_head_range units, bool adds) const {
         const index_t at = units.first * problem_.group() + task / blocks_;
         const index_t sequence = at / problem_.heads;
         const index_t head = at % problem_.heads;
@@ -49,7 +50,7 @@ public:
         std::fill_n(sums, sums_size(), 0.0F);
         const float_buffer packed(Sink::present ? 2 * problem_.width() : 0);
         for (index_t row = first; row < last; ++row) {
-            if (d_query.wanted()) {
+            if (d_query.wanted() && !adds) {
                 std::fill_n(d_query.row(sequence, head, row), problem_.head_dim, 0.0F);
             }
             if (row < cut) {
@@ -137,7 +138,7 @@ private:
             if (d_query.wanted()) {
                 float* const to = d_query.row(sequence, head, row);
                 for (index_t d = 0; d < head_dim; ++d) {
-                    to[d] = dz * problem_.scale * sink.key(kv_head)[d];
+                    to[d] += dz * problem_.scale * sink.key(kv_head)[d];
                 }
             }
         }

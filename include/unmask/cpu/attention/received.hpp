@@ -41,7 +41,7 @@ struct received_space {
 template <class Products, class T, mask_policy Mask>
 inline void received_block_of(const attention_problem<T>& problem, const Mask& mask,
                               const received_space<Products>& space, index_t sequence, index_t head, range block,
-                              float* received) {
+                              float* received, bool adds) {
     const grouped_rows rows(problem, sequence, head, 1);
     for (index_t k = block.begin; k < block.end; ++k) {
         pack_for_score<Products>(problem.key.pointer(sequence, k, head / problem.group()), problem.head_dim, 1.0F,
@@ -89,13 +89,14 @@ inline void received_block_of(const attention_problem<T>& problem, const Mask& m
                                                              problem.keys(sequence), add_strip);
                           });
     for (index_t k = 0; k < block.end - block.begin; ++k) {
-        received[k] = sum_of_lanes(load(space.sums + k * lanes));
+        received[k] = (adds ? received[k] : 0.0F) + sum_of_lanes(load(space.sums + k * lanes));
     }
 }
 
+// `adds`: to the sums that are there, instead of replacing them.
 template <class Executor, class T, mask_policy Mask>
 void received_on_host(const Executor& exec, const attention_call<T>& call, tensor_view<float, 3> received,
-                      const Mask& mask) {
+                      const Mask& mask, bool adds = false) {
     const attention_problem<T> problem(call);
     using products = score_products<T>;
     const worker_spaces<received_space<products>> spaces(exec.workers(), problem.head_dim);
@@ -108,9 +109,11 @@ void received_on_host(const Executor& exec, const attention_call<T>& call, tenso
         const index_t cut = std::clamp(problem.keys(sequence), first, last);
         if (first < cut) {
             received_block_of(problem, mask, spaces.of(worker, problem.head_dim), sequence, head, {first, cut},
-                              received.pointer(sequence, head, first));
+                              received.pointer(sequence, head, first), adds);
         }
-        std::fill_n(received.pointer(sequence, head, cut), last - cut, 0.0F);
+        if (!adds) {
+            std::fill_n(received.pointer(sequence, head, cut), last - cut, 0.0F);
+        }
     });
 }
 

@@ -40,21 +40,17 @@ void received_on_ranks(const Parallel& exec, const attention_call<T>& given, con
     };
     returned_sums<shards_type, decltype(Parallel::ranks)> returned(shards, exec.ranks, each, add_to_own);
     typename shards_type::part_lengths lengths;
-    std::vector<float> memory; // of one part for some of the queries
     shards.for_each_shard([&](int step, const key_shard<T>& shard) {
-        key_sums totals(shard.parts, each);
-        for (const placed_range& queries : shards.queries()) {
-            for (std::size_t i = 0; i < shard.parts.size(); ++i) {
-                if (shards.sees(queries, shard.parts[i])) {
-                    const attention_call<T> part = shards.part_call(queries, shard, i, lengths);
-                    memory.resize(static_cast<std::size_t>(each * part.key_length));
-                    received_on_host(exec, part, view(memory.data(), call.batch, call.heads, part.key_length),
-                                     mask_from_key(mask, part.key_offset));
-                    std::transform(memory.begin(), memory.end(), totals.of(i), totals.of(i), std::plus<>{});
-                }
-            }
+        key_sums totals(step > 0 ? shard.parts : std::vector<placed_range>{}, each); // of keys of others
+        shards.for_each_part_seen(shard, [&](std::size_t queries, std::size_t i) {
+            const attention_call<T> part = shards.part_call(shards.queries()[queries], shard, i, lengths);
+            const auto sums = step > 0 ? view(totals.of(i), call.batch, call.heads, part.key_length)
+                                       : columns_of(received, shard.parts[i].at, part.key_length);
+            received_on_host(exec, part, sums, mask_from_key(mask, part.key_offset), true);
+        });
+        if (step > 0) {
+            returned.give(step, std::move(totals));
         }
-        returned.give(step, shard.parts, std::move(totals));
     });
     returned.finish();
 }

@@ -16,7 +16,7 @@
 UNMASK_NAMESPACE_BEGIN
 namespace detail {
 
-// Floats for the parts of a shard, `each` for a position of a part, one part after another.
+// Floats for the parts of a shard, `each` for a position of a part, one part after another; they begin as zeros.
 class key_sums {
 public:
     key_sums() = default;
@@ -38,7 +38,7 @@ private:
 };
 
 // Gives sums to the ranks that own the keys, and takes those of this rank's keys: those of step s come from the rank s
-// after this one, while step s + 1 is computed. They are added in the order of steps, this rank's own first.
+// after this one, while step s + 1 is computed. They are added in the order of steps.
 template <class Call, class Ranks>
 class returned_sums {
 public:
@@ -47,12 +47,8 @@ public:
                   std::function<void(const placed_range&, const float*)> add)
         : shards_(shards), ranks_(ranks), each_(each), add_(std::move(add)) {}
 
-    // Those of the shard of a step.
-    void give(int step, const std::vector<placed_range>& parts, key_sums&& sums) {
-        if (step == 0) {
-            add(parts, sums);
-            return;
-        }
+    // Those of the shard of a step: 1, 2, …
+    void give(int step, key_sums&& sums) {
         finish();
         const int from = rank_at(ranks_, step);
         parts_ = shards_.needed(from, shards_.rank());

@@ -165,8 +165,18 @@ public:
     [[nodiscard]] std::vector<placed_range> needed(int reader, int owner) const {
         return needed_keys(mask_, exec_.queries->of(reader), exec_.keys->of(owner));
     }
-    [[nodiscard]] bool sees(const placed_range& queries, const placed_range& keys) const {
-        return !needed_keys(mask_, {&queries.positions, 1}, {&keys.positions, 1}).empty();
+
+    // Calls visit(queries, part) for each range of this rank's queries and each part of a shard, by their numbers, of
+    // which these see anything.
+    template <class Visit>
+    void for_each_part_seen(const key_shard<T>& shard, const Visit& visit) const {
+        for (std::size_t queries = 0; queries < queries_.size(); ++queries) {
+            for (std::size_t part = 0; part < shard.parts.size(); ++part) {
+                if (!needed_keys(mask_, {&queries_[queries].positions, 1}, {&shard.parts[part].positions, 1}).empty()) {
+                    visit(queries, part);
+                }
+            }
+        }
     }
 
     // Calls compute(step, shard) for this rank's keys, step 0, and then for those that it needs of the rank `step`

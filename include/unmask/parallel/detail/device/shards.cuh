@@ -69,13 +69,8 @@ public:
     void for_each_part(const Before& before, const Compute& compute, const After& after) const {
         const auto visit = [&](int step, const key_shard<T>& shard) {
             before(step, shard);
-            for (const placed_range& queries : plan_.queries()) {
-                for (std::size_t i = 0; i < shard.parts.size(); ++i) {
-                    if (plan_.sees(queries, shard.parts[i])) {
-                        compute(step, shard, i, queries);
-                    }
-                }
-            }
+            plan_.for_each_part_seen(
+                shard, [&](std::size_t queries, std::size_t i) { compute(step, shard, i, plan_.queries()[queries]); });
             after(step, shard);
         };
         std::optional<transfer> next(start(1));
