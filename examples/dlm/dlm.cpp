@@ -7,7 +7,6 @@
 #include <optional>
 #include <ostream>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -20,9 +19,8 @@
 #include "model/decoder.hpp"
 #include "output_file.hpp"
 #include "program.hpp"
-#include "prompt_options.hpp"
+#include "request.hpp"
 #include "sampling.hpp"
-#include "sampling_options.hpp"
 #include "token_cells.hpp"
 #include "tokenizer/tokenizer.hpp"
 #include "trace_file.hpp"
@@ -64,8 +62,6 @@ model.safetensors, or model.safetensors.index.json and its shards.
   --quiet                the text alone: no view, no statistics
 )";
 
-constexpr index_t most_tokens = 1 << 20;
-
 // Fills the page, on the terminal if wanted. The tracker may be null.
 unmask::statistics run(const language_model::text_sampler& sampler, const tokenizer& words, unmask::canvas& page,
                        std::uint64_t seed, bool view, unmask::trace& trace, unmask::sink_tracker* tracker) {
@@ -84,19 +80,8 @@ unmask::statistics run(const language_model::text_sampler& sampler, const tokeni
 }
 
 void generate(command_line& options) {
-    const std::string folder = options.text("model", "");
-    if (folder.empty()) {
-        throw std::invalid_argument("--model is missing, expected a model's directory");
-    }
     const unmask::cpu_executor exec{examples::threads_of(options)};
-    const model_config config = read_model_config(folder + "/config.json");
-    const tokenizer words(folder + "/tokenizer.json");
-    const language_model::sampling_choice choice = language_model::choice_of(
-        options,
-        {.preset = preset_of(config), .masked = options.integer("length", 128, {1, most_tokens}), .temperature = 0.0},
-        most_tokens);
-    const std::vector<token_t> prompt = prompt_of(options, config, words);
-    const auto seed = static_cast<std::uint64_t>(options.integer("seed", 1));
+    const request wanted = request_of(options);
     const std::string trace_path = examples::output_path(options, "trace", {".jsonl", ".html"});
     const std::string sinks_path = examples::output_path(options, "sinks", {".html"});
     const bool quiet = options.flag("quiet");
@@ -105,43 +90,42 @@ void generate(command_line& options) {
     const bool only_tokens = options.flag("tokens");
     options.finish();
     if (only_tokens) {
-        for (const token_t token : prompt) {
+        for (const token_t token : wanted.prompt) {
             std::printf("%d ", token);
         }
         std::printf("\n");
         return;
     }
 
-    const unmask::safetensors_file file = unmask::read_safetensors(folder);
+    const unmask::safetensors_file file = unmask::read_safetensors(wanted.folder);
     if (!quiet || only_memory) {
-        const index_t length = std::ssize(prompt) + choice.masked;
-        const memory_needed memory(config, file, length, choice.masked, choice.cache != "none");
+        const index_t masked = wanted.choice.masked;
+        const memory_needed memory(wanted.config, file, std::ssize(wanted.prompt) + masked, masked,
+                                   wanted.choice.cache != "none");
         std::fprintf(stderr, "%s\n", memory.sentence().c_str());
     }
     if (only_memory) {
         return;
     }
-    const decoder weights(config, file);
+    const decoder weights(wanted.config, file);
     std::optional<unmask::sink_tracker> tracker;
     if (!sinks_path.empty()) {
         tracker.emplace();
     }
     openblas_set_num_threads(1); // the executor's threads have a part of each product
-    const auto sampler = make_sampler(choice, weights, exec, tracker ? &*tracker : nullptr);
-    unmask::canvas page({static_cast<token_t>(config.vocabulary), config.mask, config.end});
-    page.add(prompt, choice.masked);
+    const auto sampler = make_sampler(wanted.choice, weights, exec, tracker ? &*tracker : nullptr);
+    unmask::canvas page = wanted.page();
     const unmask::canvas before = page;
     unmask::trace trace;
-    const auto result = run(sampler, words, page, seed, view, trace, tracker ? &*tracker : nullptr);
-    const auto written = page.tokens(0).first(static_cast<std::size_t>(page.text_end(0))).subspan(prompt.size());
-    std::printf("%s\n", words.decode(written).c_str());
-    const auto token_text = [&](token_t token) { return words.decode({&token, 1}, /*show_special=*/true); };
+    const auto result = run(sampler, wanted.words, page, wanted.seed, view, trace, tracker ? &*tracker : nullptr);
+    std::printf("%s\n", wanted.written_on(page).c_str());
+    const auto token_text = [&](token_t token) { return wanted.words.decode({&token, 1}, /*show_special=*/true); };
     if (!trace_path.empty()) {
-        examples::write_trace_file(trace_path, before, trace, seed, token_text);
+        examples::write_trace_file(trace_path, before, trace, wanted.seed, token_text);
     }
     if (tracker) {
         const std::vector<unmask::sink_run> runs = {
-            {config.family, {tracker->records().begin(), tracker->records().end()}}};
+            {wanted.config.family, {tracker->records().begin(), tracker->records().end()}}};
         examples::write_file(sinks_path, [&](std::ostream& file) { unmask::write_sink_html(file, runs, token_text); });
     }
     if (!quiet) {
