@@ -67,7 +67,8 @@ def about(context: dict[str, str]) -> dict[str, Any]:
 
 def save(results: dict[str, Any], kind: str) -> Path:
     """Writes bench/results/<date>-<processor>-<kind>.json, innermost objects on one line each."""
-    machine = re.sub(r"[^a-z0-9]+", "-", results["about"]["processor"].lower()).strip("-")
+    name = re.sub(r"\((R|TM)\)", "", results["about"]["processor"])
+    machine = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{results['about']['date']}-{machine}-{kind}.json"
     text = re.sub(r"{[^{}]*}", lambda flat: re.sub(r"\n *", " ", flat[0]), json.dumps(results, indent=1))

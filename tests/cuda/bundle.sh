@@ -37,11 +37,13 @@ libraries_of() {
 }
 
 rm -rf "$folder"
-mkdir -p "$folder/lib"
+mkdir -p "$folder"
 for program in "${programs[@]}"; do
     strip -o "$folder/${program##*/}" "$build/$program"
 done
-libraries_of "${programs[@]/#/$build/}" | xargs -I{} cp -L {} "$folder/lib"
+libraries_of "${programs[@]/#/$build/}" | # packed, or OpenBLAS would be half of the folder
+    tar --create --gzip --file "$folder/lib.tar.gz" --dereference --absolute-names --files-from - \
+        --transform 's,.*/,,'
 cp tests/cuda/go.sh "$folder"
 git rev-parse HEAD >"$folder/commit"
 du -sh "$folder"

@@ -12,9 +12,11 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 results=$(realpath -m "${1:-results}")
 limit=${SECONDS_IN_ALL:-350}
+libraries=$(mktemp -d)
+trap 'rm -rf "$libraries"' EXIT
 mkdir -p "$results"
-export LD_LIBRARY_PATH=$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-cd "$here" || exit 2
+cd "$here" && tar --extract --gzip --file lib.tar.gz --directory "$libraries" || exit 2
+export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 
 begin=$SECONDS
 telling='assertions:|ERROR SUMMARY|RACECHECK SUMMARY|calls of the model|^loss |largest difference' # lines of a log
