@@ -44,9 +44,10 @@ UNMASK_NAMESPACE_BEGIN
 /// types, options, shardings or mask (by what it shows of the shards). What attention throws for tensors that are wrong
 /// in themselves is thrown on their rank alone: run_ranks and run_mpi then end the others.
 ///
-/// Memory: copies of the keys and values that come from two ranks and go to two, and floats for output, or the
-/// gradients, of the rank's positions: O(positions of a rank). Sent, in forward: 2 · kv_heads · head_dim elements a key
-/// and rank that needs it; in backward these, and as many floats back. Work besides: two all_gather of some numbers.
+/// Memory: copies of the keys and values that come from two ranks and go to two; floats for the rank's output, or for
+/// the gradients of keys of two ranks; and floats for all that is written to 16-bit tensors: O(positions of a rank).
+/// Sent, in forward: 2 · kv_heads · head_dim elements a key and rank that needs it; in backward these, and as many
+/// floats back. Work besides: two all_gather of some numbers.
 /// Source: Ring Attention (arXiv 2310.01889), with direct sends in place of the ring, of which masks leave little.
 template <communicator Communicator, host_executor Executor>
 struct context_parallel {
