@@ -178,7 +178,13 @@ void check_nan_is_told(unsigned seed) {
     const typename Calls::ranges documents_of_kernels(documents);
     const auto all = masks(length, documents);
     const auto of_kernels = masks(length, {documents_of_kernels.data(), documents.size()});
-    for (std::size_t number = 0; number < all.size(); ++number) {
+    for (std::size_t i = 0; i < 2 * all.size(); ++i) {
+        const std::size_t number = i / 2;
+        attention_options options;
+        if (i % 2 == 1) {
+            options.scale = 0.0F; // times which NaN is NaN as well
+        }
+        CAPTURE(options.scale.has_value());
         const any_mask& mask = all[number].second;
         const std::string& mask_name = all[number].first;
         CAPTURE(mask_name);
@@ -191,7 +197,7 @@ void check_nan_is_told(unsigned seed) {
         }
         std::fill(p.log_sum_exp.begin(), p.log_sum_exp.end(), 0.0F);
         std::fill(p.received.begin(), p.received.end(), 0.0F);
-        Calls::template run<no_sink>(p, of_kernels[number].second, {});
+        Calls::template run<no_sink>(p, of_kernels[number].second, options);
         const auto is_nan = [](const std::vector<T>& values, index_t position) {
             return std::all_of(values.begin() + position * 8, values.begin() + position * 8 + 8,
                                [](T value) { return std::isnan(static_cast<float>(value)); });

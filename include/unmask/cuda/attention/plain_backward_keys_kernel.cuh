@@ -135,8 +135,8 @@ private:
         for (int i = 0; i < 4; ++i) {
             const int key = first_key_ + plain_row(i);
             if (key < call_.key_length) {
-                write_row(p_.of.d_key, key, d_key_, i, key < keys_ ? call_.scale : 0.0F);
-                write_row(p_.of.d_value, key, d_value_, i, key < keys_ ? 1.0F : 0.0F);
+                write_row(p_.of.d_key, key, d_key_, i, call_.scale);
+                write_row(p_.of.d_value, key, d_value_, i, 1.0F);
             }
         }
     }
@@ -149,7 +149,7 @@ private:
                 const int column = first_column_ + step * 64 + plain_column(j);
                 if (to.data != nullptr && column < call_.head_dim) {
                     to.row(sequence_, key, kv_head_)[column] =
-                        static_cast<Gradient>(factor == 0.0F ? 0.0F : factor * sums[step][i][j]);
+                        static_cast<Gradient>(key < keys_ ? factor * sums[step][i][j] : 0.0F);
                 }
             }
         }
